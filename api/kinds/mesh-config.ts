@@ -1,0 +1,46 @@
+// The part of Istio's MeshConfig that changes a verdict. In a folder it is a ConfigMap `istio` or a MeshConfig document.
+import { z } from 'zod';
+
+const httpAuthorizer = z.object({
+  service: z.string(),
+  port: z.number().int(),
+  /** Go duration. Istio's default is 600s. */
+  timeout: z.string().optional(),
+  pathPrefix: z.string().optional(),
+  failOpen: z.boolean().default(false),
+  statusOnError: z.string().optional(),
+  includeRequestHeadersInCheck: z.array(z.string()).optional(),
+  includeAdditionalHeadersInCheck: z.record(z.string(), z.string()).optional(),
+  headersToUpstreamOnAllow: z.array(z.string()).optional(),
+  headersToDownstreamOnDeny: z.array(z.string()).optional(),
+  headersToDownstreamOnAllow: z.array(z.string()).optional(),
+});
+
+export const extensionProvider = z.object({
+  name: z.string(),
+  envoyExtAuthzHttp: httpAuthorizer.optional(),
+  envoyExtAuthzGrpc: z.object({ service: z.string(), port: z.number().int() }).loose().optional(),
+});
+
+export const pathNormalization = z.enum([
+  'DEFAULT',
+  'NONE',
+  'BASE',
+  'MERGE_SLASHES',
+  'DECODE_AND_MERGE_SLASHES',
+]);
+
+export const meshConfig = z.object({
+  trustDomain: z.string().default('cluster.local'),
+  trustDomainAliases: z.array(z.string()).default([]),
+  rootNamespace: z.string().default('istio-system'),
+  pathNormalization: z.object({ normalization: pathNormalization.default('DEFAULT') }).prefault({}),
+  extensionProviders: z.array(extensionProvider).default([]),
+  /** Empty switches the access log off; `/dev/stdout` is the usual value. */
+  accessLogFile: z.string().default(''),
+  accessLogEncoding: z.enum(['TEXT', 'JSON']).default('TEXT'),
+});
+
+export type ExtensionProvider = z.infer<typeof extensionProvider>;
+export type PathNormalization = z.infer<typeof pathNormalization>;
+export type MeshConfig = z.infer<typeof meshConfig>;

@@ -1,0 +1,90 @@
+// What control pushes to a sidecar: one immutable, numbered snapshot for each workload, and the messages around it.
+import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
+import type { MeshConfig } from './kinds/mesh-config.ts';
+import type { PeerAuthentication } from './kinds/peer-authentication.ts';
+import type { RequestAuthentication } from './kinds/request-authentication.ts';
+import type { PortProtocol, Workload } from './workload.ts';
+
+export type PolicyResource = AuthorizationPolicy | RequestAuthentication | PeerAuthentication;
+
+export interface Endpoint {
+  /** IP address to connect to. */
+  readonly address: string;
+  /** Port to connect to. */
+  readonly port: number;
+  /** The SPIFFE ID its certificate must carry; null: it has no sidecar, so it gets plaintext. */
+  readonly identity: string | null;
+  readonly workload: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface ServicePort {
+  /** The Service's port: what callers name. */
+  readonly port: number;
+  readonly name: string;
+  readonly protocol: PortProtocol;
+  /** Ready endpoints of this port, in a stable order. */
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface Service {
+  readonly name: string;
+  readonly namespace: string;
+  /** Fully qualified first: `payments.payments.svc.cluster.local`, then the shorter names that mean it everywhere. */
+  readonly hosts: readonly string[];
+  /** Cluster addresses; empty when it has none (headless, local mesh). */
+  readonly addresses: readonly string[];
+  readonly ports: readonly ServicePort[];
+}
+
+export interface Snapshot {
+  /** Grows with each change, never reused by one control process. */
+  readonly version: number;
+  readonly mesh: MeshConfig;
+  readonly workload: Workload;
+  /**
+   * Policies that may apply to the workload, oldest first, only valid ones; jwksUri already resolved into `jwks`.
+   * Where keys could not be had, `jwks` is `{"keys":[]}`: every token of that issuer fails, as in Istio.
+   */
+  readonly policies: readonly PolicyResource[];
+  /** Services that the workload may call, in a stable order. */
+  readonly services: readonly Service[];
+}
+
+/** One line (JSON) from a sidecar to control. The first is a hello. */
+export type SidecarMessage =
+  | {
+      readonly type: 'hello';
+      readonly namespace: string;
+      readonly workload: string;
+      readonly pod: string;
+      readonly version: string;
+      readonly have: number;
+    }
+  | { readonly type: 'ack'; readonly version: number }
+  | { readonly type: 'nack'; readonly version: number; readonly reason: string };
+
+/** One line (JSON) from control to a sidecar. */
+export type ControlMessage =
+  | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly type: 'delta'; readonly delta: SnapshotDelta }
+  | { readonly type: 'ping' };
+
+/** Turns the snapshot `from` into `to`. Keys are `kind/namespace/name` of policies and `namespace/name` of services. */
+export interface SnapshotDelta {
+  readonly from: number;
+  readonly to: number;
+  readonly mesh?: MeshConfig;
+  readonly workload?: Workload;
+  readonly policies?: {
+    readonly set: readonly PolicyResource[];
+    readonly remove: readonly string[];
+    readonly order: readonly string[];
+  };
+  readonly services?: {
+    readonly set: readonly Service[];
+    readonly remove: readonly string[];
+    readonly order: readonly string[];
+  };
+}

@@ -1,0 +1,20 @@
+// A workload as policies and snapshots know it.
+
+/** How the bytes of a port are read. `detect`: by the first bytes, as Istio does for a port without a declared protocol. */
+export type PortProtocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'tls' | 'detect';
+
+export interface WorkloadPort {
+  /** The workload's own (target) port: what policies call a port. */
+  readonly port: number;
+  readonly name: string;
+  readonly protocol: PortProtocol;
+}
+
+export interface Workload {
+  readonly namespace: string;
+  /** Name of the Deployment, StatefulSet, …; the pod's where nothing owns it. */
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly serviceAccount: string;
+  readonly ports: readonly WorkloadPort[];
+}

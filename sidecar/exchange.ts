@@ -1,0 +1,135 @@
+// One request and its response as every layer sees them, whatever protocol carries them.
+import type { Endpoint, Service } from '#api/snapshot.ts';
+import type { ConnectionFacts, RequestFacts, TokenFacts } from '#policy/facts.ts';
+import type { Verdict } from '#policy/verdict.ts';
+
+import type { Failure } from './failures.ts';
+
+/** A request head, as parsed. Edits change only what is forwarded, except `path` and `token`. */
+export interface RequestView extends RequestFacts {
+  /** The request target's bytes as sent, as latin-1: `/a%2Fb?c`, `http://host/a`, `*`, `host:443`. */
+  readonly rawTarget: string;
+  /** HTTP minor version: 0 or 1. */
+  readonly minor: number;
+  path: string;
+  authority: string;
+  scheme: string;
+  token: TokenFacts | null;
+  /** The lower-case value of `Upgrade` when `Connection` names it, else ''. */
+  readonly upgrade: string;
+  /** A body follows (content-length over 0, or chunked). */
+  readonly hasBody: boolean;
+  /** Rewrites the target (origin-form) that is forwarded; also changes `path`. */
+  setPath(path: string): void;
+  /** Rewrites `Host`; also changes `authority`. */
+  setAuthority(authority: string): void;
+  /** Cuts every line of a header. @param name lower-case */
+  remove(name: string): void;
+  /** Adds a line after those of the client. @param name lower-case; no CR, LF or NUL in either */
+  append(name: string, value: string): void;
+  /** Every header line in order, names as sent. For logs and authorizers, not for the hot path. */
+  lines(): [name: string, value: string][];
+}
+
+/** A response head from the upstream. */
+export interface ResponseView {
+  readonly status: number;
+  values(name: string): readonly string[];
+  remove(name: string): void;
+  append(name: string, value: string): void;
+}
+
+/** What the wire engine can do with an exchange. Exactly one of the three is called, once. */
+export interface RequestStream {
+  /**
+   * Answers from here. The rest of the request's body is read and dropped, or the connection closed.
+   * @param headers lines `name: value\r\n`; content-length is added
+   */
+  reply(status: number, headers: string, body: string, close: boolean): void;
+  /** Sends the head (with its edits) and body upstream and relays the answer. */
+  forward(upstream: UpstreamPool): void;
+  /** Answers 200 to CONNECT, then relays bytes both ways, half-close kept. */
+  tunnel(upstream: import('node:net').Socket): void;
+}
+
+/** Connections to one endpoint. The wire engine's own pools implement it; see wire/http1/pool.ts. */
+export interface UpstreamPool {
+  /** `address:port` for logs. */
+  readonly address: string;
+  /** Closes idle connections, lets busy ones end. */
+  close(): void;
+}
+
+/** What is known of the downstream connection; shared by all its exchanges. */
+export interface Downstream {
+  readonly facts: ConnectionFacts;
+  /** Direction of the listener that accepted it. */
+  readonly direction: 'inbound' | 'outbound';
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** `By=…;Hash=…;Subject="…";URI=…` of the peer's certificate, made once; '' without mutual TLS. */
+  readonly forwardedClientCert: string;
+  /** For telemetry: series resolved once for this peer. Only telemetry touches it. */
+  telemetry: unknown;
+}
+
+/** One exchange. The wire engine makes it, layers fill it, telemetry reads it when it is finished. */
+export class Exchange {
+  readonly downstream: Downstream;
+  readonly request: RequestView;
+  readonly stream: RequestStream;
+  /** `HTTP/1.1`, `HTTP/2`. */
+  readonly protocol: string;
+
+  /** performance.now() when the first byte of the head was read. */
+  startedAtMs = 0;
+  /** performance.now() when the head went upstream; 0: never. */
+  forwardedAtMs = 0;
+  /** performance.now() when the upstream's response head came; 0: never. */
+  respondedAtMs = 0;
+  /** performance.now() at the end. */
+  finishedAtMs = 0;
+  /** Status sent downstream; 0: none was. */
+  status = 0;
+  requestBodyBytes = 0;
+  responseBodyBytes = 0;
+
+  verdict: Verdict | null = null;
+  failure: Failure | null = null;
+  /** Envoy's response code details where they differ from the failure's own. */
+  details = '';
+  /** Named in telemetry; null: unknown. */
+  service: Service | null = null;
+  servicePort = 0;
+  endpoint: Endpoint | null = null;
+  /** `address:port` of the upstream; '' without one. */
+  upstreamAddress = '';
+  attempts = 0;
+  requestId = '';
+  /** Owned by telemetry/trace; null when the call is not traced. */
+  trace: unknown = null;
+
+  constructor(
+    downstream: Downstream,
+    request: RequestView,
+    stream: RequestStream,
+    protocol: string,
+  ) {
+    this.downstream = downstream;
+    this.request = request;
+    this.stream = stream;
+    this.protocol = protocol;
+  }
+}
+
+/** What a listener does with the exchanges of its connections. Composed once per listener. */
+export interface RequestPath {
+  /** The head is complete. Sooner or later exactly one method of `exchange.stream` is called. */
+  start(exchange: Exchange): void;
+  /** The upstream's final response head is here and not yet written. May edit it. */
+  respond(exchange: Exchange, response: ResponseView): void;
+  /** Called once when all is over: answered, failed, or cut off. */
+  finish(exchange: Exchange): void;
+}

@@ -1,0 +1,121 @@
+// The one table of failures that a sidecar makes itself: code -> status, Envoy response flag, details, body.
+
+export interface Failure {
+  readonly code: FailureCode;
+  /** HTTP status; 0: there is nobody to answer. */
+  readonly status: number;
+  /** Envoy's response flag, '-' where it has none. */
+  readonly flag: string;
+  /** Envoy's response code details; a layer may put a more exact text beside it. */
+  readonly details: string;
+  readonly body: string;
+  /** Close the downstream connection after the answer. */
+  readonly close: boolean;
+}
+
+export type FailureCode =
+  | 'malformed'
+  | 'head-too-large'
+  | 'path-refused'
+  | 'host-missing'
+  | 'version-unsupported'
+  | 'upgrade-refused'
+  | 'target-refused'
+  | 'denied'
+  | 'authorizer-denied'
+  | 'authorizer-failed'
+  | 'token-refused'
+  | 'audience-refused'
+  | 'keys-unavailable'
+  | 'route-missing'
+  | 'endpoint-missing'
+  | 'upstream-connect'
+  | 'upstream-tls'
+  | 'upstream-reset'
+  | 'upstream-malformed'
+  | 'upstream-timeout'
+  | 'connect-timeout'
+  | 'request-timeout'
+  | 'downstream-gone'
+  | 'overloaded'
+  | 'draining';
+
+const rows: readonly (readonly [FailureCode, number, string, string, string, boolean])[] = [
+  ['malformed', 400, 'DPE', 'http1.codec_error', 'Bad Request', true],
+  ['head-too-large', 431, 'DPE', 'http1.headers_too_large', '', true],
+  ['path-refused', 400, '-', 'path_normalization_failed', '', false],
+  ['host-missing', 400, '-', 'missing_host_header', '', false],
+  ['version-unsupported', 426, '-', 'low_version', '', true],
+  ['upgrade-refused', 403, '-', 'upgrade_failed', '', false],
+  ['target-refused', 404, '-', 'absolute_path_rejected', '', false],
+  ['denied', 403, '-', 'rbac_access_denied_matched_policy[none]', 'RBAC: access denied', false],
+  ['authorizer-denied', 403, 'UAEX', 'ext_authz_denied', '', false],
+  ['authorizer-failed', 403, 'UAEX', 'ext_authz_error', '', false],
+  ['token-refused', 401, '-', 'jwt_authn_access_denied', 'Jwt verification fails', false],
+  [
+    'audience-refused',
+    403,
+    '-',
+    'jwt_authn_access_denied',
+    'Audiences in Jwt are not allowed',
+    false,
+  ],
+  ['keys-unavailable', 401, '-', 'jwt_authn_access_denied', 'Jwks remote fetch is failed', false],
+  ['route-missing', 502, 'NR', 'route_not_found', '', false],
+  ['endpoint-missing', 503, 'UH', 'no_healthy_upstream', 'no healthy upstream', false],
+  [
+    'upstream-connect',
+    503,
+    'UF',
+    'upstream_reset_before_response_started{connection_failure}',
+    'upstream connect error',
+    false,
+  ],
+  [
+    'upstream-tls',
+    503,
+    'UF',
+    'upstream_reset_before_response_started{connection_failure,TLS_error}',
+    'upstream TLS error',
+    false,
+  ],
+  [
+    'upstream-reset',
+    503,
+    'UC',
+    'upstream_reset_before_response_started{connection_termination}',
+    'upstream reset before response',
+    false,
+  ],
+  [
+    'upstream-malformed',
+    502,
+    'UPE',
+    'upstream_reset_before_response_started{protocol_error}',
+    'upstream protocol error',
+    false,
+  ],
+  ['upstream-timeout', 504, 'UT', 'response_timeout', 'upstream request timeout', false],
+  [
+    'connect-timeout',
+    503,
+    'UF',
+    'upstream_reset_before_response_started{connection_timeout}',
+    'upstream connect timeout',
+    false,
+  ],
+  ['request-timeout', 408, 'DT', 'request_overall_timeout', 'request timeout', true],
+  ['downstream-gone', 0, 'DC', 'downstream_remote_disconnect', '', true],
+  ['overloaded', 503, 'UO', 'overload', 'overloaded', true],
+  ['draining', 503, '-', 'draining', 'draining', true],
+];
+
+/** Every failure by its code. */
+export const failures = Object.freeze(
+  Object.fromEntries(
+    rows.map(([code, status, flag, details, body, close]) => [
+      code,
+      Object.freeze({ code, status, flag, details, body, close }),
+    ]),
+  ),
+) as Readonly<Record<FailureCode, Failure>>;

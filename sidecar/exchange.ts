@@ -1,4 +1,6 @@
 // One request and its response as every layer sees them, whatever protocol carries them.
+import type { Socket } from 'node:net';
+
 import type { Endpoint, Service } from '#api/snapshot.ts';
 import type { ConnectionFacts, RequestFacts, TokenFacts } from '#policy/facts.ts';
 import type { Verdict } from '#policy/verdict.ts';
@@ -49,7 +51,7 @@ export interface RequestStream {
   /** Sends the head (with its edits) and body upstream and relays the answer. */
   forward(upstream: UpstreamPool): void;
   /** Answers 200 to CONNECT, then relays bytes both ways, half-close kept. */
-  tunnel(upstream: import('node:net').Socket): void;
+  tunnel(upstream: Socket): void;
 }
 
 /** Connections to one endpoint. The wire engine's own pools implement it; see wire/http1/pool.ts. */

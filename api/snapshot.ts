@@ -71,7 +71,10 @@ export type ControlMessage =
   | { readonly type: 'delta'; readonly delta: SnapshotDelta }
   | { readonly type: 'ping' };
 
-/** Turns the snapshot `from` into `to`. Keys are `kind/namespace/name` of policies and `namespace/name` of services. */
+/**
+ * Turns the snapshot `from` into `to`. Keys are `kind/namespace/name` of policies and `namespace/name` of services.
+ * `order` lists all keys of `to`; left out, it means: those of `from` less the removed, then new ones in the order of `set`.
+ */
 export interface SnapshotDelta {
   readonly from: number;
   readonly to: number;
@@ -80,11 +83,11 @@ export interface SnapshotDelta {
   readonly policies?: {
     readonly set: readonly PolicyResource[];
     readonly remove: readonly string[];
-    readonly order: readonly string[];
+    readonly order?: readonly string[];
   };
   readonly services?: {
     readonly set: readonly Service[];
     readonly remove: readonly string[];
-    readonly order: readonly string[];
+    readonly order?: readonly string[];
   };
 }

@@ -1,0 +1,68 @@
+// The difference of two snapshots, as small as it can be said.
+import { isDeepStrictEqual } from 'node:util';
+
+import type { PolicyResource, Service, Snapshot, SnapshotDelta } from '#api/snapshot.ts';
+
+/** Key of a policy in a delta. */
+export function policyKey(policy: PolicyResource): string {
+  return `${policy.kind}/${policy.metadata.namespace}/${policy.metadata.name}`;
+}
+
+/** Key of a service in a delta. */
+export function serviceKey(service: Service): string {
+  return `${service.namespace}/${service.name}`;
+}
+
+/** What turns `from` into `to`. Objects that both share are taken as equal without a look inside. */
+export function diffSnapshots(from: Snapshot, to: Snapshot): SnapshotDelta {
+  const policies = diffList(from.policies, to.policies, policyKey);
+  const services = diffList(from.services, to.services, serviceKey);
+  return {
+    from: from.version,
+    to: to.version,
+    ...(same(from.mesh, to.mesh) ? {} : { mesh: to.mesh }),
+    ...(same(from.workload, to.workload) ? {} : { workload: to.workload }),
+    ...(policies === null ? {} : { policies }),
+    ...(services === null ? {} : { services }),
+  };
+}
+
+/** Whether a delta says that nothing but the number changed. */
+export function isEmptyDelta(delta: SnapshotDelta): boolean {
+  return (
+    delta.mesh === undefined &&
+    delta.workload === undefined &&
+    delta.policies === undefined &&
+    delta.services === undefined
+  );
+}
+
+export interface ListDelta<T> {
+  readonly set: readonly T[];
+  readonly remove: readonly string[];
+  readonly order?: readonly string[];
+}
+
+/** Null: the lists are equal. Keys must be unique within each list. */
+export function diffList<T>(
+  from: readonly T[],
+  to: readonly T[],
+  keyOf: (item: T) => string,
+): ListDelta<T> | null {
+  if (from === to) return null;
+  const before = new Map(from.map((item) => [keyOf(item), item]));
+  const after = new Map(to.map((item) => [keyOf(item), item]));
+  const set = to.filter((item) => !same(before.get(keyOf(item)), item));
+  const remove = [...before.keys()].filter((key) => !after.has(key));
+  // What the receiver gets without `order`: old keys in their place, new ones at the end.
+  const kept = [...before.keys()].filter((key) => after.has(key));
+  const added = [...after.keys()].filter((key) => !before.has(key));
+  const order = [...after.keys()];
+  const implied = [...kept, ...added].every((key, index) => key === order[index]);
+  if (set.length === 0 && remove.length === 0 && implied) return null;
+  return implied ? { set, remove } : { set, remove, order };
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return a === b || isDeepStrictEqual(a, b);
+}

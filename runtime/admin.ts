@@ -1,0 +1,157 @@
+// The admin endpoint of a process: a table of routes on node:http, on loopback unless told otherwise.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { isIP, type AddressInfo } from 'node:net';
+
+export interface AdminRoute {
+  readonly method: 'GET' | 'POST';
+  /** Exact path: `/ready`. */
+  readonly path: string;
+  /** Shown in the list that GET / gives. */
+  readonly doc?: string;
+  readonly handler: (query: URLSearchParams, body: string) => AdminReply | Promise<AdminReply>;
+}
+
+export interface AdminReply {
+  /** 200 where it is left out. */
+  readonly status?: number;
+  /** Content type; `text/plain; charset=utf-8` where it is left out. */
+  readonly type?: string;
+  readonly body: string;
+}
+
+export interface AdminOptions {
+  /** `127.0.0.1` where it is left out. */
+  readonly host?: string;
+  /** 0: the system chooses. */
+  readonly port: number;
+  readonly routes: readonly AdminRoute[];
+  /** Request bodies above it are refused with 413; 1 MiB where it is left out. */
+  readonly bodyBytesMax?: number;
+}
+
+export interface Admin {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Starts the endpoint; rejects when it cannot listen. */
+export async function startAdmin(options: AdminOptions): Promise<Admin> {
+  const { host = '127.0.0.1', port, routes, bodyBytesMax = 1024 * 1024 } = options;
+  const loopback = host === 'localhost' || host === '::1' || host.startsWith('127.');
+  const server = createServer((request, response) => {
+    void answer(request, routes, { loopback, bodyBytesMax }).then((reply) =>
+      send(request, response, reply),
+    );
+  });
+  server.requestTimeout = 30_000;
+  server.headersTimeout = 10_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+        // A scrape in progress may finish; nothing on this port is worth waiting longer for.
+        setTimeout(() => server.closeAllConnections(), 1000).unref();
+      }),
+  };
+}
+
+/** A JSON reply, indented for people. */
+export function jsonReply(value: unknown, status = 200): AdminReply {
+  return { status, type: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` };
+}
+
+interface FullReply extends AdminReply {
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+async function answer(
+  request: IncomingMessage,
+  routes: readonly AdminRoute[],
+  limits: { loopback: boolean; bodyBytesMax: number },
+): Promise<FullReply> {
+  const url = URL.parse(request.url ?? '', 'http://admin');
+  if (url === null) return { status: 400, body: 'malformed target\n' };
+  if (isForeign(request, limits.loopback)) {
+    return { status: 403, body: 'refused: not called by this host name, or from a web page\n' };
+  }
+  const method = request.method === 'HEAD' ? 'GET' : request.method;
+  if (url.pathname === '/' && method === 'GET') return { body: listRoutes(routes) };
+  const atPath = routes.filter((route) => route.path === url.pathname);
+  const route = atPath.find((candidate) => candidate.method === method);
+  if (route === undefined) {
+    if (atPath.length === 0) {
+      return { status: 404, body: `no ${url.pathname} here\n\n${listRoutes(routes)}` };
+    }
+    const allow = atPath.map((candidate) => candidate.method).join(', ');
+    return { status: 405, body: `allowed: ${allow}\n`, headers: { allow } };
+  }
+  const body = await readBody(request, limits.bodyBytesMax);
+  if (body === null) {
+    return {
+      status: 413,
+      body: `a body has at most ${limits.bodyBytesMax} bytes\n`,
+      headers: { connection: 'close' },
+    };
+  }
+  try {
+    return await route.handler(url.searchParams, body);
+  } catch (error) {
+    return { status: 500, body: `${error instanceof Error ? error.message : String(error)}\n` };
+  }
+}
+
+/**
+ * On loopback the endpoint trusts whoever is on this machine, and a browser is there too: a page must reach it neither
+ * by a name of its own that resolves to loopback (DNS rebinding) nor by a cross-origin POST.
+ */
+function isForeign(request: IncomingMessage, loopback: boolean): boolean {
+  if (request.headers.origin !== undefined && request.method !== 'GET') return true;
+  if (!loopback) return false;
+  const name = (request.headers.host ?? 'localhost').replace(/:\d+$/, '').toLowerCase();
+  return name !== 'localhost' && isIP(name.replace(/^\[|\]$/g, '')) === 0;
+}
+
+function listRoutes(routes: readonly AdminRoute[]): string {
+  const width = Math.max(0, ...routes.map((route) => route.path.length));
+  const lines = routes.map((route) => {
+    const path = route.path.padEnd(width);
+    return `${route.method.padEnd(4)} ${path}  ${route.doc ?? ''}`.trimEnd();
+  });
+  return `${lines.join('\n')}\n`;
+}
+
+/** The body as text; null above the limit, whose rest is thrown away so that the refusal can be read. */
+function readBody(request: IncomingMessage, bytesMax: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (part: Buffer) => {
+      bytes += part.length;
+      if (bytes <= bytesMax) parts.push(part);
+      else resolve(null);
+    });
+    request.on('end', () => resolve(Buffer.concat(parts).toString('utf8')));
+    // The caller went away: nobody reads the answer, but the promise must settle.
+    request.on('close', () => resolve(null));
+  });
+}
+
+function send(request: IncomingMessage, response: ServerResponse, reply: FullReply): void {
+  if (response.destroyed) return;
+  response.writeHead(reply.status ?? 200, {
+    'content-type': reply.type ?? 'text/plain; charset=utf-8',
+    'content-length': Buffer.byteLength(reply.body),
+    'x-content-type-options': 'nosniff',
+    ...reply.headers,
+  });
+  response.end(request.method === 'HEAD' ? undefined : reply.body);
+}

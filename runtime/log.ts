@@ -1,0 +1,46 @@
+// The log of a process: one JSON line for each event, on standard output.
+import { pino, stdSerializers } from 'pino';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+
+/** What an event is about; an `Error` under `error` is written with its message, code and stack. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export interface Log {
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+  /** The same log with fields added to every line. */
+  child(fields: LogFields): Log;
+}
+
+/** Where lines go: anything with `write`; standard output where it is left out. */
+export interface LogDestination {
+  write(line: string): void;
+}
+
+/** A log whose lines carry `name`. Lines are written at once, so that none is lost by a crash. */
+export function createLog(name: string, level: LogLevel, destination?: LogDestination): Log {
+  const options = {
+    name,
+    level,
+    base: { name },
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { error: stdSerializers.err },
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
+}
+
+/** A log that says nothing. */
+export const silentLog: Log = {
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  child: () => silentLog,
+};
+
+function nothing(): void {}

@@ -110,6 +110,8 @@ export class Exchange {
   upstreamAddress = '';
   attempts = 0;
   requestId = '';
+  /** Value of `grpc-status` from the response's head or trailers; '' without one. */
+  grpcStatus = '';
   /** Owned by telemetry/trace; null when the call is not traced. */
   trace: unknown = null;
 

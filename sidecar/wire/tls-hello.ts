@@ -47,7 +47,7 @@ export function readClientHello(bytes: Buffer): HelloResult {
   return readHelloBody(new Cursor(handshake, 4, 4 + length));
 }
 
-/** The handshake bytes of whole and partial records, their headers cut; a string is what is wrong. */
+/** The handshake bytes of the records, their headers cut; a string is what is wrong. */
 function joinRecords(bytes: Buffer): Buffer | string {
   const parts: Buffer[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -137,7 +137,7 @@ function malformed(reason: string): HelloResult {
   return { kind: 'malformed', reason };
 }
 
-/** A range of a buffer read from the front. Reading past its end fails it for good instead of throwing. */
+/** A range of a buffer read from the front. Reading past its end fails it for good. */
 class Cursor {
   failed = false;
   readonly #bytes: Buffer;
@@ -174,6 +174,6 @@ class Cursor {
   }
 
   text(): string {
-    return this.#bytes.latin1Slice(this.#at, this.#end);
+    return this.#bytes.toString('latin1', this.#at, this.#end);
   }
 }

@@ -1,0 +1,153 @@
+// One connected sidecar: what it has, what is on its way, and what it should have.
+import type { Snapshot } from '#api/snapshot.ts';
+
+import { encodePing, encodeUpdate } from './encode.ts';
+import { MessageRefused, type Hello } from './messages.ts';
+
+/** The writing half of a stream, as the session needs it. */
+export interface Writer {
+  write(text: string): void;
+  /** Ends the stream; the peer may connect again. */
+  end(): void;
+}
+
+/** What the session tells its surroundings. */
+export interface SessionEvents {
+  pushed(kind: 'snapshot' | 'delta', bytes: number): void;
+  /** @param lagMs since the change was noticed; null where the peer connected after it */
+  acked(version: number, lagMs: number | null): void;
+  nacked(version: number, reason: string): void;
+}
+
+export interface SessionState {
+  readonly namespace: string;
+  readonly workload: string;
+  readonly pod: string;
+  /** Of the software. */
+  readonly softwareVersion: string;
+  /** RFC 3339. */
+  readonly connectedAt: string;
+  /** The snapshot that the sidecar said it enforces; 0: none known yet. */
+  readonly acked: number;
+  /** The snapshot that it should have. */
+  readonly wanted: number;
+  /** The last refusal, until a later snapshot is accepted. */
+  readonly refused: { readonly version: number; readonly reason: string } | null;
+}
+
+interface InFlight {
+  readonly snapshot: Snapshot;
+  readonly whole: boolean;
+  readonly sinceMs: number;
+}
+
+/**
+ * At most one update is on its way. While it is, newer snapshots only replace each other as the target, so a slow
+ * reader costs one message of memory and gets the newest state next, never a queue of old ones.
+ */
+export class Session {
+  readonly hello: Hello;
+  /** Proven by the peer's certificate. */
+  readonly serviceAccount: string;
+  /** 0 to 1, drawn once: spreads what many sessions would do at the same moment. */
+  readonly spread = Math.random();
+  readonly #writer: Writer;
+  readonly #events: SessionEvents;
+  readonly #connectedAtMs: number;
+  #target: Snapshot | null = null;
+  #changedAtMs: number | null = null;
+  #acked: Snapshot | null = null;
+  #inFlight: InFlight | null = null;
+  #refused: { version: number; reason: string; whole: boolean } | null = null;
+  #closed = false;
+
+  constructor(hello: Hello, serviceAccount: string, writer: Writer, events: SessionEvents) {
+    this.hello = hello;
+    this.serviceAccount = serviceAccount;
+    this.#writer = writer;
+    this.#events = events;
+    this.#connectedAtMs = Date.now();
+  }
+
+  /**
+   * The newest snapshot of the workload.
+   * @param changedAtMs when the change that made it was noticed; null: before this session
+   */
+  offer(snapshot: Snapshot, changedAtMs: number | null): void {
+    if (snapshot === this.#target) return;
+    this.#target = snapshot;
+    this.#changedAtMs = changedAtMs;
+    this.#pump();
+  }
+
+  /** Takes an ack or nack. Throws MessageRefused when it answers nothing that was sent. */
+  answer(message: { type: 'ack' | 'nack'; version: number; reason?: string }): void {
+    const inFlight = this.#inFlight;
+    if (inFlight === null || inFlight.snapshot.version !== message.version) {
+      throw new MessageRefused(`${message.type} of ${message.version}, which was not just sent`);
+    }
+    this.#inFlight = null;
+    if (message.type === 'ack') {
+      this.#acked = inFlight.snapshot;
+      this.#refused = null;
+      const current = inFlight.snapshot === this.#target && this.#changedAtMs !== null;
+      const lagMs = current ? Date.now() - (this.#changedAtMs ?? 0) : null;
+      this.#events.acked(message.version, lagMs);
+    } else {
+      const reason = message.reason ?? '';
+      this.#refused = { version: message.version, reason, whole: inFlight.whole };
+      this.#events.nacked(message.version, reason);
+    }
+    this.#pump();
+  }
+
+  /** Keeps an idle connection alive. An update on its way does that too. */
+  ping(): void {
+    if (!this.#closed && this.#inFlight === null) this.#writer.write(encodePing());
+  }
+
+  /** How long the present update has been on its way, ms; 0: none is. */
+  waitingMs(): number {
+    return this.#inFlight === null ? 0 : Date.now() - this.#inFlight.sinceMs;
+  }
+
+  ageMs(): number {
+    return Date.now() - this.#connectedAtMs;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#writer.end();
+  }
+
+  state(): SessionState {
+    const refused = this.#refused;
+    return {
+      namespace: this.hello.namespace,
+      workload: this.hello.workload,
+      pod: this.hello.pod,
+      softwareVersion: this.hello.version,
+      connectedAt: new Date(this.#connectedAtMs).toISOString(),
+      acked: this.#acked?.version ?? 0,
+      wanted: this.#target?.version ?? 0,
+      refused: refused === null ? null : { version: refused.version, reason: refused.reason },
+    };
+  }
+
+  #pump(): void {
+    const target = this.#target;
+    if (this.#closed || this.#inFlight !== null || target === null || target === this.#acked) {
+      return;
+    }
+    const refused = this.#refused;
+    // A whole snapshot that was refused would be refused again; the next change gets its chance. A delta that was
+    // refused may only have missed its base, so the whole follows.
+    if (refused !== null && refused.version === target.version && refused.whole) return;
+    const base = refused === null ? this.#acked : null;
+    const text = encodeUpdate(base, target);
+    this.#inFlight = { snapshot: target, whole: base === null, sinceMs: Date.now() };
+    this.#events.pushed(base === null ? 'snapshot' : 'delta', text.length);
+    this.#writer.write(text);
+  }
+}

@@ -6,10 +6,14 @@ import type { ConnectionFacts, RequestFacts, TokenFacts } from '#policy/facts.ts
 import type { Verdict } from '#policy/verdict.ts';
 
 import type { Failure } from './failures.ts';
+import type { Enforced } from './in-force.ts';
 
-/** A request head, as parsed. Edits change only what is forwarded, except `path` and `token`. */
+/**
+ * A request head. Edits change what is forwarded, and what `values` gives from then on: policies
+ * see a header that a layer cut as absent, and one that it appended as present.
+ */
 export interface RequestView extends RequestFacts {
-  /** The request target's bytes as sent, as latin-1: `/a%2Fb?c`, `http://host/a`, `*`, `host:443`. */
+  /** The target's bytes as sent, latin-1: `/a%2Fb?c`, `http://host/a`, `*`, `host:443`. */
   readonly rawTarget: string;
   /** HTTP minor version: 0 or 1. */
   readonly minor: number;
@@ -29,7 +33,7 @@ export interface RequestView extends RequestFacts {
   remove(name: string): void;
   /** Adds a line after those of the client. @param name lower-case; no CR, LF or NUL in either */
   append(name: string, value: string): void;
-  /** Every header line in order, names as sent. For logs and authorizers, not for the hot path. */
+  /** Every header line in order, names as sent. For logs and authorizers, not the hot path. */
   lines(): [name: string, value: string][];
 }
 
@@ -44,7 +48,7 @@ export interface ResponseView {
 /** What the wire engine can do with an exchange. Exactly one of the three is called, once. */
 export interface RequestStream {
   /**
-   * Answers from here. The rest of the request's body is read and dropped, or the connection closed.
+   * Answers from here. The rest of the body is read and dropped, or the connection closed.
    * @param headers lines `name: value\r\n`; content-length is added
    */
   reply(status: number, headers: string, body: string, close: boolean): void;
@@ -54,7 +58,7 @@ export interface RequestStream {
   tunnel(upstream: Socket): void;
 }
 
-/** Connections to one endpoint. The wire engine's own pools implement it; see wire/http1/pool.ts. */
+/** Connections to one endpoint. The wire engine's own pools are; see wire/http1/pool.ts. */
 export interface UpstreamPool {
   /** `address:port` for logs. */
   readonly address: string;
@@ -71,13 +75,15 @@ export interface Downstream {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
-  /** `By=…;Hash=…;Subject="…";URI=…` of the peer's certificate, made once; '' without mutual TLS. */
+  /** `By=…;Hash=…;Subject="…";URI=…` of the peer's certificate, made once; '' without one. */
   readonly forwardedClientCert: string;
   /** For telemetry: series resolved once for this peer. Only telemetry touches it. */
   telemetry: unknown;
 }
 
-/** One exchange. The wire engine makes it, layers fill it, telemetry reads it when it is finished. */
+const NO_HEADERS: readonly (readonly [string, string])[] = Object.freeze([]);
+
+/** One exchange. The wire engine makes it, layers fill it, telemetry reads it at its end. */
 export class Exchange {
   readonly downstream: Downstream;
   readonly request: RequestView;
@@ -98,10 +104,16 @@ export class Exchange {
   requestBodyBytes = 0;
   responseBodyBytes = 0;
 
+  /** What was in force when the request began; all its layers read this, whatever comes later. */
+  enforced: Enforced | null = null;
   verdict: Verdict | null = null;
   failure: Failure | null = null;
   /** Envoy's response code details where they differ from the failure's own. */
   details = '';
+  /** Lines `name: value\r\n` that an answer of our own carries beside the usual ones. */
+  replyHeaders = '';
+  /** Lines that a layer adds to the upstream's response. */
+  responseHeaders: readonly (readonly [name: string, value: string])[] = NO_HEADERS;
   /** Named in telemetry; null: unknown. */
   service: Service | null = null;
   servicePort = 0;
@@ -136,4 +148,9 @@ export interface RequestPath {
   respond(exchange: Exchange, response: ResponseView): void;
   /** Called once when all is over: answered, failed, or cut off. */
   finish(exchange: Exchange): void;
+  /**
+   * The connection that `forward` asked for never opened, so nothing was sent: another pool to
+   * try, or null to answer with the failure. Without this method the failure is answered.
+   */
+  retry?(exchange: Exchange, failure: Failure): UpstreamPool | null;
 }

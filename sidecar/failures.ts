@@ -1,4 +1,4 @@
-// The one table of failures that a sidecar makes itself: code -> status, Envoy response flag, details, body.
+// The one table of a sidecar's own failures: code -> status, Envoy response flag, details, body.
 
 export interface Failure {
   readonly code: FailureCode;
@@ -38,7 +38,8 @@ export type FailureCode =
   | 'request-timeout'
   | 'downstream-gone'
   | 'overloaded'
-  | 'draining';
+  | 'draining'
+  | 'internal';
 
 const rows: readonly (readonly [FailureCode, number, string, string, string, boolean])[] = [
   ['malformed', 400, 'DPE', 'http1.codec_error', 'Bad Request', true],
@@ -108,6 +109,8 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
   ['downstream-gone', 0, 'DC', 'downstream_remote_disconnect', '', true],
   ['overloaded', 503, 'UO', 'overload', 'overloaded', true],
   ['draining', 503, '-', 'draining', 'draining', true],
+  // A layer threw: a fault of ours. The call is refused, never let through.
+  ['internal', 500, '-', 'internal_error', 'internal error', true],
 ];
 
 /** Every failure by its code. */

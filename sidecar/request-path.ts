@@ -1,0 +1,92 @@
+// The composer: runs the layers of a listener over each exchange, and answers what they refuse.
+import type { Exchange, RequestPath, ResponseView, UpstreamPool } from './exchange.ts';
+import { failures, type Failure } from './failures.ts';
+
+/** A layer's answer: on to the next layer, a refusal, or "I have called the stream myself". */
+export type Outcome = typeof PASS | typeof ENDED | Failure;
+
+/** A step of the request path. It waits only where it must: a promise costs every request. */
+export type Layer = (x: Exchange) => Outcome | Promise<Outcome>;
+
+export const PASS = 'pass';
+export const ENDED = 'ended';
+
+/** A request path as data; inbound/http.ts and outbound/http.ts write theirs down. */
+export interface PathLayers {
+  /** Sees every exchange first and last, whatever the layers do. */
+  readonly observer: { begin(x: Exchange): void; end(x: Exchange): void };
+  /** Outermost first. The last one forwards. */
+  readonly request: readonly Layer[];
+  /** Edits of the response's head, in order. */
+  readonly response: readonly ((x: Exchange, response: ResponseView) => void)[];
+  /** Called before the observer's `end`. */
+  readonly finish?: (x: Exchange) => void;
+  readonly retry?: (x: Exchange, failure: Failure) => UpstreamPool | null;
+  /** A layer threw; the exchange is refused. */
+  readonly onFault: (error: unknown, x: Exchange) => void;
+}
+
+/** Composes a path once for all exchanges of a listener. Nothing is allocated for a request. */
+export function composePath(path: PathLayers): RequestPath {
+  return {
+    start(x) {
+      path.observer.begin(x);
+      run(path, x, 0);
+    },
+    respond(x, response) {
+      for (const edit of path.response) edit(x, response);
+    },
+    finish(x) {
+      path.finish?.(x);
+      path.observer.end(x);
+    },
+    retry: path.retry,
+  };
+}
+
+/** Answers a refusal; the only place where a failure becomes a response. */
+export function refuse(x: Exchange, failure: Failure): void {
+  x.failure = failure;
+  if (x.details === '') x.details = failure.details;
+  const type = failure.body === '' ? '' : 'content-type: text/plain\r\n';
+  const date = new Date().toUTCString();
+  const headers = `${x.replyHeaders}${type}date: ${date}\r\nserver: selvage\r\n`;
+  x.stream.reply(failure.status, headers, failure.body, failure.close);
+}
+
+/** Runs the layers from one on: in this turn of the event loop as long as none has to wait. */
+function run(path: PathLayers, x: Exchange, from: number): void {
+  try {
+    for (let i = from; i < path.request.length; i += 1) {
+      const outcome = path.request[i]?.(x) ?? PASS;
+      if (outcome === PASS) continue;
+      if (outcome instanceof Promise) void wait(path, x, i, outcome);
+      else if (outcome !== ENDED) refuse(x, outcome);
+      return;
+    }
+    throw new Error('the last layer of a request path let an exchange pass');
+  } catch (error) {
+    fault(path, x, error);
+  }
+}
+
+async function wait(
+  path: PathLayers,
+  x: Exchange,
+  at: number,
+  outcome: Promise<Outcome>,
+): Promise<void> {
+  try {
+    const settled = await outcome;
+    if (settled === PASS) run(path, x, at + 1);
+    else if (settled !== ENDED) refuse(x, settled);
+  } catch (error) {
+    fault(path, x, error);
+  }
+}
+
+/** Fails closed: what a layer could not judge is not let through. */
+function fault(path: PathLayers, x: Exchange, error: unknown): void {
+  path.onFault(error, x);
+  refuse(x, failures.internal);
+}

@@ -1,0 +1,93 @@
+// One field of a rule, made ready: its test, what it wants for explanations, and the keys it can be found by.
+import type { ConnectionFacts, RequestFacts } from '../facts.ts';
+import type { IpBlock } from '../match/ip.ts';
+
+/** Whether the facts meet a condition. Conditions of HTTP fields are never given `null`. */
+export type Test = (connection: ConnectionFacts, request: RequestFacts | null) => boolean;
+
+/** A text, block or port that every call which meets a condition has: what an index files a rule under. */
+export type Key =
+  | {
+      readonly kind: 'text';
+      readonly space: TextSpace;
+      readonly form: 'exact' | 'prefix' | 'suffix';
+      readonly text: string;
+    }
+  | { readonly kind: 'ip'; readonly space: IpSpace; readonly block: IpBlock }
+  | { readonly kind: 'port'; readonly port: number };
+
+export type IpSpace = 'source.ip' | 'remote.ip' | 'destination.ip';
+
+/** `service-account` texts are `namespace/sa/account`; the values of each header are a space of their own. */
+export type TextSpace =
+  | 'identity'
+  | 'namespace'
+  | 'service-account'
+  | 'trust-domain'
+  | 'method'
+  | 'host'
+  | 'path'
+  | 'sni'
+  | 'iss'
+  | 'sub'
+  | `header:${string}`;
+
+/** What becomes of the values of one field. */
+export interface Matcher {
+  /** Whether any value matches; null when no value could be built. */
+  readonly any: Test | null;
+  /** Values that could not be built: a bad address, port, template or key. */
+  readonly broken: readonly string[];
+  /** A key for each value; null when some value has none, so that the field cannot be indexed. */
+  readonly keys: readonly Key[] | null;
+}
+
+/** What a field looks at. */
+export interface Attribute {
+  /** Only HTTP has it. */
+  readonly http: boolean;
+  build(values: readonly string[]): Matcher;
+  /** What the call had, for people; '' for nothing. */
+  got(connection: ConnectionFacts, request: RequestFacts | null): string;
+}
+
+export interface Condition {
+  /** `from.source.principals`, `when[source.ip]`. */
+  readonly field: string;
+  /** Its node in the policy: `spec.rules[0].from[0].source.principals`. */
+  readonly path: string;
+  readonly wanted: readonly string[];
+  readonly http: boolean;
+  readonly broken: readonly string[];
+  /** null: nothing could be built. */
+  readonly holds: Test | null;
+  readonly keys: readonly Key[] | null;
+  got(connection: ConnectionFacts, request: RequestFacts | null): string;
+}
+
+/** The conditions that a field makes: one for its values, one for those that must not match. */
+export function makeConditions(
+  attribute: Attribute,
+  names: { field: string; path: string; notField: string; notPath: string },
+  values: readonly string[] | undefined,
+  notValues: readonly string[] | undefined,
+): Condition[] {
+  const made: Condition[] = [];
+  if (values !== undefined && values.length > 0) {
+    const { any, broken, keys } = attribute.build(values);
+    const { field, path } = names;
+    made.push({ ...shared(attribute), field, path, wanted: values, broken, holds: any, keys });
+  }
+  if (notValues !== undefined && notValues.length > 0) {
+    const { any, broken } = attribute.build(notValues);
+    const holds: Test | null = any === null ? null : (c, r) => !any(c, r);
+    const wanted = notValues.map((value) => `not ${value}`);
+    const { notField: field, notPath: path } = names;
+    made.push({ ...shared(attribute), field, path, wanted, broken, holds, keys: null });
+  }
+  return made;
+}
+
+function shared(attribute: Attribute): Pick<Condition, 'http' | 'got'> {
+  return { http: attribute.http, got: (c, r) => attribute.got(c, r) };
+}

@@ -38,8 +38,12 @@ export function normalizePath(path: string, normalization: PathNormalization): s
   }
   const canonical = canonicalize(part);
   if (canonical === null) return null;
-  const merged = merge ? canonical.replaceAll(/\/{2,}/g, '/') : canonical;
-  return merged + whole.slice(end);
+  return (merge ? mergeSlashes(canonical) : canonical) + whole.slice(end);
+}
+
+/** Envoy leaves two where there is nothing but slashes. */
+function mergeSlashes(path: string): string {
+  return /^\/{2,}$/.test(path) ? '//' : path.replaceAll(/\/{2,}/g, '/');
 }
 
 /** Whether a look at each character shows that nothing can change. May be wrongly false. */

@@ -80,8 +80,6 @@ interface KeyAttribute {
 
 /** What a `when` key looks at; null for a key that Istio does not know. */
 function attributeOfKey(key: string, own: PolicyAttributes): KeyAttribute | null {
-  const what = (attribute: Attribute): KeyAttribute => ({ attribute, side: 'what' });
-  const who = (attribute: Attribute): KeyAttribute => ({ attribute, side: 'who' });
   switch (key) {
     case 'destination.ip':
       return what(peer.destinationIps);
@@ -108,7 +106,7 @@ function attributeOfKey(key: string, own: PolicyAttributes): KeyAttribute | null
     case 'request.auth.presenter':
       return who(token.presenters);
     default:
-      return attributeOfPrefix(key, what, who);
+      return attributeOfPrefix(key);
   }
 }
 
@@ -119,12 +117,24 @@ function attributeOfPrefix(
 ): KeyAttribute | null {
   const after = (prefix: string): string | null =>
     key.startsWith(prefix) ? key.slice(prefix.length) : null;
-  const header = after('request.headers');
+  const header = restAfter(key, 'request.headers');
   if (header !== null) return who(asked.headers(nameInBrackets(header)));
-  const claim = after('request.auth.claims');
+  const claim = restAfter(key, 'request.auth.claims');
   if (claim !== null) return who(token.claims(claim));
-  const filter = after('experimental.envoy.filters.');
+  const filter = restAfter(key, 'experimental.envoy.filters.');
   return filter === null ? null : what(asked.filterMetadata(filter.includes('[')));
+}
+
+function who(attribute: Attribute): KeyAttribute {
+  return { attribute, side: 'who' };
+}
+
+function what(attribute: Attribute): KeyAttribute {
+  return { attribute, side: 'what' };
+}
+
+function restAfter(key: string, prefix: string): string | null {
+  return key.startsWith(prefix) ? key.slice(prefix.length) : null;
 }
 
 function nameInBrackets(text: string): string | null {

@@ -57,5 +57,6 @@ function tokenMatcher(test: TokenTest, keys: Matcher['keys']): Matcher {
 }
 
 function showPrincipal({ payload }: TokenFacts): string {
-  return `${String(payload['iss'] ?? '')}/${String(payload['sub'] ?? '')}`;
+  const [issuer, subject] = [payload['iss'], payload['sub']];
+  return `${typeof issuer === 'string' ? issuer : ''}/${typeof subject === 'string' ? subject : ''}`;
 }

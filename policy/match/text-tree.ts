@@ -32,7 +32,7 @@ export class TextTree<Item> {
 
   /** @param form exact: found only by an equal text; open: also by every longer one */
   insert(text: string, form: 'exact' | 'open', item: Item): void {
-    const ordered = this.#step === 1 ? text : [...text].toReversed().join('');
+    const ordered = this.#step === 1 ? text : reverse(text);
     const node = this.#reach(ordered);
     if (form === 'exact') (node.whole ??= []).push(item);
     else (node.partial ??= []).push(item);
@@ -138,4 +138,11 @@ function sharedLength(label: string, text: string, at: number): number {
   let i = 0;
   while (i < most && label.charCodeAt(i) === text.charCodeAt(at + i)) i++;
   return i;
+}
+
+/** By UTF-16 unit, as a walk reads it. */
+function reverse(text: string): string {
+  let reversed = '';
+  for (let i = text.length - 1; i >= 0; i--) reversed += text.charAt(i);
+  return reversed;
 }

@@ -47,8 +47,6 @@ function levels(
   workload: Workload,
   rootNamespace: string,
 ): (PeerAuthentication | undefined)[] {
-  const hasSelector = (policy: PeerAuthentication): boolean =>
-    Object.keys(policy.spec.selector?.matchLabels ?? {}).length > 0;
   const inNamespace = (policy: PeerAuthentication): boolean =>
     policy.metadata.namespace === workload.namespace && policy.metadata.namespace !== rootNamespace;
   return [
@@ -61,6 +59,10 @@ function levels(
         selectsLabels(policy.spec.selector?.matchLabels ?? {}, workload.labels),
     ),
   ];
+}
+
+function hasSelector(policy: PeerAuthentication): boolean {
+  return Object.keys(policy.spec.selector?.matchLabels ?? {}).length > 0;
 }
 
 function sayer(policy: PeerAuthentication, path: string): Pick<MtlsDecision, 'policy' | 'at'> {

@@ -110,13 +110,7 @@ function attributeOfKey(key: string, own: PolicyAttributes): KeyAttribute | null
   }
 }
 
-function attributeOfPrefix(
-  key: string,
-  what: (attribute: Attribute) => KeyAttribute,
-  who: (attribute: Attribute) => KeyAttribute,
-): KeyAttribute | null {
-  const after = (prefix: string): string | null =>
-    key.startsWith(prefix) ? key.slice(prefix.length) : null;
+function attributeOfPrefix(key: string): KeyAttribute | null {
   const header = restAfter(key, 'request.headers');
   if (header !== null) return who(asked.headers(nameInBrackets(header)));
   const claim = restAfter(key, 'request.auth.claims');

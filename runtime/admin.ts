@@ -8,6 +8,8 @@ export interface AdminRoute {
   readonly path: string;
   /** Shown in the list that GET / gives. */
   readonly doc?: string;
+  /** Answers only callers on this machine: for what changes the process, where the port is open to others. */
+  readonly loopbackOnly?: boolean;
   readonly handler: (query: URLSearchParams, body: string) => AdminReply | Promise<AdminReply>;
 }
 
@@ -37,7 +39,7 @@ export interface Admin {
 /** Starts the endpoint; rejects when it cannot listen. */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const { host = '127.0.0.1', port, routes, bodyBytesMax = 1024 * 1024 } = options;
-  const loopback = host === 'localhost' || host === '::1' || host.startsWith('127.');
+  const loopback = host === 'localhost' || isLoopback(host);
   const server = createServer((request, response) => {
     void answer(request, routes, { loopback, bodyBytesMax }).then((reply) =>
       send(request, response, reply),
@@ -94,6 +96,9 @@ async function answer(
     const allow = atPath.map((candidate) => candidate.method).join(', ');
     return { status: 405, body: `allowed: ${allow}\n`, headers: { allow } };
   }
+  if (route.loopbackOnly === true && !isLoopback(request.socket.remoteAddress ?? '')) {
+    return { status: 403, body: `${route.path} answers only callers on its own machine\n` };
+  }
   const body = await readBody(request, limits.bodyBytesMax);
   if (body === null) {
     return {
@@ -118,6 +123,10 @@ function isForeign(request: IncomingMessage, loopback: boolean): boolean {
   if (!loopback) return false;
   const name = (request.headers.host ?? 'localhost').replace(/:\d+$/, '').toLowerCase();
   return name !== 'localhost' && isIP(name.replace(/^\[|\]$/g, '')) === 0;
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(?:::ffff:)?127\./.test(address);
 }
 
 function listRoutes(routes: readonly AdminRoute[]): string {

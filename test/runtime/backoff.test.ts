@@ -11,9 +11,7 @@ test('waits double up to the limit, and start again after a success', () => {
 });
 
 test('jitter spreads a wait up and down by its part', () => {
-  const at = (random: number) =>
-    new Backoff({ firstMs: 100, maxMs: 100, jitter: 0.2, random: () => random }).next();
-  expect([at(0), at(0.5), at(1)]).toEqual([80, 100, 120]);
+  expect([firstWait(0), firstWait(0.5), firstWait(1)]).toEqual([80, 100, 120]);
 });
 
 test('no wait is ever above the limit with its jitter, nor below zero', () => {
@@ -33,3 +31,7 @@ test('no wait is ever above the limit with its jitter, nor below zero', () => {
     { numRuns: 50, seed: 3 },
   );
 });
+
+function firstWait(random: number): number {
+  return new Backoff({ firstMs: 100, maxMs: 100, jitter: 0.2, random: () => random }).next();
+}

@@ -75,7 +75,7 @@ export interface Downstream {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
-  /** `By=…;Hash=…;Subject="…";URI=…` of the peer's certificate, made once; '' without one. */
+  /** `By=…;Hash=…;Subject="…";URI=…` of the peer's certificate, made once; '' without. */
   readonly forwardedClientCert: string;
   /** For telemetry: series resolved once for this peer. Only telemetry touches it. */
   telemetry: unknown;

@@ -1,0 +1,100 @@
+// One endpoint of a cluster: its pool of connections, its TLS session, why it last failed.
+import { connect, type OnReadOpts, type Socket } from 'node:net';
+
+import type { Endpoint } from '#api/snapshot.ts';
+
+import { http1PoolLimits, type Http1PoolLimits } from '../wire/http1/limits.ts';
+import { Http1Pool } from '../wire/http1/pool.ts';
+import {
+  httpProtocols,
+  tcpProtocols,
+  type SessionSlot,
+  type TlsTarget,
+  type UpstreamTls,
+} from './tls-context.ts';
+
+export class Member {
+  /** Replaced when only labels or the workload's name change; address, port, identity stay. */
+  endpoint: Endpoint;
+  /** Message of the last connection that failed; '' when the last one opened. */
+  lastError = '';
+  readonly address: string;
+  readonly #tls: UpstreamTls;
+  readonly #serverName: string;
+  readonly #limits: Readonly<Http1PoolLimits>;
+  /** The two kinds of connection negotiate different protocols, so they share no session. */
+  readonly #httpSession: SessionSlot = { session: null, context: null };
+  readonly #tcpSession: SessionSlot = { session: null, context: null };
+  #pool: Http1Pool | null = null;
+
+  /** @param serverName for mutual TLS */
+  constructor(
+    endpoint: Endpoint,
+    serverName: string,
+    tls: UpstreamTls,
+    limits: Readonly<Http1PoolLimits> = http1PoolLimits,
+  ) {
+    this.endpoint = endpoint;
+    this.address = formatAddress(endpoint.address, endpoint.port);
+    this.#serverName = serverName;
+    this.#tls = tls;
+    this.#limits = limits;
+  }
+
+  /** Made when first needed: most services are never called. */
+  get pool(): Http1Pool {
+    this.#pool ??= new Http1Pool({
+      address: this.address,
+      connect: (onread) => this.#open(httpProtocols, this.#httpSession, onread),
+      limits: this.#limits,
+    });
+    return this.#pool;
+  }
+
+  /** A connection of its own, for bytes; begun, not yet open. */
+  openTcp(): Socket {
+    return this.#open(tcpProtocols, this.#tcpSession);
+  }
+
+  /** Idle connections close, busy ones end their exchange; the next call opens new ones. */
+  renew(): void {
+    this.#pool?.close();
+    this.#pool = null;
+  }
+
+  #open(protocols: readonly string[], slot: SessionSlot, onread?: OnReadOpts): Socket {
+    const { address: host, port, identity } = this.endpoint;
+    const socket =
+      identity === null
+        ? openPlain(host, port, onread)
+        : this.#tls.connect(this.#target(identity, protocols), slot, onread);
+    socket.on('error', (error) => {
+      this.lastError = error.message;
+    });
+    socket.once(identity === null ? 'connect' : 'secureConnect', () => {
+      this.lastError = '';
+    });
+    return socket;
+  }
+
+  #target(identity: string, protocols: readonly string[]): TlsTarget {
+    const { address: host, port } = this.endpoint;
+    return { host, port, serverName: this.#serverName, identity, protocols };
+  }
+}
+
+/** A plain connection, begun. @param host also a name, resolved by the system */
+export function openPlain(host: string, port: number, onread?: OnReadOpts): Socket {
+  return connect({
+    host,
+    port,
+    allowHalfOpen: true,
+    noDelay: true,
+    ...(onread !== undefined && { onread }),
+  });
+}
+
+/** `address:port`, IPv6 in brackets. */
+export function formatAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

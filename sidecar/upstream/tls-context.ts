@@ -1,0 +1,94 @@
+// Mutual TLS towards other sidecars: one context for each certificate, each peer proven by its ID.
+import type { OnReadOpts } from 'node:net';
+import {
+  connect,
+  createSecureContext,
+  type ConnectionOptions,
+  type PeerCertificate,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
+
+import type { Svid } from '#runtime/tls/svid.ts';
+
+/** What a connection must be to be the right one. */
+export interface TlsTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Istio's `outbound_.8080_._.payments.shop.svc.cluster.local`. */
+  readonly serverName: string;
+  /** The SPIFFE ID that the peer must prove. */
+  readonly identity: string;
+  readonly protocols: readonly string[];
+}
+
+/** Where the last session with one peer is kept, to resume it. Never shared between peers. */
+export interface SessionSlot {
+  session: Buffer | null;
+  /** The context that it was made in; a session of an older certificate is not resumed. */
+  context: SecureContext | null;
+}
+
+/** Istio's protocols for HTTP/1.1 within mutual TLS, and for anything else. */
+export const httpProtocols: readonly string[] = ['istio-http/1.1', 'istio', 'http/1.1'];
+export const tcpProtocols: readonly string[] = ['istio'];
+
+export class UpstreamTls {
+  #context: SecureContext;
+
+  constructor(svid: Svid) {
+    this.#context = makeContext(svid);
+  }
+
+  /** New connections use the new certificate. Throws, with nothing changed, when it is broken. */
+  renew(svid: Svid): void {
+    this.#context = makeContext(svid);
+  }
+
+  /**
+   * Begins a connection. It emits `secureConnect` only after the peer has proven its identity, and
+   * is destroyed with an error otherwise; what was written before is then never sent.
+   */
+  connect(target: TlsTarget, slot: SessionSlot, onread?: OnReadOpts): TLSSocket {
+    const context = this.#context;
+    const options: ConnectionOptions & { onread?: OnReadOpts } = {
+      host: target.host,
+      port: target.port,
+      servername: target.serverName,
+      secureContext: context,
+      session: slot.context === context ? (slot.session ?? undefined) : undefined,
+      ALPNProtocols: [...target.protocols],
+      checkServerIdentity: (_name, certificate) => checkIdentity(target, certificate),
+      allowHalfOpen: true,
+      ...(onread !== undefined && { onread }),
+    };
+    const socket = connect(options);
+    socket.setNoDelay(true);
+    socket.on('session', (session: Buffer) => {
+      // Resumption skips the check of the identity, so only proven sessions are kept.
+      if (!socket.authorized) return;
+      slot.session = session;
+      slot.context = context;
+    });
+    return socket;
+  }
+}
+
+/** Compares the peer's URI names with the identity that control told. */
+function checkIdentity(target: TlsTarget, certificate: PeerCertificate): Error | undefined {
+  const names = (certificate.subjectaltname ?? '').split(', ');
+  if (names.includes(`URI:${target.identity}`)) return undefined;
+  const shown = names.filter((name) => name.startsWith('URI:')).map((name) => name.slice(4));
+  const proven = shown.length === 0 ? 'no SPIFFE ID' : shown.join(', ');
+  const at = `${target.host}:${target.port}`;
+  return new Error(`the peer at ${at} is ${proven}, wanted ${target.identity}`);
+}
+
+function makeContext(svid: Svid): SecureContext {
+  return createSecureContext({
+    key: svid.keyPem,
+    cert: svid.chainPem,
+    ca: svid.trustBundlePem,
+    minVersion: 'TLSv1.2',
+  });
+}

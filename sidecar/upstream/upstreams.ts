@@ -1,0 +1,90 @@
+// All clusters that the workload calls, and the hosts outside the mesh that it has called lately.
+import type { Svid } from '#runtime/tls/svid.ts';
+
+import type { Route, RouteTable } from '../outbound/routes.ts';
+import { http1PoolLimits } from '../wire/http1/limits.ts';
+import { Http1Pool } from '../wire/http1/pool.ts';
+import { Cluster } from './cluster.ts';
+import { formatAddress, openPlain } from './member.ts';
+import { UpstreamTls } from './tls-context.ts';
+
+/** Pools to hosts outside the mesh; the one not used for longest goes first. */
+export const externalPoolsMax = 256;
+
+export class Upstreams {
+  readonly #tls: UpstreamTls;
+  readonly #clusters = new Map<string, Cluster>();
+  /** The same clusters by the routes in force, so that a request costs no key. */
+  #byRoute = new Map<Route, Cluster>();
+  readonly #external = new Map<string, Http1Pool>();
+
+  constructor(svid: Svid) {
+    this.#tls = new UpstreamTls(svid);
+  }
+
+  /** Takes the routes of a new snapshot. Connections to endpoints that stay are kept. */
+  update(table: RouteTable): void {
+    const byRoute = new Map<Route, Cluster>();
+    const keys = new Set<string>();
+    for (const route of table.routes) {
+      const cluster = this.#clusters.get(route.key) ?? new Cluster(this.#tls);
+      cluster.update(route);
+      this.#clusters.set(route.key, cluster);
+      byRoute.set(route, cluster);
+      keys.add(route.key);
+    }
+    for (const [key, cluster] of this.#clusters) {
+      if (keys.has(key)) continue;
+      cluster.renew();
+      this.#clusters.delete(key);
+    }
+    this.#byRoute = byRoute;
+  }
+
+  /** A route of an older snapshot leads to the same cluster while its service exists. */
+  cluster(route: Route): Cluster | null {
+    return this.#byRoute.get(route) ?? this.#clusters.get(route.key) ?? null;
+  }
+
+  /** Connections in the clear to a host outside the mesh, as Istio's PassthroughCluster. */
+  external(host: string, port: number): Http1Pool {
+    const address = formatAddress(host, port);
+    const known = this.#external.get(address);
+    const pool =
+      known ??
+      new Http1Pool({
+        address,
+        connect: (onread) => openPlain(host, port, onread),
+        limits: http1PoolLimits,
+      });
+    // A Map keeps the order of insertion: the first is the one not used for longest.
+    if (known !== undefined) this.#external.delete(address);
+    this.#external.set(address, pool);
+    if (this.#external.size > externalPoolsMax) this.#forgetOldest();
+    return pool;
+  }
+
+  /**
+   * Uses a new certificate for new connections; those in use end their exchange. Throws, with
+   * nothing changed, when the certificate is broken.
+   */
+  renew(svid: Svid): void {
+    this.#tls.renew(svid);
+    for (const cluster of this.#clusters.values()) cluster.renew();
+  }
+
+  /** Closes idle connections and lets busy ones end. */
+  close(): void {
+    for (const cluster of this.#clusters.values()) cluster.renew();
+    for (const pool of this.#external.values()) pool.close();
+    this.#external.clear();
+  }
+
+  #forgetOldest(): void {
+    for (const [address, pool] of this.#external) {
+      pool.close();
+      this.#external.delete(address);
+      return;
+    }
+  }
+}

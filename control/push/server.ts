@@ -153,5 +153,5 @@ export function refuse(
   stream.end(JSON.stringify({ code, message }));
   // The peer may go on sending a body that nobody reads.
   stream.resume();
-  setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), 1000).unref();
+  setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), 250).unref();
 }

@@ -33,6 +33,8 @@ export interface StreamEvents {
   refused(code: string): void;
 }
 
+const closeGraceMs = 250;
+
 type Refuse = (stream: ServerHttp2Stream, status: number, code: string, message: string) => void;
 
 export interface StreamContext {
@@ -49,11 +51,14 @@ export interface StreamContext {
 export function serveStream(context: StreamContext): void {
   const { stream, limits } = context;
   const reader = new LineReader(sidecarLineBytesMax);
-  let phase: 'hello' | 'admission' | Session = 'hello';
+  let phase: 'hello' | 'admission' | 'over' | Session = 'hello';
   const helloTimer = setTimeout(() => {
-    if (phase === 'hello') fail(context, 408, 'hello-late', 'no hello within its time');
+    if (phase !== 'hello') return;
+    phase = 'over';
+    fail(context, 408, 'hello-late', 'no hello within its time');
   }, limits.helloTimeoutMs);
   stream.on('data', (chunk: Buffer) => {
+    if (phase === 'over') return;
     try {
       for (const line of reader.push(chunk)) {
         const message = parseSidecarMessage(line);
@@ -69,6 +74,7 @@ export function serveStream(context: StreamContext): void {
         }
       }
     } catch (error) {
+      phase = 'over';
       const message = error instanceof Error ? error.message : String(error);
       fail(context, 400, 'message-malformed', message);
     }
@@ -109,7 +115,11 @@ async function admit(
   });
   const writer = {
     write: (text: string) => void (stream.writable && stream.write(text)),
-    end: () => stream.end(),
+    end: () => {
+      stream.end();
+      // A peer that does not end its half is cut off.
+      setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), closeGraceMs).unref();
+    },
   };
   const session = new Session(hello, peer.serviceAccount, writer, {
     pushed: events.pushed,

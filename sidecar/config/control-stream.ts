@@ -61,6 +61,9 @@ export function openControlStream(options: ControlStreamOptions): ControlStream 
     { endStream: false },
   );
   let ended = false;
+  let admitted = false;
+  // TLS 1.3: a refused certificate may show as nothing but a closed connection.
+  const closed = (): void => end(admitted ? '' : 'closed before an answer came');
   const end = (reason: string): void => {
     if (ended) return;
     ended = true;
@@ -74,16 +77,17 @@ export function openControlStream(options: ControlStreamOptions): ControlStream 
     limits.connectTimeoutMs,
   );
   session.on('error', (error) => end(reasonOf(error)));
-  session.on('close', () => end(''));
+  session.on('close', closed);
   session.on('goaway', (code) => end(code === 0 ? '' : `control went away with code ${code}`));
   stream.on('error', (error) => end(reasonOf(error)));
-  stream.on('close', () => end(''));
+  stream.on('close', closed);
   stream.on('response', (headers) => {
     const status = headers[':status'];
     if (status !== 200) {
       readRefusal(stream, (text) => end(`control answered ${status ?? 0}: ${text}`));
       return;
     }
+    admitted = true;
     clearTimeout(timer);
     timer = setTimeout(() => end(`not a byte for ${limits.silenceMs} ms`), limits.silenceMs);
     options.onOpen();

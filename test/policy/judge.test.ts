@@ -1,4 +1,5 @@
 // Every recorded decision of real istiod with real Envoy, against ours: status, details, path, authority and all.
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { authorizationPolicySpec } from '#api/kinds/authorization-policy.ts';
@@ -205,5 +206,71 @@ describe('a call', () => {
       rule: 0,
       missed: [{ field: 'to.operation.paths', wanted: ['/b'], got: '/a' }],
     });
+  });
+
+  test('of any content is judged and never throws, and what is malformed is not allowed', async () => {
+    const p = compile(
+      `{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: r, namespace: foo},
+        spec: {jwtRules: [{issuer: iss, jwks: '{"keys":[]}', fromCookies: [c], fromParams: [t]}]}}`,
+      policy('{rules: [{to: [{operation: {paths: ["/a*"], hosts: ["*.foo"]}}]}]}'),
+    );
+    const text = fc.string({ unit: 'binary', maxLength: 12 });
+    const names = fc.oneof(text, fc.constantFrom('connection', 'upgrade', 'te', 'cookie', 'host'));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record(
+          {
+            method: fc.oneof(text, fc.constant('GET')),
+            path: fc.oneof(
+              text,
+              text.map((one) => `/a${one}`),
+            ),
+            host: fc.oneof(text, fc.array(text, { maxLength: 2 }), fc.constant(null)),
+            headers: fc.array(fc.tuple(names, text), { maxLength: 4 }),
+            minor: fc.nat(1),
+            sni: text,
+            alpn: fc.array(text, { maxLength: 2 }),
+            source: fc.record({
+              identity: fc.oneof(text, fc.constantFrom(null, 'none', 'cluster.local/ns/a/sa/b')),
+              ip: text,
+            }),
+          },
+          { requiredKeys: ['source'] },
+        ),
+        async (random) => {
+          const outcome = await judge(p, { ...random, destination: call.destination });
+          const { method = 'GET', path = '/', minor = 1 } = random;
+          const proper = method === 'GET' && /^[/h][!-~]*$/.test(path) && minor === 1;
+          expect(proper || outcome.decision !== 'allow').toBe(true);
+        },
+      ),
+      { numRuns: 500, seed: 3 },
+    );
+  });
+});
+
+function named(call: RecordedCall): string[] {
+  return stricter.filter((one) => one.applies(call)).map(({ name }) => name);
+}
+
+describe('what is stricter than Envoy', () => {
+  const base: RecordedCall = {
+    source: { identity: null, ip: '10.0.0.1' },
+    destination: { ip: '10.0.0.2', port: 80 },
+  };
+
+  test('is two Host headers, on HTTP', () => {
+    expect(named({ ...base, host: ['a', 'b'] })).toEqual(['two Host headers']);
+    expect(named({ ...base, host: ['a'] })).toEqual([]);
+    expect(named({ ...base, host: ['a', 'b'], kind: 'tcp' })).toEqual([]);
+  });
+
+  test('is a token with critical extensions, wherever it stands', () => {
+    const header = Buffer.from('{"alg":"RS256","crit":["b64"]}').toString('base64url');
+    const token = `${header}.e30.c2ln`;
+    const wanted = ['tokens with critical extensions'];
+    expect(named({ ...base, path: `/?t=${token}` })).toEqual(wanted);
+    expect(named({ ...base, headers: [['cookie', `a=b; c=${token}`]] })).toEqual(wanted);
+    expect(named({ ...base, headers: [['x', token.replace(header, 'eyJhIjoxfQ')]] })).toEqual([]);
   });
 });

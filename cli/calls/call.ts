@@ -1,0 +1,163 @@
+// A call as people write it, turned into what a sidecar would see.
+import { isIP } from 'node:net';
+
+import type { Workload, WorkloadPort } from '#api/workload.ts';
+import type { RecordedCall } from '#policy/judge/call.ts';
+
+import { CallError } from './failure.ts';
+import type { MeshModel } from './model.ts';
+
+/** A call in the mesh. Only `from` and `to` are needed. */
+export interface MeshCall {
+  /** `namespace/service-account`, a whole identity `domain/ns/x/sa/y`, or `none`: plaintext. */
+  readonly from: string;
+  /** `namespace/workload`. */
+  readonly to: string;
+  /** The workload's own port; by default its first (`tcp`: its first that carries TCP). */
+  readonly port?: number;
+  /** Default GET. */
+  readonly method?: string;
+  /** With its query. Default `/`. */
+  readonly path?: string;
+  /** By default the name of a Service that selects the workload. */
+  readonly host?: string;
+  /** A list of values makes as many header lines. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** Claims of a token whose signature counts as good: `{ iss, sub, aud, … }`. */
+  readonly token?: Readonly<Record<string, unknown>>;
+  /** The client's address. Default 10.0.0.1. */
+  readonly ip?: string;
+  /** Bytes that are not HTTP. */
+  readonly tcp?: boolean;
+  /** What external authorizers answer. Default `deny`. */
+  readonly authorizer?: 'allow' | 'deny';
+}
+
+export interface ResolvedCall {
+  readonly workload: Workload;
+  readonly recorded: RecordedCall;
+}
+
+/** Finds the workload and the identity. @throws CallError that lists what there is instead */
+export function resolveCall(model: MeshModel, call: MeshCall): ResolvedCall {
+  const workload = findWorkload(model, call.to);
+  const port = choosePort(workload, call);
+  const identity = findIdentity(model, call.from);
+  const ip = call.ip ?? '10.0.0.1';
+  if (isIP(ip) === 0) throw new CallError(`"${ip}" is no IP address`);
+  const source = { identity, ip };
+  const destination = { ip: isIP(ip) === 6 ? 'fd00::2' : '10.0.0.2', port };
+  const service = serviceOf(model, workload, port);
+  const sni = `outbound_.${service.port}_._.${service.name}.${workload.namespace}.svc.cluster.local`;
+  if (call.tcp === true) {
+    return { workload, recorded: { kind: 'tcp', source, destination, sni } };
+  }
+  const headers = Object.entries(call.headers ?? {}).flatMap(([name, value]) =>
+    [value].flat().map((one): [string, string] => [name, one]),
+  );
+  const host = call.host ?? hostOf(service, workload.namespace);
+  const { method = 'GET', path = '/' } = call;
+  return { workload, recorded: { method, path, host, headers, source, destination, sni } };
+}
+
+function findWorkload(model: MeshModel, to: string): Workload {
+  const found = model.workloads.find(({ namespace, name }) => `${namespace}/${name}` === to);
+  if (found !== undefined) return found;
+  const selected = selectedBy(model, to);
+  if (selected.length > 0) {
+    throw new CallError(`${to} is a Service; name a workload behind it: ${selected.join(', ')}`);
+  }
+  const known = model.workloads.map(({ namespace, name }) => `${namespace}/${name}`);
+  throw new CallError(`there is no workload ${to}; ${listOf('workloads', known)}`);
+}
+
+function selectedBy(model: MeshModel, to: string): string[] {
+  const service = model.resources.services.find(
+    ({ metadata }) => `${metadata.namespace}/${metadata.name}` === to,
+  );
+  const selector = service?.spec.selector;
+  if (service === undefined || selector === undefined) return [];
+  return model.workloads
+    .filter(({ namespace }) => namespace === service.metadata.namespace)
+    .filter(({ labels }) => selects(selector, labels))
+    .map(({ namespace, name }) => `${namespace}/${name}`);
+}
+
+function selects(
+  selector: Readonly<Record<string, string>>,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  const pairs = Object.entries(selector);
+  return pairs.length > 0 && pairs.every(([name, value]) => labels[name] === value);
+}
+
+function findIdentity(model: MeshModel, from: string): string | null {
+  if (from === 'none') return null;
+  const whole = from.startsWith('spiffe://') ? from.slice('spiffe://'.length) : from;
+  if (whole.split('/').length === 5) return whole;
+  const known = serviceAccountsOf(model);
+  if (!known.includes(from)) {
+    const list = listOf('service accounts', known);
+    throw new CallError(`there is no service account ${from}; ${list}; \`none\` is plaintext`);
+  }
+  const [namespace, account] = from.split('/');
+  return `${model.resources.meshConfig.trustDomain}/ns/${namespace}/sa/${account}`;
+}
+
+/** Those that are declared, those that workloads run as, and the `default` of each namespace. */
+function serviceAccountsOf(model: MeshModel): readonly string[] {
+  const { serviceAccounts, namespaces } = model.resources;
+  const known = new Set([
+    ...serviceAccounts.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`),
+    ...model.workloads.map(({ namespace, serviceAccount }) => `${namespace}/${serviceAccount}`),
+    ...model.workloads.map(({ namespace }) => `${namespace}/default`),
+    ...namespaces.map(({ metadata }) => `${metadata.name}/default`),
+  ]);
+  return [...known].toSorted((a, b) => (a < b ? -1 : 1));
+}
+
+function choosePort(workload: Workload, call: MeshCall): number {
+  if (call.port !== undefined) return call.port;
+  const port = workload.ports.find((one) => carriesTcp(one) === (call.tcp === true));
+  const chosen = port ?? workload.ports[0];
+  if (chosen === undefined) throw new CallError(`${call.to} declares no port; say which`);
+  return chosen.port;
+}
+
+function carriesTcp({ protocol }: WorkloadPort): boolean {
+  return protocol === 'tcp' || protocol === 'tls';
+}
+
+interface Front {
+  readonly name: string;
+  readonly port: number;
+}
+
+/** The Service port that leads to the workload's; the workload itself where none does. */
+function serviceOf(model: MeshModel, workload: Workload, port: number): Front {
+  for (const { metadata, spec } of model.resources.services) {
+    if (metadata.namespace !== workload.namespace) continue;
+    if (!selects(spec.selector ?? {}, workload.labels)) continue;
+    for (const { port: front, targetPort = front } of spec.ports ?? []) {
+      const target =
+        typeof targetPort === 'number'
+          ? targetPort
+          : workload.ports.find(({ name }) => name === targetPort)?.port;
+      if (target === port) return { name: metadata.name, port: front };
+    }
+  }
+  return { name: workload.name, port };
+}
+
+/** What an HTTP client writes: the port too, unless it is 80. */
+function hostOf({ name, port }: Front, namespace: string): string {
+  const host = `${name}.${namespace}.svc.cluster.local`;
+  return port === 80 ? host : `${host}:${port}`;
+}
+
+function listOf(what: string, names: readonly string[]): string {
+  if (names.length === 0) return `the files describe no ${what}`;
+  const shown = names.slice(0, 20).join(', ');
+  const more = names.length > 20 ? ` and ${names.length - 20} more` : '';
+  return `${what} are ${shown}${more}`;
+}

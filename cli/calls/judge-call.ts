@@ -1,0 +1,27 @@
+// Judges a call of the mesh that some YAML describes.
+import type { CompiledPolicies } from '#policy/compile.ts';
+import { judge, type Outcome } from '#policy/judge.ts';
+import type { RecordedCall } from '#policy/judge/call.ts';
+
+import { type MeshCall, resolveCall } from './call.ts';
+import type { MeshModel } from './model.ts';
+
+export interface JudgedCall {
+  readonly call: MeshCall;
+  readonly recorded: RecordedCall;
+  readonly outcome: Outcome;
+  /** What the callee's sidecar enforces. */
+  readonly policies: CompiledPolicies;
+}
+
+/** Takes a call the way through the callee's sidecar. @throws CallError for an unknown workload or account */
+export async function judgeCall(model: MeshModel, call: MeshCall): Promise<JudgedCall> {
+  const { workload, recorded } = resolveCall(model, call);
+  const policies = model.policiesOf(workload);
+  const allowed = call.authorizer === 'allow';
+  const outcome = await judge(policies, recorded, {
+    authorizer: async () => allowed,
+    claims: call.token,
+  });
+  return { call, recorded, outcome, policies };
+}

@@ -1,0 +1,50 @@
+// A mesh as its YAML describes it, ready to judge calls.
+import { loadFiles } from '#api/load.ts';
+import { collectMesh, type MeshResources, workloadsOf } from '#api/mesh.ts';
+import type { PolicyTestDocument } from '#api/kinds/policy-test.ts';
+import type { Problem } from '#api/problem.ts';
+import type { Workload } from '#api/workload.ts';
+import { type CompiledPolicies, compilePolicies } from '#policy/compile.ts';
+
+import { CallError } from './failure.ts';
+import { readTextFiles } from './files.ts';
+
+export interface MeshModel {
+  readonly resources: MeshResources;
+  readonly workloads: readonly Workload[];
+  readonly tests: readonly PolicyTestDocument[];
+  /** Resources with errors are not in the mesh, as a cluster would refuse them. */
+  readonly problems: readonly Problem[];
+  /** What the workload's sidecar enforces; compiled once. */
+  policiesOf(workload: Workload): CompiledPolicies;
+}
+
+/** Loads files and folders. @throws CallError when they cannot be read or hold no resource */
+export function loadModel(paths: readonly string[], cwd: string): MeshModel {
+  const { resources, problems } = loadFiles(readTextFiles(paths, cwd));
+  if (resources.length === 0 && problems.length === 0) {
+    throw new CallError(`no resources in ${paths.join(', ')}`);
+  }
+  const mesh = collectMesh(resources);
+  const compiled = new Map<Workload, CompiledPolicies>();
+  return {
+    resources: mesh,
+    workloads: workloadsOf(mesh),
+    tests: resources.filter((resource) => resource.kind === 'PolicyTest'),
+    problems,
+    policiesOf: (workload) => {
+      let policies = compiled.get(workload);
+      if (policies === undefined) {
+        policies = compileFor(mesh, workload);
+        compiled.set(workload, policies);
+      }
+      return policies;
+    },
+  };
+}
+
+function compileFor(mesh: MeshResources, workload: Workload): CompiledPolicies {
+  const { authorizationPolicies, requestAuthentications, peerAuthentications } = mesh;
+  const policies = [...authorizationPolicies, ...requestAuthentications, ...peerAuthentications];
+  return compilePolicies({ mesh: mesh.meshConfig, workload, policies });
+}

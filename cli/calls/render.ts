@@ -1,0 +1,111 @@
+// What became of a call, for people and as data: the verdict first, then the rule, then what was nearest.
+import { describe } from '#policy/explain.ts';
+import type { Miss, NearMiss } from '#policy/verdict.ts';
+
+import { type Colour, paint } from '../table.ts';
+import type { MeshCall } from './call.ts';
+import type { JudgedCall } from './judge-call.ts';
+
+/** `POST /charges from shop/web to billing/payments:8080`. */
+export function describeCall(call: MeshCall, port: number | undefined): string {
+  const what = call.tcp === true ? 'TCP' : `${call.method ?? 'GET'} ${call.path ?? '/'}`;
+  return `${what} from ${call.from} to ${call.to}${port === undefined ? '' : `:${port}`}`;
+}
+
+/** The whole explanation, indented under its verdict. Ends with a line end. */
+export function renderText(judged: JudgedCall, tty: boolean): string {
+  const { outcome, call, recorded } = judged;
+  const word = paint(verdictWord(judged), outcome.decision === 'allow' ? 'green' : 'red', tty);
+  const head = `${word}  ${describeCall(call, recorded.destination.port)}\n`;
+  return (
+    head +
+    reasonLines(judged, tty)
+      .map((line) => `  ${line}\n`)
+      .join('')
+  );
+}
+
+/** Why, line by line, without the verdict itself. */
+export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
+  const { outcome, policies, recorded } = judged;
+  const lines = [mainReason(judged)];
+  const nearest = outcome.explanation?.nearest;
+  if (nearest !== undefined && nearest !== null) lines.push(...nearestLines(nearest, tty));
+  const { authorizer, explanation } = outcome;
+  if (authorizer !== null) {
+    const answer = authorizer.allowed ? 'allow' : 'refuse';
+    lines.push(`the authorizer ${authorizer.provider} was asked, and taken to ${answer}`);
+  }
+  for (const rule of explanation?.audited ?? []) lines.push(`audited by ${rule}`);
+  lines.push(...(explanation?.dryRun ?? []));
+  const { mode, policy, at } = policies.mtls(recorded.destination.port);
+  const by = policy === '' ? 'by default' : `by ${policy}${at === null ? '' : ` (${at})`}`;
+  lines.push(paint(`mutual TLS: ${mode} ${by}`, 'dim', tty));
+  return lines;
+}
+
+/** The same as data, for other programs; its fields only grow. */
+export function renderJson(judged: JudgedCall): Readonly<Record<string, unknown>> {
+  const { outcome, recorded, policies } = judged;
+  const { decision, status, details, verdict, explanation, protocol, authorizer } = outcome;
+  const named = verdict !== null && verdict.policy !== '';
+  return {
+    decision,
+    status,
+    details,
+    protocol,
+    policy: named ? `${verdict.namespace}/${verdict.policy}` : null,
+    rule: named ? verdict.rule : null,
+    at: explanation?.at ?? null,
+    reason: outcome.reason,
+    nearest: explanation?.nearest ?? null,
+    audited: explanation?.audited ?? [],
+    dryRun: explanation?.dryRun ?? [],
+    authorizer,
+    mtls: policies.mtls(recorded.destination.port),
+    call: recorded,
+  };
+}
+
+function verdictWord({ outcome }: JudgedCall): string {
+  const { decision, status } = outcome;
+  const words: Readonly<Record<typeof decision, string>> = {
+    allow: '✓ ALLOWED',
+    deny: '✗ DENIED',
+    unauthenticated: '✗ UNAUTHENTICATED',
+    badrequest: '✗ BAD REQUEST',
+    closed: '✗ CLOSED',
+    other: '✗ REFUSED',
+  };
+  return decision === 'allow' || status === 0 ? words[decision] : `${words[decision]} ${status}`;
+}
+
+function mainReason({ outcome, policies }: JudgedCall): string {
+  const { explanation, verdict, reason, protocol } = outcome;
+  if (explanation === null || verdict === null) return reason;
+  return describe(protocol === 'tcp' ? policies.tcp : policies.http, verdict);
+}
+
+function nearestLines(nearest: NearMiss, tty: boolean): string[] {
+  const { namespace, policy, rule, at, matched, missed } = nearest;
+  const lines = [`nearest: ${namespace}/${policy} rule ${rule}${place(at)}`];
+  for (const field of matched) lines.push(`  ${mark('✓', 'green', tty)} ${field}`);
+  for (const miss of missed) lines.push(...missLines(miss, tty));
+  return lines;
+}
+
+function missLines({ field, wanted, got, at }: Miss, tty: boolean): string[] {
+  return [
+    `  ${mark('✗', 'red', tty)} ${field}${place(at)}`,
+    `      wanted  ${wanted.join('  or  ')}`,
+    `      got     ${got}`,
+  ];
+}
+
+function mark(text: string, colour: Colour, tty: boolean): string {
+  return paint(text, colour, tty);
+}
+
+function place(at: string | null): string {
+  return at === null ? '' : ` (${at})`;
+}

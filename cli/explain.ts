@@ -1,0 +1,109 @@
+// `selvage explain`: whether a call is allowed, which rule decides, and for a denial what came nearest.
+import { parseArgs } from 'node:util';
+
+import type { MeshCall } from './calls/call.ts';
+import { CallError } from './calls/failure.ts';
+import { judgeCall } from './calls/judge-call.ts';
+import { loadModel } from './calls/model.ts';
+import { renderJson, renderText } from './calls/render.ts';
+import type { Io } from './io.ts';
+import { printProblems } from './calls/problems.ts';
+
+/** Exit status 0: allowed; 1: not; 2: wrong usage, or the files do not say. */
+export async function explain(args: string[], io: Io): Promise<number> {
+  try {
+    const { values, positionals } = parse(args);
+    if (positionals.length === 0) throw new CallError('give the files or folders of YAML');
+    const model = loadModel(positionals, io.cwd);
+    printProblems(model.problems, io);
+    const judged = await judgeCall(model, callOf(values));
+    const json = `${JSON.stringify(renderJson(judged), null, 2)}\n`;
+    io.stdout.write(values.output === 'json' ? json : renderText(judged, io.tty));
+    return judged.outcome.decision === 'allow' ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof CallError) && !isUsage(error)) throw error;
+    io.stderr.write(`selvage explain: ${error.message}\n`);
+    return 2;
+  }
+}
+
+type Values = ReturnType<typeof parse>['values'];
+
+function parse(args: string[]) {
+  const text = { type: 'string' } as const;
+  return parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      from: text,
+      to: text,
+      method: text,
+      path: text,
+      host: text,
+      port: text,
+      ip: text,
+      token: text,
+      authorizer: text,
+      output: text,
+      tcp: { type: 'boolean' },
+      header: { type: 'string', multiple: true },
+    },
+  });
+}
+
+function callOf(values: Values): MeshCall {
+  const { from, to, output, authorizer } = values;
+  if (from === undefined) throw new CallError('say who calls: --from NAMESPACE/ACCOUNT, or none');
+  if (to === undefined) throw new CallError('say who is called: --to NAMESPACE/WORKLOAD');
+  if (output !== undefined && output !== 'text' && output !== 'json') {
+    throw new CallError(`--output is "text" or "json", not "${output}"`);
+  }
+  if (authorizer !== undefined && authorizer !== 'allow' && authorizer !== 'deny') {
+    throw new CallError(`--authorizer is "allow" or "deny", not "${authorizer}"`);
+  }
+  const { method, path, host, ip, tcp } = values;
+  const { headers, token } = headersAndToken(values);
+  const port = values.port === undefined ? undefined : readPort(values.port);
+  return { from, to, port, method, path, host, ip, tcp, headers, token, authorizer };
+}
+
+function readPort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) return port;
+  throw new CallError(`--port is a number from 1 to 65535, not "${text}"`);
+}
+
+/** A token is a JSON web token, sent as a bearer, or its claims as JSON, which then count as signed. */
+function headersAndToken(values: Values): Pick<MeshCall, 'headers' | 'token'> {
+  const headers: Record<string, string[]> = {};
+  for (const line of values.header ?? []) {
+    const [, name, value] = /^([^\s=:]+)[=:]\s*(.*)$/.exec(line) ?? [];
+    if (name === undefined || value === undefined) {
+      throw new CallError(`--header is NAME=VALUE, not "${line}"`);
+    }
+    (headers[name] ??= []).push(value);
+  }
+  const { token } = values;
+  if (token === undefined) return { headers };
+  if (!token.startsWith('{')) {
+    (headers['authorization'] ??= []).push(`Bearer ${token}`);
+    return { headers };
+  }
+  return { headers, token: readClaims(token) };
+}
+
+function readClaims(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>>;
+  } catch (error) {
+    throw new CallError(`--token begins like claims, but is no JSON: ${String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function isUsage(error: unknown): error is Error {
+  return (
+    error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+  );
+}

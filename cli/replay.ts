@@ -1,0 +1,91 @@
+// `selvage replay FILE...`: recorded decisions against ours; each difference is printed.
+import { parseArgs } from 'node:util';
+
+import type { RecordedCall } from '#policy/judge/call.ts';
+
+import type { Io } from './io.ts';
+import { compare, type Observed, type Runner } from './replay/compare.ts';
+import { evaluate } from './replay/evaluator.ts';
+import { readReplayCases, type ReplayCase, ReplayFileError } from './replay/format.ts';
+
+/** Exit status 0: all as recorded; 1: differences; 2: wrong usage or unreadable files. */
+export async function replay(args: string[], io: Io): Promise<number> {
+  try {
+    const { positionals } = parseArgs({ args, allowPositionals: true, options: {} });
+    if (positionals.length === 0) throw new ReplayFileError('give at least one file of cases');
+    return await replayFiles(positionals, evaluate, io);
+  } catch (error) {
+    if (!(error instanceof ReplayFileError) && !isUsage(error)) throw error;
+    io.stderr.write(`selvage replay: ${error.message}\n`);
+    return 2;
+  }
+}
+
+/** Replays files by any means of judging. @throws ReplayFileError */
+export async function replayFiles(
+  files: readonly string[],
+  runner: Runner,
+  io: Io,
+): Promise<number> {
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const file of files) {
+    for (const one of readReplayCases(file)) {
+      if (one.oracleError === undefined) await replayCase(one, runner, io, counts);
+    }
+  }
+  const { passed, failed, skipped } = counts;
+  const end = skipped === 0 ? '' : `, ${skipped} skipped`;
+  io.stdout.write(`${passed} passed, ${failed} failed${end}\n`);
+  return failed === 0 ? 0 : 1;
+}
+
+async function replayCase(
+  c: ReplayCase,
+  runner: Runner,
+  io: Io,
+  counts: { passed: number; failed: number; skipped: number },
+): Promise<void> {
+  const observed = await runner(c);
+  for (const [index, call] of c.requests.entries()) {
+    const expected = c.expected[index];
+    const got = observed[index];
+    if (expected === undefined || got === undefined) {
+      throw new ReplayFileError(`case ${c.name}: request ${call.id} has no decision`);
+    }
+    const comparison = compare(call, expected, got);
+    counts[comparison.result] += 1;
+    if (comparison.result !== 'failed') continue;
+    io.stdout.write(
+      `${c.name} ${call.id}: expected ${comparison.expected}, got ${comparison.got}\n` +
+        `  ${describeCall(call)}\n${describeReason(got)}`,
+    );
+  }
+}
+
+/** `GET /a?b (Host: x) from cluster.local/ns/foo/sa/sleep (127.0.1.2) to 10.77.0.10:8080`. */
+function describeCall(call: RecordedCall): string {
+  const { source, destination, headers = [] } = call;
+  const from = `from ${source.identity ?? 'plaintext'} (${source.ip})`;
+  const to = `to ${destination.ip}:${destination.port}`;
+  if (call.kind === 'tcp') return `TCP ${from} ${to}`;
+  const { method = 'GET', path = '/', host = null, minor = 1 } = call;
+  const version = minor === 1 ? '' : ` HTTP/1.${minor}`;
+  const hosts = host === null ? 'no Host' : `Host: ${[host].flat().join(', ')}`;
+  const lines = headers.map(([name, value]) => `\n    ${name}: ${shorten(value)}`).join('');
+  return `${method} ${shorten(path)}${version} (${hosts}) ${from} ${to}${lines}`;
+}
+
+function describeReason(observed: Observed): string {
+  return observed.reason === '' ? '' : `  why: ${observed.reason}\n`;
+}
+
+/** Tokens are long, and their ends say nothing. */
+function shorten(text: string): string {
+  return text.length > 160 ? `${text.slice(0, 150)}… (${text.length} characters)` : text;
+}
+
+function isUsage(error: unknown): error is Error & { code: string } {
+  return (
+    error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+  );
+}

@@ -14,7 +14,11 @@ export function paint(text: string, colour: Colour | undefined, tty: boolean): s
 }
 
 /** Lines of a table with a heading; the last column is not padded, so that it may be long. */
-export function table(heading: readonly string[], rows: readonly (readonly Cell[])[], tty: boolean): string {
+export function table(
+  heading: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  tty: boolean,
+): string {
   const widths = heading.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.text.length ?? 0)),
   );

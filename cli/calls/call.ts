@@ -47,7 +47,7 @@ export function resolveCall(model: MeshModel, call: MeshCall): ResolvedCall {
   if (isIP(ip) === 0) throw new CallError(`"${ip}" is no IP address`);
   const source = { identity, ip };
   const destination = { ip: isIP(ip) === 6 ? 'fd00::2' : '10.0.0.2', port };
-  const service = serviceOf(model, workload, port);
+  const service = frontOf(model, workload, port) ?? { name: workload.name, port };
   const sni = `outbound_.${service.port}_._.${service.name}.${workload.namespace}.svc.cluster.local`;
   if (call.tcp === true) {
     return { workload, recorded: { kind: 'tcp', source, destination, sni } };
@@ -128,13 +128,13 @@ function carriesTcp({ protocol }: WorkloadPort): boolean {
   return protocol === 'tcp' || protocol === 'tls';
 }
 
-interface Front {
+export interface Front {
   readonly name: string;
   readonly port: number;
 }
 
-/** The Service port that leads to the workload's; the workload itself where none does. */
-function serviceOf(model: MeshModel, workload: Workload, port: number): Front {
+/** The Service port that leads to the workload's; null where none does. */
+export function frontOf(model: MeshModel, workload: Workload, port: number): Front | null {
   for (const { metadata, spec } of model.resources.services) {
     if (metadata.namespace !== workload.namespace) continue;
     if (!selects(spec.selector ?? {}, workload.labels)) continue;
@@ -146,7 +146,7 @@ function serviceOf(model: MeshModel, workload: Workload, port: number): Front {
       if (target === port) return { name: metadata.name, port: front };
     }
   }
-  return { name: workload.name, port };
+  return null;
 }
 
 /** What an HTTP client writes: the port too, unless it is 80. */

@@ -20,21 +20,27 @@ export interface RawReply {
   readonly body: string;
   /** Why there is no status: `closed`, `reset`, `timeout`. */
   readonly failure: string;
+  /** Our own port, by which the peer's log names the connection; 0: it never opened. */
+  readonly localPort: number;
 }
 
 /** Sends one call on a connection of its own and reads to the end. Never throws. */
 export function send(call: RawCall): Promise<RawReply> {
   return new Promise((resolve) => {
     const parts: Buffer[] = [];
+    let localPort = 0;
     const socket = connect({ host: call.host, port: call.port });
     const end = (failure: string): void => {
       clearTimeout(timer);
       socket.destroy();
-      resolve(parse(Buffer.concat(parts).toString('latin1'), failure));
+      resolve({ ...parse(Buffer.concat(parts).toString('latin1'), failure), localPort });
     };
     const timer = setTimeout(() => end('timeout'), call.timeoutMs);
-    socket.once('connect', () => socket.write(headOf(call), 'latin1'));
-    socket.on('data', (chunk) => parts.push(chunk));
+    socket.once('connect', () => {
+      localPort = socket.localPort ?? 0;
+      socket.write(headOf(call), 'latin1');
+    });
+    socket.on('data', (chunk: Buffer) => parts.push(chunk));
     socket.once('end', () => end('closed'));
     socket.once('error', (error: NodeJS.ErrnoException) => {
       end(error.code === 'ECONNRESET' ? 'reset' : (error.code ?? error.message));
@@ -49,7 +55,7 @@ function headOf(call: RawCall): string {
   return `${call.method} ${call.target} HTTP/1.1\r\n${lines}${length}connection: close\r\n\r\n${body}`;
 }
 
-function parse(text: string, failure: string): RawReply {
+function parse(text: string, failure: string): Omit<RawReply, 'localPort'> {
   const end = text.indexOf('\r\n\r\n');
   const status = /^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1];
   if (status === undefined || end < 0) {

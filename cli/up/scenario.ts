@@ -1,0 +1,121 @@
+// Sends calls through the running mesh, as the workloads that make them, and tells what became of each.
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { type Cell, table } from '../table.ts';
+import type { LocalPod } from './plan.ts';
+import { type RawReply, send } from './send.ts';
+import { type AccessLine, resultOf } from './traffic.ts';
+
+/** One call to make for real. */
+export interface LiveCall {
+  readonly name: string;
+  /** `namespace/service-account`, or `none`: plaintext from outside the mesh. */
+  readonly from: string;
+  /** `namespace/workload`. */
+  readonly to: string;
+  /** The workload's port; 0: its first. */
+  readonly port: number;
+  readonly method: string;
+  /** Raw, latin-1. */
+  readonly path: string;
+  /** '' for the Service's own name. */
+  readonly host: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+/** A Service in front of a workload: how callers name it. */
+export interface ServiceName {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface LiveResult {
+  readonly call: LiveCall;
+  readonly reply: RawReply;
+  readonly traceId: string;
+  /** The callee's own log line; null when the call never reached it. */
+  readonly line: AccessLine | null;
+  /** Why it never left, when it could not be sent at all. */
+  readonly unsent: string;
+}
+
+export interface LiveMesh {
+  readonly pods: readonly LocalPod[];
+  /** The Service and Service port that lead to a workload's port; null without one. */
+  serviceOf(pod: LocalPod, port: number): ServiceName | null;
+  /** The log line of the pod's sidecar that `matches`, waited for until the deadline. */
+  findLine(pod: LocalPod, matches: (line: AccessLine) => boolean): Promise<AccessLine | null>;
+}
+
+const timeoutMs = 10_000;
+
+/** Makes one call and finds out who decided on it. */
+export async function sendLive(mesh: LiveMesh, call: LiveCall): Promise<LiveResult> {
+  const traceId = randomBytes(16).toString('hex');
+  const unsent = (why: string): LiveResult => ({
+    call,
+    reply: { status: 0, headers: new Map(), body: '', failure: 'unsent', localPort: 0 },
+    traceId,
+    line: null,
+    unsent: why,
+  });
+  const target = mesh.pods.find((pod) => `${pod.namespace}/${pod.workload}` === call.to);
+  const port = target?.ports.find((p) => call.port === 0 || p.port === call.port);
+  if (target === undefined || port === undefined) return unsent(`nothing runs as ${call.to}`);
+  const service = mesh.serviceOf(target, port.port);
+  if (service === null) return unsent(`no Service leads to ${call.to} port ${port.port}`);
+  const authority = `${service.host}:${service.port}`;
+  const headers = [
+    ['host', call.host === '' ? authority : call.host] as const,
+    ['traceparent', `00-${traceId}-${randomBytes(8).toString('hex')}-01`] as const,
+    ...call.headers,
+  ];
+  const { method } = call;
+  if (call.from === 'none') {
+    const reply = await send({ host: '127.0.0.1', port: port.listen, method, target: call.path, headers, timeoutMs });
+    const line = await mesh.findLine(target, (l) => isOf(l, traceId, reply.localPort));
+    return { call, reply, traceId, line, unsent: '' };
+  }
+  const caller = mesh.pods.find((pod) => `${pod.namespace}/${pod.serviceAccount}` === call.from);
+  if (caller?.sidecar == null) return unsent(`nothing in the mesh runs as ${call.from}`);
+  // The proxy's absolute-form carries the Service; an odd path stays as it is, byte for byte.
+  const url = `http://${authority}${call.path}`;
+  const reply = await send({ host: '127.0.0.1', port: caller.sidecar.outbound, method, target: url, headers, timeoutMs });
+  const line = await mesh.findLine(target, (l) => l.traceId === traceId);
+  return { call, reply, traceId, line, unsent: '' };
+}
+
+function isOf(line: AccessLine, traceId: string, localPort: number): boolean {
+  return line.traceId === traceId || line.remoteAddress === `127.0.0.1:${localPort}`;
+}
+
+/** The table that `demo` and `up --send` print. */
+export function scenarioTable(results: readonly LiveResult[], tty: boolean): string {
+  const rows = results.map(({ call, reply, traceId, line, unsent }): Cell[] => [
+    { text: call.from === 'none' ? 'nobody (plaintext)' : call.from },
+    { text: call.to },
+    { text: `${call.method} ${call.path}` },
+    unsent === '' ? resultOf(reply.status) : { text: 'not sent', colour: 'yellow' },
+    { text: traceId.slice(0, 16), colour: 'dim' },
+    { text: unsent || reasonOf(line, reply) },
+  ]);
+  return table(['CALLER', 'CALLED', 'REQUEST', 'RESULT', 'TRACE', 'WHY'], rows, tty);
+}
+
+function reasonOf(line: AccessLine | null, reply: RawReply): string {
+  if (line !== null) {
+    return [line.why || line.details, line.nearest].filter((text) => text !== '').join('; ');
+  }
+  return reply.status === 0 ? `connection ${reply.failure}` : reply.body.trim().slice(0, 120);
+}
+
+/** Polls `find` until it finds something or two seconds are over: logs are written in batches. */
+export async function eventually<T>(find: () => Promise<T | null>): Promise<T | null> {
+  for (let attempt = 0; attempt < 40; attempt += 1) {
+    const found = await find();
+    if (found !== null) return found;
+    await sleep(50);
+  }
+  return null;
+}

@@ -1,0 +1,15 @@
+// Ending on Ctrl-C, on SIGTERM, and when the terminal goes away.
+
+/** Resolves at the first signal. A second Ctrl-C ends the process at once, for whoever will not wait. */
+export function untilSignal(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let asked = false;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (asked && signal === 'SIGINT') process.exit(130);
+      asked = true;
+      resolve();
+    });
+  }
+  return promise;
+}

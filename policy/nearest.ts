@@ -4,7 +4,7 @@ import type { AuthorizationPolicy } from '#api/kinds/authorization-policy.ts';
 import type { Condition } from './conditions/condition.ts';
 import type { ConnectionFacts, RequestFacts } from './facts.ts';
 import { positionOf } from './position.ts';
-import type { Clause } from './rule.ts';
+import type { Clause, UnknownKey } from './rule.ts';
 import type { DroppedRule, RuleSet } from './rule-set.ts';
 import type { Miss, NearMiss } from './verdict.ts';
 
@@ -64,21 +64,26 @@ function measure(
   };
 }
 
+/** What dropped the rule is among its misses, whichever of its clauses fits best. */
 function measureDropped(
   { policy, index, model, condition, unknown }: DroppedRule,
   connection: ConnectionFacts,
   request: RequestFacts | null,
 ): NearMiss {
   const near = measure(policy, index, model?.froms ?? [], model?.tos ?? [], connection, request);
-  if (condition !== null || unknown === null) return near;
-  const at = positionOf(policy.origin, unknown.path);
-  const miss: Miss = {
-    field: `when[${unknown.key}]`,
-    wanted: ['a known key'],
-    got: '(unknown key)',
-    at,
-  };
-  return { ...near, missed: [miss] };
+  const cause: Miss | null =
+    condition !== null
+      ? missOf(policy, condition, connection, request)
+      : unknown !== null
+        ? missOfKey(unknown)
+        : null;
+  if (cause === null || near.missed.some(({ field }) => field === cause.field)) return near;
+  return { ...near, missed: [cause, ...near.missed] };
+}
+
+function missOfKey({ policy, key, path }: UnknownKey): Miss {
+  const at = positionOf(policy.origin, path);
+  return { field: `when[${key}]`, wanted: ['a key that Istio knows'], got: '(unknown key)', at };
 }
 
 function bestFit(

@@ -1,0 +1,165 @@
+// Follows a chunked body (RFC 9112 7.1) over any split of its bytes: checked strictly, passed on as it is.
+import { COLON, CR, FIELD, FOLD, HEX, LF, SEMICOLON, SPACE } from '../bytes.ts';
+
+import type { ParseLimits } from './limits.ts';
+
+const atSize = 0;
+const inSize = 1;
+const inExtension = 2;
+const atSizeLineFeed = 3;
+const inData = 4;
+const atDataReturn = 5;
+const atDataLineFeed = 6;
+const atTrailer = 7;
+const inTrailerName = 8;
+const inTrailerValue = 9;
+const atTrailerLineFeed = 10;
+const atLastLineFeed = 11;
+
+/** A chunk is under 2^40 bytes, so sums stay exact. */
+const sizeDigitsMax = 10;
+
+/**
+ * Trailers that would change framing, routing, identity or authentication after these were decided
+ * (RFC 9110 6.5.1): whoever merges trailers into headers would be fooled.
+ */
+const forbiddenTrailers: ReadonlySet<string> = new Set([
+  ...['content-length', 'transfer-encoding', 'host', 'connection', 'upgrade', 'te', 'trailer'],
+  ...['expect', 'max-forwards', 'keep-alive', 'proxy-connection', 'content-encoding'],
+  ...['content-type', 'content-range', 'authorization', 'proxy-authorization', 'cookie'],
+  ...['set-cookie', 'x-forwarded-client-cert', 'x-forwarded-for', 'x-forwarded-proto'],
+  ...['x-forwarded-host', 'x-request-id', 'forwarded', 'cache-control', 'age', 'location'],
+]);
+
+export class ChunkedBody {
+  done = false;
+  /** Bytes of data, without framing. */
+  dataBytes = 0;
+
+  /** Value of the trailer `grpc-status`, '' without one. */
+  grpcStatus = '';
+
+  private state = atSize;
+  private left = 0;
+  private digits = 0;
+  private extensionBytes = 0;
+  private trailerBytes = 0;
+  private trailerName = '';
+  private readonly limits: ParseLimits;
+
+  constructor(limits: ParseLimits) {
+    this.limits = limits;
+  }
+
+  reset(): void {
+    this.done = false;
+    this.dataBytes = 0;
+    this.grpcStatus = '';
+    this.state = atSize;
+    this.left = 0;
+    this.digits = 0;
+    this.extensionBytes = 0;
+    this.trailerBytes = 0;
+    this.trailerName = '';
+  }
+
+  /**
+   * @param onData gets the ranges that are data; null: framing and all is wanted
+   * @returns where the body ends (then `done`), `to` if it goes on, -1 if it is malformed or over a limit
+   */
+  scan(
+    buffer: Buffer,
+    from: number,
+    to: number,
+    onData: ((buffer: Buffer, from: number, to: number) => void) | null,
+  ): number {
+    for (let i = from; i < to; ) {
+      if (this.state === inData) {
+        const run = Math.min(this.left, to - i);
+        if (onData !== null) onData(buffer, i, i + run);
+        this.dataBytes += run;
+        this.left -= run;
+        i += run;
+        if (this.left === 0) this.state = atDataReturn;
+        continue;
+      }
+      const byte = buffer[i++]!;
+      if (this.state < inData ? !this.sizeByte(byte) : !this.afterByte(byte)) return -1;
+      if (this.done) return i;
+    }
+    return to;
+  }
+
+  private sizeByte(byte: number): boolean {
+    switch (this.state) {
+      case atSize:
+      case inSize: {
+        const digit = HEX[byte]!;
+        if (digit !== 255) {
+          this.left = this.left * 16 + digit;
+          this.state = inSize;
+          return ++this.digits <= sizeDigitsMax;
+        }
+        if (this.state === atSize || (byte !== CR && byte !== SEMICOLON)) return false;
+        this.state = byte === CR ? atSizeLineFeed : inExtension;
+        this.extensionBytes = 0;
+        return true;
+      }
+      case inExtension:
+        if (byte === CR) this.state = atSizeLineFeed;
+        else if (FIELD[byte] === 0) return false;
+        return ++this.extensionBytes <= this.limits.chunkExtensionBytesMax;
+      default:
+        if (byte !== LF) return false;
+        this.state = this.left === 0 ? atTrailer : inData;
+        this.digits = 0;
+        return true;
+    }
+  }
+
+  private afterByte(byte: number): boolean {
+    switch (this.state) {
+      case atDataReturn:
+        this.state = atDataLineFeed;
+        return byte === CR;
+      case atDataLineFeed:
+        this.state = atSize;
+        return byte === LF;
+      case atLastLineFeed:
+        this.done = byte === LF;
+        return this.done;
+      default:
+        return ++this.trailerBytes <= this.limits.trailerBytesMax && this.trailerByte(byte);
+    }
+  }
+
+  private trailerByte(byte: number): boolean {
+    switch (this.state) {
+      case atTrailer:
+        if (byte === CR) this.state = atLastLineFeed;
+        else if (FOLD[byte] === 0) return false;
+        else {
+          this.trailerName = String.fromCharCode(FOLD[byte]!);
+          this.state = inTrailerName;
+        }
+        return true;
+      case inTrailerName:
+        if (byte === COLON) {
+          this.state = inTrailerValue;
+          return !forbiddenTrailers.has(this.trailerName);
+        }
+        this.trailerName += String.fromCharCode(FOLD[byte]!);
+        return FOLD[byte] !== 0 && this.trailerName.length <= 256;
+      case inTrailerValue:
+        if (byte === CR) this.state = atTrailerLineFeed;
+        else if (FIELD[byte] === 0) return false;
+        else if (byte > SPACE && this.trailerName === 'grpc-status') {
+          this.grpcStatus += String.fromCharCode(byte);
+        }
+        return true;
+      default:
+        this.state = atTrailer;
+        return byte === LF;
+    }
+  }
+}

@@ -1,0 +1,293 @@
+// One upstream connection: writes requests, reads responses with a shared buffer, one exchange at a time.
+import type { OnReadOpts, Socket } from 'node:net';
+
+import type { FailureCode } from '../../failures.ts';
+import { deadlineIn, unwatch, watch } from '../sweep.ts';
+import type { Sweepable } from '../sweep.ts';
+
+import { BodyCursor } from './body.ts';
+import type { Http1PoolLimits } from './limits.ts';
+import { ResponseHead } from './response-head.ts';
+import type { UpstreamCall } from './upstream.ts';
+
+/** Every upstream socket reads into it; each read is used up before the next. */
+const readBuffer = Buffer.allocUnsafeSlow(65_536);
+/** Interim heads for one request; more are an attack or a bug. */
+const interimMax = 32;
+
+/** Opens a socket to the upstream. Passes `onread` on to `net.connect` or `tls.connect`. */
+export type Connect = (onread: OnReadOpts) => Socket;
+
+/** What a connection tells its pool. */
+export interface ConnectionOwner {
+  readonly limits: Readonly<Http1PoolLimits>;
+  readonly connect: Connect;
+  /** Free for the next request. */
+  released(connection: UpstreamConnection): void;
+  /** Gone; `replay` is the call that wants another connection, if any. */
+  closed(connection: UpstreamConnection, replay: UpstreamCall | null): void;
+}
+
+export class UpstreamConnection implements Sweepable {
+  readonly socket: Socket;
+  deadlineMs: number;
+  /** Not usable any more. */
+  dead = false;
+
+  private call: UpstreamCall | null = null;
+  private requests = 0;
+  private tcpConnected = false;
+  private connected = false;
+  /** A byte of the response to the present call has come. */
+  private answered = false;
+  private headDone = false;
+  private interims = 0;
+  private tunnel = false;
+  private reusable = true;
+  private readonly head: ResponseHead;
+  private readonly bodyCursor: BodyCursor;
+  private readonly owner: ConnectionOwner;
+
+  constructor(owner: ConnectionOwner) {
+    this.owner = owner;
+    this.head = new ResponseHead(owner.limits);
+    this.bodyCursor = new BodyCursor(owner.limits);
+    const callback = (size: number, buffer: Uint8Array): boolean => {
+      if (this.read(buffer as Buffer, size)) return true;
+      this.socket.pause();
+      return true;
+    };
+    this.socket = owner.connect({ buffer: readBuffer, callback });
+    this.deadlineMs = deadlineIn(owner.limits.connectTimeoutMs);
+    this.listen();
+    watch(this);
+  }
+
+  /** Takes the call's exchange; the call writes its request at once. */
+  take(call: UpstreamCall): void {
+    this.call = call;
+    this.requests++;
+    this.answered = false;
+    this.headDone = false;
+    this.interims = 0;
+    if (this.connected) this.deadlineMs = 0;
+    call.granted(this);
+  }
+
+  /** The call wants no more of this exchange. */
+  abort(): void {
+    this.call = null;
+    this.destroy();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  expire(): void {
+    if (this.connected) this.destroy();
+    else this.fail('connect-timeout');
+  }
+
+  /** Closes at once; a call that is under way fails. */
+  destroy(): void {
+    if (this.dead) return;
+    this.discard();
+    const call = this.call;
+    this.call = null;
+    this.owner.closed(this, null);
+    if (call !== null) call.failed('upstream-reset');
+  }
+
+  /** A tunnel has ended both ways: closes once the last bytes are out. */
+  finishTunnel(): void {
+    this.call = null;
+    if (this.dead) return;
+    this.dead = true;
+    unwatch(this);
+    this.socket.destroySoon();
+    this.owner.closed(this, null);
+  }
+
+  /** Content of the response body so far. */
+  get bodyBytes(): number {
+    return this.bodyCursor.bytes;
+  }
+
+  /** `grpc-status` in the response's trailers, or ''. */
+  get trailerGrpcStatus(): string {
+    return this.bodyCursor.grpcStatus;
+  }
+
+  private discard(): void {
+    this.dead = true;
+    unwatch(this);
+    this.socket.destroy();
+  }
+
+  private listen(): void {
+    const { socket } = this;
+    socket.on('connect', () => {
+      this.tcpConnected = true;
+      if (!('encrypted' in socket)) this.opened();
+    });
+    socket.on('secureConnect', () => this.opened());
+    // Only for sockets that were made without `onread`.
+    socket.on('data', (chunk: Buffer) => {
+      if (!this.read(chunk, chunk.length)) socket.pause();
+    });
+    socket.on('drain', () => this.call?.drained());
+    socket.on('error', () => this.lost());
+    socket.on('end', () => this.ended());
+    socket.on('close', () => this.lost());
+    if (!socket.connecting) {
+      this.tcpConnected = true;
+      if (!('encrypted' in socket)) this.opened();
+    }
+  }
+
+  private opened(): void {
+    this.connected = true;
+    if (!this.dead) this.deadlineMs = 0;
+  }
+
+  /** @returns false: read no more for now */
+  private read(buffer: Buffer, size: number): boolean {
+    const call = this.call;
+    if (call === null) {
+      // Nothing was asked: an answer now could only be taken for that of the next request.
+      this.destroy();
+      return true;
+    }
+    this.answered = true;
+    if (this.tunnel) return call.body(buffer, 0, size, false);
+    return this.headDone ? this.readBody(call, buffer, 0, size) : this.readHead(call, buffer, size);
+  }
+
+  private readHead(call: UpstreamCall, chunk: Buffer, size: number): boolean {
+    const { head } = this;
+    let buffer = chunk;
+    let from = 0;
+    let to = size;
+    while (from < to) {
+      const state = head.feed(buffer, from, to);
+      if (state === 'more') return true;
+      if (state !== 'done') return this.fail('upstream-malformed');
+      ({ buffer, end: from, limit: to } = head);
+      if (head.status >= 200) return this.startBody(call, buffer, from, to);
+      if (head.status === 101) return this.startTunnel(call, buffer, from, to);
+      if (++this.interims > interimMax) return this.fail('upstream-malformed');
+      call.interim(head);
+      if (this.call !== call) return true;
+    }
+    return true;
+  }
+
+  private startTunnel(call: UpstreamCall, buffer: Buffer, from: number, to: number): boolean {
+    if (!call.asksUpgrade || !this.head.upgradeAsked) return this.fail('upstream-malformed');
+    this.tunnel = true;
+    this.socket.allowHalfOpen = true;
+    const more = call.upgraded(this.head, buffer, from, to);
+    this.head.clear();
+    return more;
+  }
+
+  private startBody(call: UpstreamCall, buffer: Buffer, from: number, to: number): boolean {
+    const { head, bodyCursor } = this;
+    const { status, chunked } = head;
+    const bodyless = call.isHead || status === 204 || status === 304;
+    bodyCursor.begin(chunked && !bodyless, bodyless ? 0 : head.contentLength);
+    const { requestsPerConnectionMax: max, idleTimeoutMs } = this.owner.limits;
+    this.reusable =
+      head.minor === 1 && !head.close && (max === 0 || this.requests < max) && idleTimeoutMs > 0;
+    this.headDone = true;
+    if (chunked && !bodyless && !call.takesChunks) {
+      const more = call.head(head, buffer, from, from, false);
+      return this.call !== call || (this.readBody(call, buffer, from, to) && more);
+    }
+    const end = bodyCursor.done ? from : bodyCursor.take(buffer, from, to);
+    if (end < 0) return this.fail('upstream-malformed');
+    const { done } = bodyCursor;
+    if (end < to) this.reusable = false;
+    if (done) this.release(call);
+    const more = call.head(head, buffer, from, end, done);
+    return done || more;
+  }
+
+  private readBody(call: UpstreamCall, buffer: Buffer, from: number, to: number): boolean {
+    const { bodyCursor } = this;
+    let more = true;
+    if (bodyCursor.framing === 'chunked' && !call.takesChunks) {
+      const end = bodyCursor.take(buffer, from, to, (buffer, from, to) => {
+        if (this.call === call) more = call.body(buffer, from, to, false);
+      });
+      if (this.call !== call) return true;
+      if (end < 0) return this.fail('upstream-malformed');
+      if (end < to) this.reusable = false;
+      if (!bodyCursor.done) return more;
+      this.release(call);
+      call.body(buffer, end, end, true);
+      return true;
+    }
+    const end = bodyCursor.take(buffer, from, to);
+    if (end < 0) return this.fail('upstream-malformed');
+    if (end < to) this.reusable = false;
+    const { done } = bodyCursor;
+    if (done) this.release(call);
+    more = call.body(buffer, from, end, done);
+    return done || more;
+  }
+
+  /** The response is complete. The call hears of it after this, and may start another at once. */
+  private release(call: UpstreamCall): void {
+    this.call = null;
+    if (!this.reusable || !call.requestDone) {
+      this.destroy();
+      return;
+    }
+    const said = this.head.keepAliveTimeoutSeconds;
+    const { idleTimeoutMs } = this.owner.limits;
+    // A second less than the upstream says, for what is under way when it closes.
+    const idleMs = said < 0 ? idleTimeoutMs : Math.min(idleTimeoutMs, Math.max(1, said * 1_000 - 1_000));
+    this.deadlineMs = deadlineIn(idleMs);
+    this.owner.released(this);
+  }
+
+  private ended(): void {
+    if (this.tunnel) {
+      this.call?.tunnelEnded();
+      return;
+    }
+    const call = this.call;
+    if (call !== null && this.headDone && this.bodyCursor.framing === 'until-close') {
+      this.call = null;
+      this.destroy();
+      call.body(readBuffer, 0, 0, true);
+      return;
+    }
+    this.lost();
+  }
+
+  /** The socket failed or closed under us. */
+  private lost(): void {
+    if (this.dead) return;
+    const { call } = this;
+    // The upstream closed an idle connection just as we wrote (RFC 9112 9.3.1).
+    if (call !== null && !this.answered && this.requests > 1 && call.mayReplay()) {
+      this.call = null;
+      this.discard();
+      this.owner.closed(this, call);
+      return;
+    }
+    if (this.connected) this.fail('upstream-reset');
+    else this.fail(this.tcpConnected ? 'upstream-tls' : 'upstream-connect');
+  }
+
+  private fail(code: FailureCode): true {
+    const call = this.call;
+    this.call = null;
+    this.destroy();
+    if (call !== null) call.failed(code);
+    return true;
+  }
+}

@@ -1,0 +1,178 @@
+// Header lines by their byte ranges: lookups, edits and the edited copy, without a string per line.
+import { FOLD } from '../bytes.ts';
+
+import { isKnown, isNamed, signatureOf } from './names.ts';
+
+/** Layout of one line in `HeaderLines.index`. */
+export const nameStart = 0;
+export const nameEnd = 1;
+export const valueStart = 2;
+/** Trimmed. */
+export const valueEnd = 3;
+/** After the CRLF. */
+export const lineEnd = 4;
+/** See names.ts; 0: the line is cut. */
+export const signature = 5;
+export const stride = 6;
+
+const nothing: readonly string[] = Object.freeze([]);
+const emptyBuffer = Buffer.alloc(0);
+const notPlain = /[^\t\x20-\x7e]/;
+const breaking = /[\0\r\n]/g;
+
+export class HeaderLines {
+  /** Where the head is; the index holds offsets in it. */
+  buffer = emptyBuffer;
+  /** Lines, cut ones included. */
+  count = 0;
+  index = new Int32Array(16 * stride);
+
+  /** Lines are cut, so the copy is made of several runs. */
+  protected cut = false;
+  /** Lines added, as they go out: latin1 (one char a byte). */
+  protected added = '';
+  private readonly addedNames: string[] = [];
+  private readonly addedValues: string[] = [];
+
+  /** Values of the lines of that name that are not cut, then of those added. @param name lower-case */
+  values(name: string): readonly string[] {
+    let found: string[] | null = null;
+    for (let at = this.find(name, 0); at >= 0; at = this.find(name, at + stride)) {
+      (found ??= []).push(this.valueAt(at));
+    }
+    for (let i = 0; i < this.addedNames.length; i++) {
+      if (this.addedNames[i] === name) (found ??= []).push(this.addedValues[i]!);
+    }
+    return found ?? nothing;
+  }
+
+  /**
+   * Cuts every line of that name, added ones too. Framing and connection are the engine's own:
+   * their names are ignored.
+   * @param name lower-case
+   */
+  remove(name: string): void {
+    if (!isKnown(name)) this.cutName(name);
+  }
+
+  protected cutName(name: string): void {
+    for (let at = this.find(name, 0); at >= 0; at = this.find(name, at + stride)) this.cutAt(at);
+    if (this.addedNames.includes(name)) this.removeAdded(name);
+  }
+
+  /**
+   * Adds a line at the end. CR, LF and NUL in the value become spaces (RFC 9110 5.5), other text
+   * beyond ASCII goes out as UTF-8. Ignored for the names that `remove` ignores.
+   * @param name lower-case token
+   */
+  append(name: string, value: string): void {
+    if (isKnown(name) || !isToken(name)) return;
+    const safe = notPlain.test(value) ? value.replace(breaking, ' ') : value;
+    this.addedNames.push(name);
+    this.addedValues.push(safe);
+    this.added += lineOf(name, safe);
+  }
+
+  /** Every line that is not cut, names as sent, then those added. */
+  lines(): [name: string, value: string][] {
+    const all: [string, string][] = [];
+    for (let at = 0; at < this.count * stride; at += stride) {
+      if (this.index[at + signature] === 0) continue;
+      const from = this.index[at + nameStart]!;
+      all.push([this.buffer.latin1Slice(from, this.index[at + nameEnd]), this.valueAt(at)]);
+    }
+    for (let i = 0; i < this.addedNames.length; i++) {
+      all.push([this.addedNames[i]!, this.addedValues[i]!]);
+    }
+    return all;
+  }
+
+  /** Offset in `index` of the first line of that name at or after `at`, or -1. */
+  find(name: string, at: number): number {
+    const wanted = signatureOf(name);
+    const { index, buffer } = this;
+    for (const end = this.count * stride; at < end; at += stride) {
+      if (index[at + signature] !== wanted) continue;
+      if (isNamed(buffer, index[at + nameStart]!, index[at + nameEnd]!, name)) return at;
+    }
+    return -1;
+  }
+
+  /** UTF-8, as policies are written. */
+  valueAt(at: number): string {
+    return this.buffer.utf8Slice(this.index[at + valueStart], this.index[at + valueEnd]);
+  }
+
+  cutAt(at: number): void {
+    this.index[at + signature] = 0;
+    this.cut = true;
+  }
+
+  /** Whether a value is `wanted`, ASCII case aside. @param wanted lower-case token bytes */
+  protected valueIs(from: number, to: number, wanted: string): boolean {
+    return isNamed(this.buffer, from, to, wanted);
+  }
+
+  /** Copies `from…` to the end of the lines that are not cut. @returns the new offset in `out` */
+  protected copyLines(out: Buffer, offset: number, from: number, to: number): number {
+    if (!this.cut) return offset + this.buffer.copy(out, offset, from, to);
+    const { index, buffer } = this;
+    let run = from;
+    for (let at = 0, end = this.count * stride; at < end; at += stride) {
+      if (index[at + signature] !== 0) continue;
+      const start = index[at + nameStart]!;
+      if (start < run) continue;
+      if (start >= to) break;
+      if (start > run) offset += buffer.copy(out, offset, run, start);
+      run = index[at + lineEnd]!;
+    }
+    return to > run ? offset + buffer.copy(out, offset, run, to) : offset;
+  }
+
+  protected clearLines(): void {
+    this.count = 0;
+    this.cut = false;
+    if (this.added === '') return;
+    this.added = '';
+    this.addedNames.length = 0;
+    this.addedValues.length = 0;
+  }
+
+  protected releaseBuffer(): void {
+    this.buffer = emptyBuffer;
+  }
+
+  protected grow(): void {
+    const index = new Int32Array(this.index.length * 2);
+    index.set(this.index);
+    this.index = index;
+  }
+
+  private removeAdded(name: string): void {
+    let kept = 0;
+    this.added = '';
+    for (let i = 0; i < this.addedNames.length; i++) {
+      if (this.addedNames[i] === name) continue;
+      this.addedNames[kept] = this.addedNames[i]!;
+      this.addedValues[kept] = this.addedValues[i]!;
+      this.added += lineOf(this.addedNames[kept]!, this.addedValues[kept]!);
+      kept++;
+    }
+    this.addedNames.length = kept;
+    this.addedValues.length = kept;
+  }
+}
+
+/** Whether `name` may be sent as a field name. */
+function isToken(name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code > 255 || FOLD[code] === 0) return false;
+  }
+  return name !== '';
+}
+
+function lineOf(name: string, value: string): string {
+  const bytes = notPlain.test(value) ? Buffer.from(value, 'utf8').latin1Slice() : value;
+  return `${name}: ${bytes}\r\n`;
+}

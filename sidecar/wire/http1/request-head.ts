@@ -1,0 +1,191 @@
+// A request head: its line, `Host`, and the edited copy that goes upstream.
+import type { TokenFacts } from '#policy/facts.ts';
+import type { RequestView } from '#sidecar/exchange.ts';
+
+import { AUTHORITY, CR, FOLD, LF, SPACE, TARGET } from '../bytes.ts';
+
+import type { HeadState } from './head.ts';
+import { nameStart, stride, valueEnd, valueStart } from './lines.ts';
+import { MessageHead } from './message.ts';
+import { known } from './names.ts';
+
+/** What the request line waits for. */
+const beforeMethod = 0;
+const inMethod = 1;
+const inTarget = 2;
+const atVersion = 3;
+
+const version = Buffer.from('HTTP/1.');
+/** Version digit, CR, LF. */
+const versionBytes = version.length + 3;
+const unsendable = /[^\x21-\x7e]/;
+
+export class RequestHead extends MessageHead implements RequestView {
+  method = '';
+  rawTarget = '';
+  path = '';
+  authority = '';
+  scheme = 'http';
+  token: TokenFacts | null = null;
+  upgrade = '';
+  hasBody = false;
+  /** `Expect: 100-continue`. */
+  expectsContinue = false;
+  /** Values of `Host`: one, or none. */
+  hosts: readonly string[] = [];
+
+  private step = beforeMethod;
+  private targetStart = 0;
+  private targetEnd = 0;
+  /** Offset of the `Host` line, or -1. */
+  private hostAt = -1;
+
+  setPath(path: string): void {
+    this.path = path;
+  }
+
+  setAuthority(authority: string): void {
+    this.authority = authority;
+  }
+
+  /** Room that `writeTo` needs at most; -1: the edits cannot be sent. */
+  sizeMax(): number {
+    if (unsendable.test(this.path) || unsendable.test(this.authority)) return -1;
+    const edits = this.added.length + this.path.length + this.authority.length;
+    return this.end - this.start + edits + this.method.length + 64;
+  }
+
+  /** Writes the edited head to `out` from `offset`. @returns the offset after it */
+  writeTo(out: Buffer, offset: number): number {
+    const last = this.end - 2;
+    if (this.path === this.rawTarget && this.authority === (this.hosts[0] ?? '')) {
+      const lines = this.minor === 1 ? this.start : this.linesStart;
+      if (this.minor !== 1) offset = this.writeLine(out, offset);
+      offset = this.copyLines(out, offset, lines, last);
+    } else {
+      offset = this.writeLine(out, offset);
+      if (this.hostAt === -1) {
+        offset += out.latin1Write(`host: ${this.authority}\r\n`, offset);
+        offset = this.copyLines(out, offset, this.linesStart, last);
+      } else {
+        const host = this.index[this.hostAt + valueStart]!;
+        offset = this.copyLines(out, offset, this.linesStart, host);
+        offset += out.latin1Write(this.authority, offset);
+        offset = this.copyLines(out, offset, this.index[this.hostAt + valueEnd]!, last);
+      }
+    }
+    if (this.added !== '') offset += out.latin1Write(this.added, offset);
+    if (this.upgradeAsked) offset += out.latin1Write('connection: upgrade\r\n', offset);
+    out[offset++] = CR;
+    out[offset++] = LF;
+    return offset;
+  }
+
+  protected override startLine(): HeadState {
+    const { buffer, limit } = this;
+    let i = this.scanned;
+    if (this.step === beforeMethod) {
+      // One empty line is forgiven (RFC 9112 2.2): old clients end a POST with it.
+      if (buffer[i] === CR) {
+        if (limit - i < 2) return 'more';
+        if (buffer[i + 1] !== LF) return 'malformed';
+        i += 2;
+      }
+      this.start = i;
+      this.step = inMethod;
+    }
+    if (this.step === inMethod) {
+      while (i < limit && FOLD[buffer[i]!] !== 0) i++;
+      if (i === limit) return this.wait(i);
+      if (i === this.start || buffer[i] !== SPACE) return 'malformed';
+      this.method = textAt(buffer, this.start, i, this.method);
+      this.targetStart = ++i;
+      this.step = inTarget;
+    }
+    if (this.step === inTarget) {
+      while (i < limit && TARGET[buffer[i]!] === 1) i++;
+      if (i === limit) return this.wait(i);
+      if (i === this.targetStart || buffer[i] !== SPACE) return 'malformed';
+      this.targetEnd = i++;
+      this.step = atVersion;
+    }
+    if (limit - i < versionBytes) return this.wait(i);
+    for (let at = 0; at < version.length; at++) {
+      if (buffer[i + at] !== version[at]) return 'malformed';
+    }
+    i += version.length;
+    this.minor = buffer[i]! - 48;
+    if (this.minor !== 0 && this.minor !== 1) return 'malformed';
+    if (buffer[i + 1] !== CR || buffer[i + 2] !== LF) return 'malformed';
+    this.scanned = i + 3;
+    return 'done';
+  }
+
+  protected override reset(): void {
+    super.reset();
+    this.step = beforeMethod;
+    this.hostAt = -1;
+    this.expectsContinue = false;
+    this.token = null;
+  }
+
+  protected override note(id: number, at: number): boolean {
+    if (id === known.host) {
+      if (this.hostAt !== -1) return false;
+      this.hostAt = at;
+      const to = this.index[at + valueEnd]!;
+      for (let i = this.index[at + valueStart]!; i < to; i++) {
+        if (AUTHORITY[this.buffer[i]!] === 0) return false;
+      }
+      return true;
+    }
+    if (id === known.expect) {
+      const from = this.index[at + valueStart]!;
+      this.expectsContinue = this.valueIs(from, this.index[at + valueEnd]!, '100-continue');
+      return true;
+    }
+    return super.note(id, at);
+  }
+
+  protected override interpret(): HeadState {
+    if (!this.settle()) return 'malformed';
+    const { buffer, index, hostAt } = this;
+    this.rawTarget = textAt(buffer, this.targetStart, this.targetEnd, this.rawTarget);
+    this.path = this.rawTarget;
+    this.hasBody = this.chunked || this.contentLength > 0;
+    this.upgrade = this.upgradeAsked ? this.valueAt(this.upgradeAt).toLowerCase() : '';
+    if (hostAt === -1) {
+      this.authority = '';
+      if (this.hosts.length > 0) this.hosts = [];
+      return 'done';
+    }
+    const previous = this.hosts[0] ?? '';
+    this.authority = textAt(buffer, index[hostAt + valueStart]!, index[hostAt + valueEnd]!, previous);
+    if (this.authority !== previous || this.hosts.length === 0) this.hosts = [this.authority];
+    return 'done';
+  }
+
+  protected override moved(by: number): void {
+    this.targetStart += by;
+    this.targetEnd += by;
+  }
+
+  private wait(scanned: number): HeadState {
+    this.scanned = scanned;
+    return 'more';
+  }
+
+  private writeLine(out: Buffer, offset: number): number {
+    return offset + out.latin1Write(`${this.method} ${this.path} HTTP/1.1\r\n`, offset);
+  }
+}
+
+/** The bytes as latin-1; `previous` itself if it says the same, which on one connection is likely. */
+function textAt(buffer: Buffer, from: number, to: number, previous: string): string {
+  const length = to - from;
+  if (previous.length !== length) return buffer.latin1Slice(from, to);
+  for (let i = 0; i < length; i++) {
+    if (buffer[from + i] !== previous.charCodeAt(i)) return buffer.latin1Slice(from, to);
+  }
+  return previous;
+}

@@ -63,7 +63,7 @@ export function compileRoutes(snapshot: Snapshot): RouteTable {
   return { routes, find: (authority, defaultPort) => find(byKey, hosts, authority, defaultPort) };
 }
 
-/** Authorities with a port, in lower case, are keys as they are: the usual call costs one lookup. */
+/** Lower-case authorities with a port are keys as they are: the usual call costs one lookup. */
 function find(
   byKey: ReadonlyMap<string, Route>,
   hosts: ReadonlySet<string>,

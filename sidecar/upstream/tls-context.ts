@@ -11,6 +11,8 @@ import {
 
 import type { Svid } from '#runtime/tls/svid.ts';
 
+import { uriNames } from '../wire/subject-names.ts';
+
 /** What a connection must be to be the right one. */
 export interface TlsTarget {
   readonly host: string;
@@ -51,7 +53,7 @@ export class UpstreamTls {
    */
   connect(target: TlsTarget, slot: SessionSlot, onread?: OnReadOpts): TLSSocket {
     const context = this.#context;
-    const options: ConnectionOptions & { onread?: OnReadOpts } = {
+    const options: ConnectionOptions & { onread?: OnReadOpts; allowHalfOpen: boolean } = {
       host: target.host,
       port: target.port,
       servername: target.serverName,
@@ -76,10 +78,9 @@ export class UpstreamTls {
 
 /** Compares the peer's URI names with the identity that control told. */
 function checkIdentity(target: TlsTarget, certificate: PeerCertificate): Error | undefined {
-  const names = (certificate.subjectaltname ?? '').split(', ');
-  if (names.includes(`URI:${target.identity}`)) return undefined;
-  const shown = names.filter((name) => name.startsWith('URI:')).map((name) => name.slice(4));
-  const proven = shown.length === 0 ? 'no SPIFFE ID' : shown.join(', ');
+  const names = uriNames(certificate.subjectaltname ?? '');
+  if (names.includes(target.identity)) return undefined;
+  const proven = names.length === 0 ? 'no SPIFFE ID' : names.join(', ');
   const at = `${target.host}:${target.port}`;
   return new Error(`the peer at ${at} is ${proven}, wanted ${target.identity}`);
 }

@@ -1,0 +1,85 @@
+// What a connection's first bytes show: a TLS hello, HTTP, or something else.
+import type { Socket } from 'node:net';
+
+import { KNOWN_METHODS } from '#policy/request.ts';
+
+import { readClientHello, startsTls, type ClientHello } from '../wire/tls-hello.ts';
+
+/** How a connection begins. */
+export type Opening =
+  | { readonly kind: 'tls'; readonly hello: ClientHello }
+  | { readonly kind: 'plaintext'; readonly looksLike: 'http1' | 'http2' | 'other' }
+  | { readonly kind: 'malformed'; readonly reason: string };
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+const METHOD_BYTES_MAX = Math.max(...[...KNOWN_METHODS].map((method) => method.length));
+
+const http1: Opening = Object.freeze({ kind: 'plaintext', looksLike: 'http1' });
+const http2: Opening = Object.freeze({ kind: 'plaintext', looksLike: 'http2' });
+const other: Opening = Object.freeze({ kind: 'plaintext', looksLike: 'other' });
+
+/**
+ * Tells how a connection begins; null: more bytes are needed.
+ * @param detectHttp false: whether plaintext is HTTP does not matter, the port declares it
+ */
+export function readOpening(bytes: Buffer, detectHttp: boolean): Opening | null {
+  const [first] = bytes;
+  if (first === undefined) return null;
+  if (!startsTls(first)) return detectHttp ? classify(bytes) : other;
+  const result = readClientHello(bytes);
+  if (result.kind === 'more') return null;
+  return result.kind === 'hello' ? { kind: 'tls', hello: result.hello } : result;
+}
+
+/** A known method and a blank begin HTTP/1; anything else is bytes, judged by the TCP rules. */
+function classify(bytes: Buffer): Opening | null {
+  const preface = Math.min(bytes.length, PREFACE.length);
+  if (bytes.subarray(0, preface).equals(PREFACE.subarray(0, preface))) {
+    // "P" may still become a POST, but never after "PRI".
+    return preface >= 4 ? http2 : null;
+  }
+  const head = bytes.toString('latin1', 0, METHOD_BYTES_MAX + 1);
+  const blank = head.indexOf(' ');
+  if (blank > 0) return KNOWN_METHODS.has(head.slice(0, blank)) ? http1 : other;
+  return head.length <= METHOD_BYTES_MAX && /^[A-Z]+$/.test(head) ? null : other;
+}
+
+/**
+ * Reads from a socket until `read` knows enough. `done` gets null when the peer ended first or
+ * said too little within `timeoutMs`, and in any case all bytes read so far. A socket that fails
+ * is never heard of here: its own `close` tells.
+ */
+export function readFirstBytes<T>(
+  socket: Socket,
+  timeoutMs: number,
+  read: (bytes: Buffer) => T | null,
+  done: (result: T | null, bytes: Buffer) => void,
+): void {
+  let bytes: Buffer = Buffer.alloc(0);
+  const settle = (result: T | null): void => {
+    clearTimeout(timer);
+    socket.off('readable', onReadable);
+    socket.off('end', onEnd);
+    socket.off('close', onClose);
+    done(result, bytes);
+  };
+  const onReadable = (): void => {
+    for (let chunk = take(socket); chunk !== null; chunk = take(socket)) {
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      const result = read(bytes);
+      if (result !== null) return settle(result);
+    }
+    return undefined;
+  };
+  const onEnd = (): void => settle(null);
+  const onClose = (): void => clearTimeout(timer);
+  const timer = setTimeout(() => settle(null), timeoutMs);
+  timer.unref();
+  socket.on('readable', onReadable);
+  socket.once('end', onEnd);
+  socket.once('close', onClose);
+}
+
+function take(socket: Socket): Buffer | null {
+  return socket.read() as Buffer | null;
+}

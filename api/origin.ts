@@ -46,13 +46,18 @@ export function rememberColumns(origin: Origin, of: Readonly<Record<string, numb
   columns.set(origin, of);
 }
 
+/** What was remembered; empty where nothing was. */
+export function columnsOf(origin: Origin): Readonly<Record<string, number>> {
+  return columns.get(origin) ?? {};
+}
+
 /** The place of a node, or of its nearest ancestor that was written. */
 export function placeOf(origin: Origin | undefined, path: string): Place {
   if (origin === undefined) return {};
   const { file } = origin;
   for (let at = path; at !== ''; at = parentOf(at)) {
     const line = origin.lines[at];
-    if (line !== undefined) return { file, line, column: columns.get(origin)?.[at] ?? 1 };
+    if (line !== undefined) return { file, line, column: columnsOf(origin)[at] ?? 1 };
   }
   return { file, line: origin.line, column: 1 };
 }

@@ -25,7 +25,7 @@ const keepers: Readonly<Record<string, RegExp>> = {
   '@opentelemetry/': /^sidecar\/telemetry\/otlp\.ts$/,
   pino: /^runtime\/log\.ts$/,
   zod: /^api\//,
-  yaml: /^api\/yaml\.ts$|^cli\/up\/pods\.ts$/,
+  yaml: /^api\/yaml(-\w+)?\.ts$|^cli\/up\/pods\.ts$/,
   'node:ffi': /^sidecar\/capture\/original-destination\.ts$/,
 };
 

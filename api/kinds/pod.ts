@@ -45,7 +45,6 @@ export const podStatus = z.looseObject({
 });
 
 export type EnvironmentVariable = z.infer<typeof environmentVariable>;
-export type EnvironmentVariable = z.infer<typeof environmentVariable>;
 export type Container = z.infer<typeof container>;
 export type ContainerPort = z.infer<typeof containerPort>;
 export type PodSpec = z.infer<typeof podSpec>;

@@ -1,0 +1,178 @@
+// The resources of a mesh by kind, and the workloads among them.
+import { isInjected } from './injection.ts';
+import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
+import type { Deployment, DeploymentKind } from './kinds/deployment.ts';
+import type { MeshConfig } from './kinds/mesh-config.ts';
+import type { Namespace } from './kinds/namespace.ts';
+import type { PeerAuthentication } from './kinds/peer-authentication.ts';
+import type { Pod, PodSpec } from './kinds/pod.ts';
+import type { RequestAuthentication } from './kinds/request-authentication.ts';
+import type { ServiceAccount } from './kinds/service-account.ts';
+import type { ServiceEntry } from './kinds/service-entry.ts';
+import type { ServiceResource } from './kinds/service.ts';
+import type { AnyResource, MeshConfigResource } from './load.ts';
+import { protocolOf } from './port-protocol.ts';
+import type { ObjectMeta, Origin } from './resource.ts';
+import type { Workload, WorkloadPort } from './workload.ts';
+
+export interface MeshResources {
+  /** The defaults where nobody configured the mesh. */
+  readonly meshConfig: MeshConfig;
+  readonly meshConfigs: readonly MeshConfigResource[];
+  readonly namespaces: readonly Namespace[];
+  readonly serviceAccounts: readonly ServiceAccount[];
+  readonly services: readonly ServiceResource[];
+  readonly serviceEntries: readonly ServiceEntry[];
+  readonly pods: readonly Pod[];
+  /** Deployments, StatefulSets and DaemonSets. */
+  readonly deployments: readonly Deployment[];
+  /** Oldest first, as all policies. */
+  readonly authorizationPolicies: readonly AuthorizationPolicy[];
+  readonly requestAuthentications: readonly RequestAuthentication[];
+  readonly peerAuthentications: readonly PeerAuthentication[];
+  /** Resources that a later one of the same kind, namespace and name took the place of. */
+  readonly replaced: readonly { readonly old: AnyResource; readonly by: AnyResource }[];
+}
+
+/** A workload of Kubernetes, and what decides whether it is in the mesh. */
+export interface MeshWorkload extends Workload {
+  readonly kind: DeploymentKind | 'Pod';
+  /** It is annotated to have a sidecar; without one no policy is enforced there. */
+  readonly injected: boolean;
+  /** The resource that it was read from. */
+  readonly resource: Deployment | Pod;
+  readonly origin?: Origin;
+}
+
+/** Istio's defaults; equal to what the kind's own shape fills in, which is too large to load for it. */
+export const defaultMeshConfig: MeshConfig = Object.freeze({
+  trustDomain: 'cluster.local',
+  trustDomainAliases: [],
+  rootNamespace: 'istio-system',
+  pathNormalization: { normalization: 'DEFAULT' as const },
+  extensionProviders: [],
+  accessLogFile: '',
+  accessLogEncoding: 'TEXT' as const,
+});
+
+/**
+ * Sorts resources by kind. One of the same kind, namespace and name takes the place (and so the age) of an
+ * earlier one, as `kubectl apply` does. Ages: creationTimestamp, else the order given.
+ */
+export function collectMesh(resources: readonly AnyResource[]): MeshResources {
+  const byName = new Map<string, AnyResource>();
+  const replaced: { old: AnyResource; by: AnyResource }[] = [];
+  for (const resource of resources) {
+    const { namespace, name } = resource.metadata;
+    // One mesh has one configuration, whatever its document is called.
+    const key =
+      resource.kind === 'MeshConfig' ? 'MeshConfig' : `${resource.kind}/${namespace}/${name}`;
+    const old = byName.get(key);
+    if (old !== undefined) replaced.push({ old, by: resource });
+    byName.set(key, resource);
+  }
+  const all = [...byName.values()];
+  const of = <K extends AnyResource['kind']>(...kinds: K[]): Extract<AnyResource, { kind: K }>[] =>
+    all.filter((one): one is Extract<AnyResource, { kind: K }> => kinds.includes(one.kind as K));
+  const meshConfigs = of('MeshConfig');
+  return {
+    meshConfig: meshConfigs.at(-1)?.spec ?? defaultMeshConfig,
+    meshConfigs,
+    namespaces: of('Namespace'),
+    serviceAccounts: of('ServiceAccount'),
+    services: of('Service'),
+    serviceEntries: of('ServiceEntry'),
+    pods: of('Pod'),
+    deployments: all.filter((one): one is Deployment => DEPLOYMENT.test(one.kind)),
+    authorizationPolicies: byAge(of('AuthorizationPolicy')),
+    requestAuthentications: byAge(of('RequestAuthentication')),
+    peerAuthentications: byAge(of('PeerAuthentication')),
+    replaced,
+  };
+}
+
+const DEPLOYMENT = /^(Deployment|StatefulSet|DaemonSet)$/;
+
+/** Every workload: those of Deployments and their like, and the pods that none of them owns. */
+export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
+  const workloads = mesh.deployments.map((deployment): MeshWorkload => {
+    const { kind, metadata, spec, origin } = deployment;
+    const { metadata: pod, spec: podSpec } = spec.template;
+    const described = describe(mesh.services, metadata, pod.labels, podSpec);
+    const injected = isInjected(metadata, pod);
+    return { ...described, kind, injected, resource: deployment, origin };
+  });
+  const owned = new Set(workloads.map(({ namespace, name }) => `${namespace}/${name}`));
+  for (const pod of mesh.pods) {
+    const { kind, metadata, spec, origin } = pod;
+    const owner = metadata.annotations['selvage.dev/workload'] ?? metadata.name;
+    // A pod that says whose it is, as `selvage up` writes it, stands for that workload.
+    const name = `${metadata.namespace}/${owner}`;
+    if (owned.has(name)) continue;
+    owned.add(name);
+    const described = describe(mesh.services, { ...metadata, name: owner }, metadata.labels, spec);
+    workloads.push({ ...described, kind, injected: isInjected(metadata), resource: pod, origin });
+  }
+  return workloads;
+}
+
+/** The labels of a selector are all there. @param selector one without labels selects everything */
+export function selects(
+  selector: Readonly<Record<string, string>>,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(selector).every(([key, value]) => labels[key] === value);
+}
+
+function describe(
+  services: readonly ServiceResource[],
+  metadata: ObjectMeta,
+  labels: Readonly<Record<string, string>>,
+  spec: PodSpec,
+): Workload {
+  const { namespace, name } = metadata;
+  const serviceAccount = spec.serviceAccountName;
+  const ports = portsOf(services, namespace, labels, spec);
+  return { namespace, name, labels, serviceAccount, ports };
+}
+
+/** Ports that Services name come first and with their protocol; the first Service of a port wins. */
+function portsOf(
+  services: readonly ServiceResource[],
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+  spec: PodSpec,
+): WorkloadPort[] {
+  const ports = new Map<number, WorkloadPort>();
+  const containerPorts = spec.containers
+    .flatMap((container) => container.ports)
+    .filter(({ protocol }) => protocol === 'TCP');
+  for (const service of services) {
+    const { selector = {}, ports: declared } = service.spec;
+    if (service.metadata.namespace !== namespace || Object.keys(selector).length === 0) continue;
+    if (!selects(selector, labels)) continue;
+    for (const one of declared) {
+      if (one.protocol !== 'TCP') continue;
+      const target = one.targetPort ?? one.port;
+      const port =
+        typeof target === 'number'
+          ? target
+          : containerPorts.find(({ name }) => name === target)?.containerPort;
+      if (port === undefined || ports.has(port)) continue;
+      ports.set(port, { port, name: one.name, protocol: protocolOf(one) });
+    }
+  }
+  for (const { containerPort: port, name } of containerPorts) {
+    if (!ports.has(port)) ports.set(port, { port, name, protocol: 'detect' });
+  }
+  return [...ports.values()];
+}
+
+function byAge<R extends { readonly metadata: ObjectMeta }>(resources: readonly R[]): R[] {
+  return resources.toSorted((a, b) => {
+    const older = a.metadata.creationTimestamp;
+    const newer = b.metadata.creationTimestamp;
+    if (older === undefined || newer === undefined) return 0;
+    return older.localeCompare(newer) || a.metadata.name.localeCompare(b.metadata.name);
+  });
+}

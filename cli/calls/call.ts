@@ -1,6 +1,7 @@
 // A call as people write it, turned into what a sidecar would see.
 import { isIP } from 'node:net';
 
+import { type MeshWorkload, selects } from '#api/mesh.ts';
 import type { Workload, WorkloadPort } from '#api/workload.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';
 
@@ -34,7 +35,7 @@ export interface MeshCall {
 }
 
 export interface ResolvedCall {
-  readonly workload: Workload;
+  readonly workload: MeshWorkload;
   readonly recorded: RecordedCall;
 }
 
@@ -60,7 +61,7 @@ export function resolveCall(model: MeshModel, call: MeshCall): ResolvedCall {
   return { workload, recorded: { method, path, host, headers, source, destination, sni } };
 }
 
-function findWorkload(model: MeshModel, to: string): Workload {
+function findWorkload(model: MeshModel, to: string): MeshWorkload {
   const found = model.workloads.find(({ namespace, name }) => `${namespace}/${name}` === to);
   if (found !== undefined) return found;
   const selected = selectedBy(model, to);
@@ -76,19 +77,16 @@ function selectedBy(model: MeshModel, to: string): string[] {
     ({ metadata }) => `${metadata.namespace}/${metadata.name}` === to,
   );
   const selector = service?.spec.selector;
-  if (service === undefined || selector === undefined) return [];
+  if (service === undefined || isEmpty(selector)) return [];
   return model.workloads
     .filter(({ namespace }) => namespace === service.metadata.namespace)
     .filter(({ labels }) => selects(selector, labels))
     .map(({ namespace, name }) => `${namespace}/${name}`);
 }
 
-function selects(
-  selector: Readonly<Record<string, string>>,
-  labels: Readonly<Record<string, string>>,
-): boolean {
-  const pairs = Object.entries(selector);
-  return pairs.length > 0 && pairs.every(([name, value]) => labels[name] === value);
+/** A Service without a selector stands for no workload. */
+function isEmpty(selector: Readonly<Record<string, string>> | undefined): selector is undefined {
+  return selector === undefined || Object.keys(selector).length === 0;
 }
 
 function findIdentity(model: MeshModel, from: string): string | null {
@@ -137,7 +135,7 @@ export interface Front {
 export function frontOf(model: MeshModel, workload: Workload, port: number): Front | null {
   for (const { metadata, spec } of model.resources.services) {
     if (metadata.namespace !== workload.namespace) continue;
-    if (!selects(spec.selector ?? {}, workload.labels)) continue;
+    if (isEmpty(spec.selector) || !selects(spec.selector, workload.labels)) continue;
     for (const { port: front, targetPort = front } of spec.ports ?? []) {
       const target =
         typeof targetPort === 'number'

@@ -1,4 +1,5 @@
 // Judges a call of the mesh that some YAML describes.
+import type { MeshWorkload } from '#api/mesh.ts';
 import type { CompiledPolicies } from '#policy/compile.ts';
 import { judge, type Outcome } from '#policy/judge.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';
@@ -9,6 +10,7 @@ import type { MeshModel } from './model.ts';
 export interface JudgedCall {
   readonly call: MeshCall;
   readonly recorded: RecordedCall;
+  readonly workload: MeshWorkload;
   readonly outcome: Outcome;
   /** What the callee's sidecar enforces. */
   readonly policies: CompiledPolicies;
@@ -23,5 +25,5 @@ export async function judgeCall(model: MeshModel, call: MeshCall): Promise<Judge
     authorizer: async () => allowed,
     claims: call.token,
   });
-  return { call, recorded, outcome, policies };
+  return { call, recorded, workload, outcome, policies };
 }

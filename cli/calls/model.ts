@@ -1,6 +1,6 @@
 // A mesh as its YAML describes it, ready to judge calls.
 import { loadFiles } from '#api/load.ts';
-import { collectMesh, type MeshResources, workloadsOf } from '#api/mesh.ts';
+import { collectMesh, type MeshResources, type MeshWorkload, workloadsOf } from '#api/mesh.ts';
 import type { PolicyTestDocument } from '#api/kinds/policy-test.ts';
 import type { Problem } from '#api/problem.ts';
 import type { Workload } from '#api/workload.ts';
@@ -11,7 +11,7 @@ import { readTextFiles } from './files.ts';
 
 export interface MeshModel {
   readonly resources: MeshResources;
-  readonly workloads: readonly Workload[];
+  readonly workloads: readonly MeshWorkload[];
   readonly tests: readonly PolicyTestDocument[];
   /** Resources with errors are not in the mesh, as a cluster would refuse them. */
   readonly problems: readonly Problem[];

@@ -27,7 +27,7 @@ export function renderText(judged: JudgedCall, tty: boolean): string {
 
 /** Why, line by line, without the verdict itself. */
 export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
-  const { outcome, policies, recorded } = judged;
+  const { outcome, policies, recorded, call } = judged;
   const lines = [mainReason(judged)];
   const nearest = outcome.explanation?.nearest;
   if (nearest !== undefined && nearest !== null) lines.push(...nearestLines(nearest, tty));
@@ -41,6 +41,10 @@ export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
   const { mode, policy, at } = policies.mtls(recorded.destination.port);
   const by = policy === '' ? 'by default' : `by ${policy}${at === null ? '' : ` (${at})`}`;
   lines.push(paint(`mutual TLS: ${mode} ${by}`, 'dim', tty));
+  if (!judged.workload.injected) {
+    const note = `no sidecar is injected into ${call.to} (label it inject: "true"): nothing enforces this`;
+    lines.push(paint(`note: ${note}`, 'yellow', tty));
+  }
   return lines;
 }
 
@@ -62,6 +66,7 @@ export function renderJson(judged: JudgedCall): Readonly<Record<string, unknown>
     audited: explanation?.audited ?? [],
     dryRun: explanation?.dryRun ?? [],
     authorizer,
+    sidecar: judged.workload.injected,
     mtls: policies.mtls(recorded.destination.port),
     call: recorded,
   };

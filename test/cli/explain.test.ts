@@ -19,8 +19,8 @@ test('an allowed call names the rule, its line and the mTLS mode', async () => {
   expect(out).toBe(
     [
       '✓ ALLOWED  POST /v1/charges from shop/web to billing/payments:8080',
-      '  allowed by billing/admit rule 0 (shop/policies.yaml:20)',
-      '  mutual TLS: STRICT by billing/default (shop/policies.yaml:1)',
+      '  allowed by billing/admit rule 0 (shop/policies.yaml:19)',
+      '  mutual TLS: STRICT by billing/default (shop/policies.yaml:4)',
       '',
     ].join('\n'),
   );
@@ -30,7 +30,7 @@ test('a denial by default names the nearest rule, what matched and what did not'
   const { status, out } = await run(...call, '--method', 'POST', '--path', '/v2/charges');
   expect(status).toBe(1);
   expect(out).toMatch('✗ DENIED 403  POST /v2/charges from shop/web to billing/payments:8080');
-  expect(out).toMatch('nearest: billing/admit rule 0 (shop/policies.yaml:20)');
+  expect(out).toMatch('nearest: billing/admit rule 0 (shop/policies.yaml:19)');
   expect(out).toMatch('✓ from.source.principals');
   expect(out).toMatch(
     /✗ to\.operation\.paths \(shop\/policies\.yaml:\d+\)\n +wanted {2}\/v1\/charges/,
@@ -104,7 +104,7 @@ test.each([
   [['--from', 'shop/web'], 'say who is called'],
   [['--from', 'shop/wbe', '--to', 'billing/payments'], 'no service account shop/wbe'],
   [['--from', 'shop/wbe', '--to', 'billing/payments'], 'shop/web'],
-  [['--from', 'shop/web', '--to', 'billing/nobody'], 'workloads are billing/payments'],
+  [['--from', 'shop/web', '--to', 'billing/nobody'], 'workloads are billing/payments, shop/web'],
   [['--from', 'shop/web', '--to', 'billing/pay'], 'name a workload behind it: billing/payments'],
   [[...call, '--port', '0'], '--port is a number'],
   [[...call, '--ip', 'x'], '"x" is no IP address'],
@@ -122,4 +122,12 @@ test('a path that is not there is named', async () => {
   const io = testIo();
   expect(await explain([...call, 'nowhere'], io)).toBe(2);
   expect(io.err()).toMatch('nowhere: there is no such file or folder');
+});
+
+test('a workload without a sidecar is said to have none', async () => {
+  const { out } = await run(...call, '--output', 'json');
+  expect(JSON.parse(out)).toMatchObject({ sidecar: true });
+  const bare = await run('--from', 'shop/web', '--to', 'shop/web', '--port', '80');
+  expect(bare.status).toBe(0);
+  expect(bare.out).toMatch('note: no sidecar is injected into shop/web');
 });

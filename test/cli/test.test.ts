@@ -61,7 +61,9 @@ test('a call from or to nobody fails alone', async () => {
     - {from: none, to: billing/payments, expect: closed}\n`,
   );
   expect(status).toBe(1);
-  expect(out).toMatch('there is no workload billing/nobody; workloads are billing/payments');
+  expect(out).toMatch(
+    'there is no workload billing/nobody; workloads are billing/payments, shop/web',
+  );
   expect(out).toMatch(/1 passed, 1 failed\n$/);
 });
 

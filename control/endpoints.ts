@@ -1,0 +1,134 @@
+// Where the ports of a Service lead: the ready pods that it selects.
+import { isInjected } from '#api/injection.ts';
+import type { Deployment } from '#api/kinds/deployment.ts';
+import type { Pod } from '#api/kinds/pod.ts';
+import type { ServicePortSpec, ServiceResource } from '#api/kinds/service.ts';
+import type { MeshResources } from '#api/mesh.ts';
+import type { Endpoint } from '#api/snapshot.ts';
+import { formatSpiffeId } from '#api/spiffe.ts';
+import { selectsLabels } from '#policy/attach.ts';
+
+/** Maps a workload's port to the port to connect to, JSON: several workloads of a laptop share one address. */
+const localPortsAnnotation = 'selvage.dev/local-ports';
+/** The workload that a pod belongs to, where its owner references do not say. */
+const workloadAnnotation = 'selvage.dev/workload';
+
+interface ReadyPod {
+  readonly pod: Pod;
+  readonly address: string;
+  readonly identity: string | null;
+  readonly workload: string;
+  readonly localPorts: Readonly<Record<string, unknown>>;
+}
+
+/** The ready pods of a mesh, found by namespace and label. */
+export class PodIndex {
+  readonly #byLabel = new Map<string, ReadyPod[]>();
+
+  constructor(mesh: MeshResources) {
+    const owners = new Map(
+      mesh.deployments.map((one) => [`${one.metadata.namespace}/${one.metadata.name}`, one]),
+    );
+    for (const pod of mesh.pods) {
+      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners);
+      if (ready === null) continue;
+      for (const [name, value] of Object.entries(pod.metadata.labels)) {
+        const key = labelKey(pod.metadata.namespace, name, value);
+        const pods = this.#byLabel.get(key);
+        if (pods === undefined) this.#byLabel.set(key, [ready]);
+        else pods.push(ready);
+      }
+    }
+  }
+
+  /** Endpoints of one port of a Service, by address and port. A Service without selector has none here. */
+  endpoints(service: ServiceResource, port: ServicePortSpec): Endpoint[] {
+    const endpoints = this.#select(service).flatMap((ready) => {
+      const target = targetPortOf(ready.pod, port);
+      if (target === null) return [];
+      const local = ready.localPorts[String(target)];
+      return [
+        {
+          address: ready.address,
+          port: isPort(local) ? local : target,
+          identity: ready.identity,
+          workload: ready.workload,
+          namespace: ready.pod.metadata.namespace,
+          labels: ready.pod.metadata.labels,
+        },
+      ];
+    });
+    return endpoints.toSorted(
+      (a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0) || a.port - b.port,
+    );
+  }
+
+  #select(service: ServiceResource): readonly ReadyPod[] {
+    const selector = service.spec.selector ?? {};
+    let fewest: readonly ReadyPod[] | null = null;
+    for (const [name, value] of Object.entries(selector)) {
+      const pods = this.#byLabel.get(labelKey(service.metadata.namespace, name, value)) ?? [];
+      if (fewest === null || pods.length < fewest.length) fewest = pods;
+    }
+    return (fewest ?? []).filter(({ pod }) => selectsLabels(selector, pod.metadata.labels));
+  }
+}
+
+function readyPod(
+  pod: Pod,
+  trustDomain: string,
+  owners: ReadonlyMap<string, Deployment>,
+): ReadyPod | null {
+  const address = pod.status?.podIP ?? '';
+  if (address === '' || !isReady(pod)) return null;
+  const { namespace, name, annotations } = pod.metadata;
+  const workload = annotations[workloadAnnotation] ?? name;
+  const owner = owners.get(`${namespace}/${workload}`);
+  const marks = owner === undefined ? [] : [owner.metadata, owner.spec.template.metadata];
+  const serviceAccount = pod.spec.serviceAccountName;
+  return {
+    pod,
+    address,
+    workload,
+    identity: isInjected(pod.metadata, ...marks)
+      ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
+      : null,
+    localPorts: readLocalPorts(annotations[localPortsAnnotation]),
+  };
+}
+
+/** A pod that says nothing of its readiness is taken as ready: files rarely do. */
+function isReady(pod: Pod): boolean {
+  const { phase, conditions = [] } = pod.status ?? {};
+  if (phase === 'Succeeded' || phase === 'Failed') return false;
+  const ready = conditions.find(({ type }) => type === 'Ready');
+  return ready === undefined ? conditions.length === 0 : ready.status === 'True';
+}
+
+/** The workload's port; null when the pod has no port of that name. */
+function targetPortOf(pod: Pod, port: ServicePortSpec): number | null {
+  const target = port.targetPort ?? port.port;
+  if (typeof target === 'number') return target;
+  const ports = pod.spec.containers.flatMap((container) => container.ports);
+  return ports.find(({ name }) => name === target)?.containerPort ?? null;
+}
+
+/** An annotation that cannot be read maps nothing. */
+function readLocalPorts(text: string | undefined): Readonly<Record<string, unknown>> {
+  if (text === undefined) return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isMap ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+function isPort(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536;
+}
+
+function labelKey(namespace: string, name: string, value: string): string {
+  return `${namespace} ${name}=${value}`;
+}

@@ -1,0 +1,23 @@
+// The snapshot of one workload, from the resources of a mesh.
+import type { MeshResources } from '#api/mesh.ts';
+import type { Snapshot } from '#api/snapshot.ts';
+import type { Workload } from '#api/workload.ts';
+
+import { MeshView } from './view.ts';
+
+/** The snapshot of a workload; `jwksUri` stays where it is written. @param version its number */
+export function snapshotOf(resources: MeshResources, workload: Workload, version = 1): Snapshot {
+  const view = new MeshView(resources, resources.requestAuthentications, null);
+  return buildSnapshot(view, workload, version);
+}
+
+/** The snapshot of a workload, from a view that many of them share. */
+export function buildSnapshot(view: MeshView, workload: Workload, version: number): Snapshot {
+  return {
+    version,
+    mesh: view.mesh,
+    workload,
+    policies: view.policies(workload),
+    services: view.services(workload.namespace),
+  };
+}

@@ -1,0 +1,88 @@
+// What all snapshots of one moment share: the mesh's settings, its workloads, its services, its policies by namespace.
+import { isDeepStrictEqual } from 'node:util';
+
+import type { MeshConfig } from '#api/kinds/mesh-config.ts';
+import type { PeerAuthentication } from '#api/kinds/peer-authentication.ts';
+import type { RequestAuthentication } from '#api/kinds/request-authentication.ts';
+import { workloadsOf, type MeshResources } from '#api/mesh.ts';
+import type { PolicyResource, Service } from '#api/snapshot.ts';
+import type { Workload } from '#api/workload.ts';
+import { appliesTo, selectsLabels } from '#policy/attach.ts';
+
+import { Catalog } from './catalog.ts';
+
+export class MeshView {
+  readonly mesh: MeshConfig;
+  readonly #catalog: Catalog;
+  readonly #workloads = new Map<string, Workload>();
+  readonly #policies = new Map<string, PolicyResource[]>();
+
+  /**
+   * @param requestAuthentications those of the mesh with keys in place of addresses
+   * @param previous its equal parts are used again
+   */
+  constructor(
+    resources: MeshResources,
+    requestAuthentications: readonly RequestAuthentication[],
+    previous: MeshView | null,
+  ) {
+    this.mesh = again(previous?.mesh, resources.meshConfig);
+    this.#catalog = new Catalog(resources, previous === null ? null : previous.#catalog);
+    for (const { namespace, name, labels, serviceAccount, ports } of workloadsOf(resources)) {
+      const key = `${namespace}/${name}`;
+      // A Deployment and a StatefulSet may share a name; the first one keeps it.
+      if (this.#workloads.has(key)) continue;
+      const workload = { namespace, name, labels, serviceAccount, ports };
+      this.#workloads.set(key, again(previous?.workload(key), workload));
+    }
+    const policies: readonly PolicyResource[] = [
+      ...resources.authorizationPolicies,
+      ...requestAuthentications,
+      ...resources.peerAuthentications,
+    ];
+    for (const policy of policies) {
+      const { namespace } = policy.metadata;
+      const list = this.#policies.get(namespace);
+      if (list === undefined) this.#policies.set(namespace, [policy]);
+      else list.push(policy);
+    }
+  }
+
+  /** @param key `namespace/name` */
+  workload(key: string): Workload | undefined {
+    return this.#workloads.get(key);
+  }
+
+  workloads(): Iterable<string> {
+    return this.#workloads.keys();
+  }
+
+  services(namespace: string): readonly Service[] {
+    return this.#catalog.visibleTo(namespace);
+  }
+
+  /** Policies that may apply to a workload, by kind and then oldest first. */
+  policies(workload: Workload): PolicyResource[] {
+    const { rootNamespace } = this.mesh;
+    const own = this.#policies.get(workload.namespace) ?? [];
+    const root =
+      workload.namespace === rootNamespace ? [] : (this.#policies.get(rootNamespace) ?? []);
+    const all = [...root, ...own].filter((policy) =>
+      policy.kind === 'PeerAuthentication'
+        ? mayApply(policy, workload)
+        : appliesTo(policy, workload, rootNamespace),
+    );
+    return kindsInOrder.flatMap((kind) => all.filter((policy) => policy.kind === kind));
+  }
+}
+
+const kindsInOrder = ['AuthorizationPolicy', 'RequestAuthentication', 'PeerAuthentication'];
+
+/** Which of several counts is for the policy compiler to say; this only leaves out what never does. */
+function mayApply(policy: PeerAuthentication, workload: Workload): boolean {
+  return selectsLabels(policy.spec.selector?.matchLabels ?? {}, workload.labels);
+}
+
+function again<T>(old: T | undefined, value: T): T {
+  return old !== undefined && isDeepStrictEqual(old, value) ? old : value;
+}

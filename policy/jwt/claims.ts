@@ -2,7 +2,8 @@
 
 /**
  * The text of a claim, as Envoy writes it: strings as they are, whole numbers in digits, others with six decimals,
- * booleans in words. '' for lists, objects, null, a missing claim, and for what no header may carry.
+ * booleans in words, lists and objects as JSON in base64. '' for null, a missing claim, and for what no header may
+ * carry.
  * @param name dots go into objects: `nested.key`
  * @returns UTF-8 bytes as latin-1, which is what header values are
  */
@@ -35,6 +36,8 @@ function format(value: unknown): string {
       return Number.isInteger(value) && value >= 0 && value < 2 ** 64
         ? BigInt(value).toString()
         : value.toFixed(6);
+    case 'object':
+      return value === null ? '' : Buffer.from(JSON.stringify(value)).toString('base64');
     default:
       return '';
   }

@@ -320,6 +320,17 @@ describe('headers made of claims', () => {
     });
   });
 
+  test('a list goes as JSON in base64, and null not at all', async () => {
+    const more = { ...claims, role: ['a', 1], n: null };
+    const outcome = await authenticate(rules, bearer(makeToken(more, rsa, header)));
+    expect(outcome).toMatchObject({
+      append: [
+        ['x-payload', encode(more)],
+        ['x-role', Buffer.from('["a",1]').toString('base64')],
+      ],
+    });
+  });
+
   test('a claim with a line end makes no header', async () => {
     const more = { ...claims, role: 'x\r\nx-admin: yes' };
     const outcome = await authenticate(rules, bearer(makeToken(more, rsa, header)));

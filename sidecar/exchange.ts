@@ -7,6 +7,7 @@ import type { Verdict } from '#policy/verdict.ts';
 
 import type { Failure } from './failures.ts';
 import type { Enforced } from './in-force.ts';
+import type { Member } from './upstream/member.ts';
 
 /**
  * A request head. Edits change what is forwarded, and what `values` gives from then on: policies
@@ -81,6 +82,7 @@ export interface Downstream {
   telemetry: unknown;
 }
 
+const NO_MEMBERS: readonly Member[] = Object.freeze([]);
 const NO_HEADERS: readonly (readonly [string, string])[] = Object.freeze([]);
 
 /** One exchange. The wire engine makes it, layers fill it, telemetry reads it at its end. */
@@ -121,6 +123,10 @@ export class Exchange {
   /** `address:port` of the upstream; '' without one. */
   upstreamAddress = '';
   attempts = 0;
+  /** Outbound: the chosen endpoint with its connections; null before, and outside the mesh. */
+  member: Member | null = null;
+  /** Members whose connection did not open. */
+  tried: readonly Member[] = NO_MEMBERS;
   requestId = '';
   /** Value of `grpc-status` from the response's head or trailers; '' without one. */
   grpcStatus = '';
@@ -148,6 +154,11 @@ export interface RequestPath {
   respond(exchange: Exchange, response: ResponseView): void;
   /** Called once when all is over: answered, failed, or cut off. */
   finish(exchange: Exchange): void;
+  /**
+   * Something that is no request was answered (400, 408, 431), with `failure` set and the request
+   * blank. Neither `start` nor `finish` is called for it.
+   */
+  unheard?(exchange: Exchange): void;
   /**
    * The connection that `forward` asked for never opened, so nothing was sent: another pool to
    * try, or null to answer with the failure. Without this method the failure is answered.

@@ -16,6 +16,7 @@ export interface Failure {
 export type FailureCode =
   | 'malformed'
   | 'head-too-large'
+  | 'body-too-large'
   | 'path-refused'
   | 'host-missing'
   | 'version-unsupported'
@@ -44,6 +45,7 @@ export type FailureCode =
 const rows: readonly (readonly [FailureCode, number, string, string, string, boolean])[] = [
   ['malformed', 400, 'DPE', 'http1.codec_error', 'Bad Request', true],
   ['head-too-large', 431, 'DPE', 'http1.headers_too_large', '', true],
+  ['body-too-large', 413, '-', 'request_payload_too_large', 'Payload Too Large', true],
   ['path-refused', 400, '-', 'path_normalization_failed', '', false],
   ['host-missing', 400, '-', 'missing_host_header', '', false],
   ['version-unsupported', 426, '-', 'low_version', '', true],

@@ -5,7 +5,7 @@ const slabBytes = 65_536;
 /** Larger pieces get memory of their own. */
 const pieceBytesMax = 16_384;
 
-let slab = Buffer.allocUnsafeSlow(slabBytes);
+let slab: Buffer = Buffer.allocUnsafeSlow(slabBytes);
 let used = 0;
 
 /** Memory for at most `size` bytes. Give it to `write` before the next call. */

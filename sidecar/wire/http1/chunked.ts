@@ -73,7 +73,7 @@ export class ChunkedBody {
     to: number,
     onData: ((buffer: Buffer, from: number, to: number) => void) | null,
   ): number {
-    for (let i = from; i < to; ) {
+    for (let i = from; i < to;) {
       if (this.state === inData) {
         const run = Math.min(this.left, to - i);
         if (onData !== null) onData(buffer, i, i + run);

@@ -33,11 +33,12 @@ export class UpstreamConnection implements Sweepable {
   deadlineMs: number;
   /** Not usable any more. */
   dead = false;
+  /** Open, its TLS handshake done. */
+  connected = false;
 
   private call: UpstreamCall | null = null;
   private requests = 0;
   private tcpConnected = false;
-  private connected = false;
   /** A byte of the response to the present call has come. */
   private answered = false;
   private headDone = false;
@@ -147,8 +148,10 @@ export class UpstreamConnection implements Sweepable {
   }
 
   private opened(): void {
+    if (this.dead) return;
     this.connected = true;
-    if (!this.dead) this.deadlineMs = 0;
+    this.deadlineMs = 0;
+    this.call?.opened();
   }
 
   /** @returns false: read no more for now */
@@ -184,7 +187,8 @@ export class UpstreamConnection implements Sweepable {
   }
 
   private startTunnel(call: UpstreamCall, buffer: Buffer, from: number, to: number): boolean {
-    if (!call.asksUpgrade || !this.head.upgradeAsked) return this.fail('upstream-malformed');
+    if (!call.asksUpgrade || !call.requestDone || !this.head.upgradeAsked)
+      return this.fail('upstream-malformed');
     this.tunnel = true;
     this.socket.allowHalfOpen = true;
     const more = call.upgraded(this.head, buffer, from, to);
@@ -248,7 +252,8 @@ export class UpstreamConnection implements Sweepable {
     const said = this.head.keepAliveTimeoutSeconds;
     const { idleTimeoutMs } = this.owner.limits;
     // A second less than the upstream says, for what is under way when it closes.
-    const idleMs = said < 0 ? idleTimeoutMs : Math.min(idleTimeoutMs, Math.max(1, said * 1_000 - 1_000));
+    const idleMs =
+      said < 0 ? idleTimeoutMs : Math.min(idleTimeoutMs, Math.max(1, said * 1_000 - 1_000));
     this.deadlineMs = deadlineIn(idleMs);
     this.owner.released(this);
   }

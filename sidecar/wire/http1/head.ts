@@ -235,7 +235,7 @@ export function eachElement(
   to: number,
   use: (from: number, to: number) => void,
 ): void {
-  for (let start = from; start < to; ) {
+  for (let start = from; start < to;) {
     let comma = start;
     while (comma < to && buffer[comma] !== COMMA) comma++;
     let end = comma;

@@ -16,13 +16,13 @@ export const signature = 5;
 export const stride = 6;
 
 const nothing: readonly string[] = Object.freeze([]);
-const emptyBuffer = Buffer.alloc(0);
+const emptyBuffer: Buffer = Buffer.alloc(0);
 const notPlain = /[^\t\x20-\x7e]/;
 const breaking = /[\0\r\n]/g;
 
 export class HeaderLines {
   /** Where the head is; the index holds offsets in it. */
-  buffer = emptyBuffer;
+  buffer: Buffer = emptyBuffer;
   /** Lines, cut ones included. */
   count = 0;
   index = new Int32Array(16 * stride);
@@ -79,7 +79,7 @@ export class HeaderLines {
     for (let at = 0; at < this.count * stride; at += stride) {
       if (this.index[at + signature] === 0) continue;
       const from = this.index[at + nameStart]!;
-      all.push([this.buffer.latin1Slice(from, this.index[at + nameEnd]), this.valueAt(at)]);
+      all.push([this.buffer.toString('latin1', from, this.index[at + nameEnd]), this.valueAt(at)]);
     }
     for (let i = 0; i < this.addedNames.length; i++) {
       all.push([this.addedNames[i]!, this.addedValues[i]!]);
@@ -100,7 +100,7 @@ export class HeaderLines {
 
   /** UTF-8, as policies are written. */
   valueAt(at: number): string {
-    return this.buffer.utf8Slice(this.index[at + valueStart], this.index[at + valueEnd]);
+    return this.buffer.toString('utf8', this.index[at + valueStart], this.index[at + valueEnd]);
   }
 
   cutAt(at: number): void {
@@ -173,6 +173,6 @@ function isToken(name: string): boolean {
 }
 
 function lineOf(name: string, value: string): string {
-  const bytes = notPlain.test(value) ? Buffer.from(value, 'utf8').latin1Slice() : value;
+  const bytes = notPlain.test(value) ? Buffer.from(value, 'utf8').toString('latin1') : value;
   return `${name}: ${bytes}\r\n`;
 }

@@ -104,7 +104,7 @@ export abstract class MessageHead extends Head {
     else if (this.valueIs(from, to, 'upgrade')) this.upgradeNamed = true;
     else if (this.valueIs(from, to, 'te')) return;
     else if (this.nominated.length <= nominatedMax) {
-      this.nominated.push(this.buffer.latin1Slice(from, to).toLowerCase());
+      this.nominated.push(this.buffer.toString('latin1', from, to).toLowerCase());
     }
   }
 

@@ -48,6 +48,20 @@ export class RequestHead extends MessageHead implements RequestView {
     this.authority = authority;
   }
 
+  /** Forgets what was read, for an exchange about something that is no request. */
+  blank(): void {
+    this.clear();
+    this.reset();
+    this.method = '';
+    this.rawTarget = '';
+    this.path = '';
+    this.authority = '';
+    this.upgrade = '';
+    this.minor = 1;
+    this.hasBody = false;
+    this.hosts = [];
+  }
+
   /** Room that `writeTo` needs at most; -1: the edits cannot be sent. */
   sizeMax(): number {
     if (unsendable.test(this.path) || unsendable.test(this.authority)) return -1;
@@ -65,17 +79,17 @@ export class RequestHead extends MessageHead implements RequestView {
     } else {
       offset = this.writeLine(out, offset);
       if (this.hostAt === -1) {
-        offset += out.latin1Write(`host: ${this.authority}\r\n`, offset);
+        offset += out.write(`host: ${this.authority}\r\n`, offset, 'latin1');
         offset = this.copyLines(out, offset, this.linesStart, last);
       } else {
         const host = this.index[this.hostAt + valueStart]!;
         offset = this.copyLines(out, offset, this.linesStart, host);
-        offset += out.latin1Write(this.authority, offset);
+        offset += out.write(this.authority, offset, 'latin1');
         offset = this.copyLines(out, offset, this.index[this.hostAt + valueEnd]!, last);
       }
     }
-    if (this.added !== '') offset += out.latin1Write(this.added, offset);
-    if (this.upgradeAsked) offset += out.latin1Write('connection: upgrade\r\n', offset);
+    if (this.added !== '') offset += out.write(this.added, offset, 'latin1');
+    if (this.upgradeAsked) offset += out.write('connection: upgrade\r\n', offset, 'latin1');
     out[offset++] = CR;
     out[offset++] = LF;
     return offset;
@@ -153,6 +167,8 @@ export class RequestHead extends MessageHead implements RequestView {
     this.rawTarget = textAt(buffer, this.targetStart, this.targetEnd, this.rawTarget);
     this.path = this.rawTarget;
     this.hasBody = this.chunked || this.contentLength > 0;
+    // What follows CONNECT is the tunnel's (RFC 9110 9.3.6).
+    if (this.hasBody && this.method === 'CONNECT') return 'malformed';
     this.upgrade = this.upgradeAsked ? this.valueAt(this.upgradeAt).toLowerCase() : '';
     if (hostAt === -1) {
       this.authority = '';
@@ -160,7 +176,12 @@ export class RequestHead extends MessageHead implements RequestView {
       return 'done';
     }
     const previous = this.hosts[0] ?? '';
-    this.authority = textAt(buffer, index[hostAt + valueStart]!, index[hostAt + valueEnd]!, previous);
+    this.authority = textAt(
+      buffer,
+      index[hostAt + valueStart]!,
+      index[hostAt + valueEnd]!,
+      previous,
+    );
     if (this.authority !== previous || this.hosts.length === 0) this.hosts = [this.authority];
     return 'done';
   }
@@ -176,16 +197,16 @@ export class RequestHead extends MessageHead implements RequestView {
   }
 
   private writeLine(out: Buffer, offset: number): number {
-    return offset + out.latin1Write(`${this.method} ${this.path} HTTP/1.1\r\n`, offset);
+    return offset + out.write(`${this.method} ${this.path} HTTP/1.1\r\n`, offset, 'latin1');
   }
 }
 
 /** The bytes as latin-1; `previous` itself if it says the same, which on one connection is likely. */
 function textAt(buffer: Buffer, from: number, to: number, previous: string): string {
   const length = to - from;
-  if (previous.length !== length) return buffer.latin1Slice(from, to);
+  if (previous.length !== length) return buffer.toString('latin1', from, to);
   for (let i = 0; i < length; i++) {
-    if (buffer[from + i] !== previous.charCodeAt(i)) return buffer.latin1Slice(from, to);
+    if (buffer[from + i] !== previous.charCodeAt(i)) return buffer.toString('latin1', from, to);
   }
   return previous;
 }

@@ -16,6 +16,11 @@ export class ResponseHead extends MessageHead implements ResponseView {
   /** The blank after the status is there, so the line can be sent on as it is. */
   private blank = true;
 
+  /** Cuts `Transfer-Encoding`, for a receiver that gets the content only. */
+  unchunk(): void {
+    this.cutName('transfer-encoding');
+  }
+
   /** Room that `writeTo` needs at most. @param extra lines, each ended by CRLF; latin1 */
   sizeMax(extra: string): number {
     return this.end - this.start + this.added.length + extra.length + 16;
@@ -30,11 +35,11 @@ export class ResponseHead extends MessageHead implements ResponseView {
       // A proxy speaks its own version (RFC 9110 6.2).
       out[at + 7] = 49;
     } else {
-      offset += out.latin1Write(`HTTP/1.1 ${this.status} \r\n`, offset);
+      offset += out.write(`HTTP/1.1 ${this.status} \r\n`, offset, 'latin1');
       offset = this.copyLines(out, offset, this.linesStart, last);
     }
-    if (this.added !== '') offset += out.latin1Write(this.added, offset);
-    if (extra !== '') offset += out.latin1Write(extra, offset);
+    if (this.added !== '') offset += out.write(this.added, offset, 'latin1');
+    if (extra !== '') offset += out.write(extra, offset, 'latin1');
     out[offset++] = CR;
     out[offset++] = LF;
     return offset;

@@ -20,6 +20,8 @@ export interface UpstreamCall {
 
   /** The connection is this call's: write the request. Comes again when the request is replayed. */
   granted(connection: UpstreamConnection): void;
+  /** The connection that was granted has opened, if it was not open then: more can be written. */
+  opened(): void;
   /**
    * A connection that had served before went away without a byte of the response: may the request
    * be written again, to a new one?

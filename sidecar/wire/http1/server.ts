@@ -1,0 +1,51 @@
+// Serves HTTP/1.1 on sockets that a listener has accepted, by the request path it was given.
+import type { Socket } from 'node:net';
+
+import type { Downstream, RequestPath } from '../../exchange.ts';
+
+import { Http1Connection } from './connection.ts';
+import type { ConnectionHost } from './connection.ts';
+import type { Http1Limits } from './limits.ts';
+
+export interface Http1ServerOptions {
+  readonly limits: Readonly<Http1Limits>;
+  readonly path: RequestPath;
+}
+
+export class Http1Server implements ConnectionHost {
+  readonly limits: Readonly<Http1Limits>;
+  readonly path: RequestPath;
+  private readonly open = new Set<Http1Connection>();
+  private draining = false;
+
+  constructor(options: Http1ServerOptions) {
+    this.limits = options.limits;
+    this.path = options.path;
+  }
+
+  get connections(): number {
+    return this.open.size;
+  }
+
+  /**
+   * Serves a connected (and for TLS: authenticated) socket until it closes.
+   * @param firstBytes what was read from it already
+   */
+  accept(socket: Socket, downstream: Downstream, firstBytes: Buffer | null): Http1Connection {
+    const connection = new Http1Connection(this, socket, downstream);
+    this.open.add(connection);
+    if (firstBytes !== null && firstBytes.length > 0) connection.read(firstBytes);
+    if (this.draining) connection.drain();
+    return connection;
+  }
+
+  /** Every connection ends after its present exchange; idle ones now. */
+  drain(): void {
+    this.draining = true;
+    for (const connection of this.open) connection.drain();
+  }
+
+  closed(connection: Http1Connection): void {
+    this.open.delete(connection);
+  }
+}

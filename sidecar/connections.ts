@@ -2,16 +2,16 @@
 import type { Enforced } from './in-force.ts';
 
 export interface LiveConnection {
-  /** Date.now() at which it must be over: of a handshake, of the peer's certificate; 0: never. */
+  /** Date.now() at which the peer's certificate ends, and the connection with it; 0: never. */
   readonly deadlineMs: number;
   /** Why it may no longer live under what is now in force; '' when it may. */
   judge(enforced: Enforced): string;
-  /** Ends it now. The reason is for the log. */
-  close(reason: string): void;
+  /** Ends it because of `judge` or its deadline; an exchange that was admitted may finish. */
+  revoke(): void;
   /** Lets what is under way finish, takes nothing new, then ends. */
   drain(): void;
-  /** Its deadline has passed. */
-  expire(): void;
+  /** Ends it now. */
+  close(): void;
 }
 
 /** How often deadlines are looked at; they are good to this. */
@@ -20,10 +20,13 @@ export const sweepEveryMs = 1000;
 export class Connections {
   readonly #live = new Set<LiveConnection>();
   readonly #sweeper: NodeJS.Timeout;
+  /** Told of each connection that policy or its deadline ended, and why. */
+  readonly #onRevoked: (connection: LiveConnection, reason: string) => void;
   #draining = false;
   #emptied: (() => void) | null = null;
 
-  constructor() {
+  constructor(onRevoked: (connection: LiveConnection, reason: string) => void) {
+    this.#onRevoked = onRevoked;
     this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs);
     this.#sweeper.unref();
   }
@@ -34,7 +37,6 @@ export class Connections {
 
   add(connection: LiveConnection): void {
     this.#live.add(connection);
-    if (this.#draining) connection.drain();
   }
 
   delete(connection: LiveConnection): void {
@@ -42,16 +44,17 @@ export class Connections {
     if (this.#live.size === 0) this.#emptied?.();
   }
 
-  /** Closes what policy no longer admits. Returns how many. */
-  judgeAll(enforced: Enforced): number {
-    let closed = 0;
+  /** True once `drain` was called: what is established from then on must be drained too. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Ends what policy no longer admits. */
+  judgeAll(enforced: Enforced): void {
     for (const connection of this.#live) {
       const reason = connection.judge(enforced);
-      if (reason === '') continue;
-      connection.close(reason);
-      closed += 1;
+      if (reason !== '') this.#revoke(connection, reason);
     }
-    return closed;
   }
 
   /** Drains all; after `timeoutMs` closes what is left. Resolves when none is. */
@@ -64,7 +67,7 @@ export class Connections {
       const timer = setTimeout(resolve, timeoutMs);
       await promise;
       clearTimeout(timer);
-      for (const connection of this.#live) connection.close('draining');
+      for (const connection of this.#live) connection.close();
     }
     clearInterval(this.#sweeper);
   }
@@ -72,7 +75,13 @@ export class Connections {
   #sweep(): void {
     const nowMs = Date.now();
     for (const connection of this.#live) {
-      if (connection.deadlineMs !== 0 && connection.deadlineMs <= nowMs) connection.expire();
+      if (connection.deadlineMs === 0 || connection.deadlineMs > nowMs) continue;
+      this.#revoke(connection, "the peer's certificate has expired");
     }
+  }
+
+  #revoke(connection: LiveConnection, reason: string): void {
+    this.#onRevoked(connection, reason);
+    connection.revoke();
   }
 }

@@ -48,7 +48,8 @@ export function composePath(path: PathLayers): RequestPath {
 export function refuse(x: Exchange, failure: Failure): void {
   x.failure = failure;
   if (x.details === '') x.details = failure.details;
-  const type = failure.body === '' ? '' : 'content-type: text/plain\r\n';
+  const typed = failure.body === '' || x.replyHeaders.includes('content-type:');
+  const type = typed ? '' : 'content-type: text/plain\r\n';
   const date = new Date().toUTCString();
   const headers = `${x.replyHeaders}${type}date: ${date}\r\nserver: selvage\r\n`;
   x.stream.reply(failure.status, headers, failure.body, failure.close);

@@ -56,6 +56,16 @@ export class Member {
     return this.#open(tcpProtocols, this.#tcpSession);
   }
 
+  /** A connection of its own, for HTTP outside the pool; begun, not yet open. */
+  openHttp(): Socket {
+    return this.#open(httpProtocols, this.#httpSession);
+  }
+
+  /** The event by which a connection of this member tells that it is open and its peer proven. */
+  get openEvent(): 'connect' | 'secureConnect' {
+    return this.endpoint.identity === null ? 'connect' : 'secureConnect';
+  }
+
   /** Idle connections close, busy ones end their exchange; the next call opens new ones. */
   renew(): void {
     this.#pool?.close();
@@ -71,7 +81,7 @@ export class Member {
     socket.on('error', (error) => {
       this.lastError = error.message;
     });
-    socket.once(identity === null ? 'connect' : 'secureConnect', () => {
+    socket.once(this.openEvent, () => {
       this.lastError = '';
     });
     return socket;

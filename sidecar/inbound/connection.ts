@@ -1,0 +1,128 @@
+// One connection to the workload, from first byte to end: what policies and logs know of it.
+import type { Socket } from 'node:net';
+
+import type { ConnectionFacts, RequestFacts } from '#policy/facts.ts';
+import { admitPeer, admitTransport, type Hello } from '#policy/transport.ts';
+
+import type { LiveConnection } from '../connections.ts';
+import type { Downstream, UpstreamPool } from '../exchange.ts';
+import type { Enforced } from '../in-force.ts';
+
+/** Where connections to one of the workload's ports go. */
+export interface InboundTarget {
+  /** The workload's own port, whatever the listener's is. */
+  readonly port: number;
+  readonly application: { readonly host: string; readonly port: number };
+  readonly pool: UpstreamPool;
+}
+
+/** What a connection carries once it is admitted. */
+export interface Carrier {
+  /** Why what it carries may no longer go on under what is now in force; '' when it may. */
+  judge(enforced: Enforced): string;
+  /** Ends it because of policy: at once, but for a request that was admitted already. */
+  revoke(): void;
+  close(): void;
+  drain(): void;
+}
+
+export type Transport = 'unknown' | 'plaintext' | 'tls' | 'mtls';
+
+export class InboundConnection implements Downstream, LiveConnection {
+  readonly direction = 'inbound';
+  readonly target: InboundTarget;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  facts: ConnectionFacts;
+  forwardedClientCert = '';
+  telemetry: unknown = null;
+  transport: Transport = 'unknown';
+  deadlineMs = 0;
+  /** The request that turned this connection into a tunnel (WebSocket), as it was admitted. */
+  tunnel: RequestFacts | null = null;
+  readonly #raw: Socket;
+  #hello: Hello | null = null;
+  #carrier: Carrier | null = null;
+
+  constructor(raw: Socket, target: InboundTarget) {
+    this.#raw = raw;
+    this.target = target;
+    this.remoteAddress = plainAddress(raw.remoteAddress);
+    this.remotePort = raw.remotePort ?? 0;
+    this.localAddress = plainAddress(raw.localAddress);
+    this.localPort = raw.localPort ?? 0;
+    this.facts = this.#makeFacts(false, [], '');
+  }
+
+  /** Neither TLS nor anything else has been proven. */
+  setPlaintext(): void {
+    this.transport = 'plaintext';
+  }
+
+  /** Somebody else's TLS, passed on as it is. */
+  setOpaque(hello: Hello): void {
+    this.transport = 'tls';
+    this.#hello = hello;
+    this.facts = this.#makeFacts(false, [], hello.sni);
+  }
+
+  setPeer(hello: Hello, identities: readonly string[], forwardedClientCert: string): void {
+    this.transport = 'mtls';
+    this.#hello = hello;
+    this.forwardedClientCert = forwardedClientCert;
+    this.facts = this.#makeFacts(true, identities, hello.sni);
+  }
+
+  carry(carrier: Carrier): void {
+    this.#carrier = carrier;
+  }
+
+  /** A connection that still arrives is judged by what is in force when it has arrived. */
+  judge(enforced: Enforced): string {
+    if (this.#carrier === null) return '';
+    return this.#judgeTransport(enforced) || this.#carrier.judge(enforced);
+  }
+
+  revoke(): void {
+    if (this.#carrier === null) this.#raw.destroy();
+    else this.#carrier.revoke();
+  }
+
+  close(): void {
+    this.#carrier?.close();
+    this.#raw.destroy();
+  }
+
+  drain(): void {
+    this.#carrier?.drain();
+  }
+
+  #judgeTransport({ policies }: Enforced): string {
+    const wanted = { unknown: '', plaintext: 'plaintext', tls: 'opaque', mtls: 'terminate' };
+    const admission = admitTransport(policies, this.target.port, this.#hello);
+    if (admission.kind === 'refused') return admission.reason;
+    if (admission.kind !== wanted[this.transport]) return 'PeerAuthentication has changed';
+    if (this.transport !== 'mtls') return '';
+    const peer = admitPeer(policies, this.facts.identities);
+    return peer.ok ? '' : peer.reason;
+  }
+
+  #makeFacts(mtls: boolean, identities: readonly string[], sni: string): ConnectionFacts {
+    return Object.freeze({
+      mtls,
+      identities,
+      sourceIp: this.remoteAddress,
+      destinationIp: this.localAddress,
+      destinationPort: this.target.port,
+      sni,
+    });
+  }
+}
+
+/** An IPv4 peer of a dual-stack listener is an IPv4 peer: policies never match the mapped form. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return '';
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}

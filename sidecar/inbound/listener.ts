@@ -1,0 +1,236 @@
+// Accepts connections to the workload: first bytes, PeerAuthentication, TLS, then HTTP or bytes.
+import { createServer, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+
+import { admitPeer, admitTransport, chooseProtocol, type Hello } from '#policy/transport.ts';
+
+import type { Connections } from '../connections.ts';
+import type { Enforced, InForce } from '../in-force.ts';
+import type { Telemetry } from '../telemetry/types.ts';
+import { InboundConnection, type InboundTarget } from './connection.ts';
+import { readFirstBytes, readOpening, type Opening } from './first-bytes.ts';
+import { readPeer } from './peer.ts';
+import { handshakeTimeoutMs, type TlsTerminator } from './tls.ts';
+
+/** An admitted connection goes to one of these. They set what it carries. */
+export interface InboundServers {
+  http(connection: InboundConnection, socket: Socket, firstBytes: Buffer | null): void;
+  tcp(connection: InboundConnection, socket: Socket, enforced: Enforced): void;
+}
+
+export interface InboundOptions {
+  readonly inForce: InForce;
+  readonly connections: Connections;
+  readonly telemetry: Telemetry;
+  readonly tls: TlsTerminator;
+  readonly servers: InboundServers;
+  /** Own SPIFFE ID. */
+  readonly identity: () => string;
+}
+
+/** A client of a port without a declared protocol that says nothing for so long gets bytes. */
+export const detectionTimeoutMs = 5000;
+/** Where TCP is declared the server may speak first; a mesh client sends its hello at once. */
+export const serverFirstTimeoutMs = 300;
+/** HTTP clients may connect ahead of their first request. */
+const firstRequestTimeoutMs = 60_000;
+
+export class InboundListener {
+  readonly #options: InboundOptions;
+  readonly #target: InboundTarget;
+  readonly #server: Server;
+
+  constructor(options: InboundOptions, target: InboundTarget) {
+    this.#options = options;
+    this.#target = target;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+      this.#accept(socket),
+    );
+  }
+
+  /** Resolves with the port. */
+  async listen(host: string, port: number): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once('error', reject);
+    this.#server.listen({ host, port, backlog: 1024 }, resolve);
+    await promise;
+    const address = this.#server.address();
+    return address === null || typeof address === 'string' ? port : address.port;
+  }
+
+  /** Takes no new connections; those that are open are the registry's. */
+  close(): void {
+    this.#server.close();
+  }
+
+  #accept(raw: Socket): void {
+    const { connections, inForce } = this.#options;
+    raw.on('error', ignore);
+    const enforced = inForce.current();
+    if (enforced === null) {
+      raw.destroy();
+      return;
+    }
+    const connection = new InboundConnection(raw, this.#target);
+    connections.add(connection);
+    raw.once('close', () => connections.delete(connection));
+    const { policies } = enforced;
+    const { port } = this.#target;
+    const protocol = policies.portProtocol(port);
+    const { mode } = policies.mtls(port);
+    if (mode === 'DISABLE' && isBytes(protocol)) {
+      this.#plaintext(connection, raw, 'other', Buffer.alloc(0));
+      return;
+    }
+    const timeoutMs = firstBytesTimeoutMs(mode, protocol);
+    const detectHttp = protocol === 'detect';
+    readFirstBytes(
+      raw,
+      timeoutMs,
+      (bytes) => readOpening(bytes, detectHttp),
+      (opening, bytes) => this.#opened(connection, raw, opening, bytes),
+    );
+  }
+
+  #opened(
+    connection: InboundConnection,
+    raw: Socket,
+    opening: Opening | null,
+    bytes: Buffer,
+  ): void {
+    if (opening === null && (bytes.length === 0 || bytes[0] === 22) && raw.readableEnded) {
+      // Whoever connects and leaves, as a probe of the port does, has asked for nothing.
+      raw.destroy();
+    } else if (opening === null && bytes[0] === 22) {
+      this.#refuse(connection, raw, 'the TLS hello did not come in time', null);
+    } else if (opening?.kind === 'malformed') {
+      this.#refuse(connection, raw, `malformed TLS hello: ${opening.reason}`, null);
+    } else if (opening?.kind === 'tls') {
+      this.#tls(connection, raw, opening.hello, bytes);
+    } else {
+      this.#plaintext(connection, raw, opening?.looksLike ?? 'other', bytes);
+    }
+  }
+
+  #plaintext(
+    connection: InboundConnection,
+    raw: Socket,
+    looksLike: 'http1' | 'http2' | 'other',
+    bytes: Buffer,
+  ): void {
+    connection.setPlaintext();
+    const { policies } = this.#enforced();
+    const admission = admitTransport(policies, this.#target.port, null);
+    if (admission.kind === 'refused') {
+      this.#refuse(connection, raw, admission.reason, admission.at);
+      return;
+    }
+    this.#serve(connection, raw, bytes, '', looksLike);
+  }
+
+  #tls(connection: InboundConnection, raw: Socket, hello: Hello, bytes: Buffer): void {
+    connection.transport = 'tls';
+    const { policies } = this.#enforced();
+    const admission = admitTransport(policies, this.#target.port, hello);
+    if (admission.kind === 'refused') {
+      this.#refuse(connection, raw, admission.reason, admission.at, hello.sni);
+    } else if (admission.kind === 'terminate') {
+      if (bytes.length > 0) raw.unshift(bytes);
+      this.#options.tls.accept(raw, hello, (socket, reason) => {
+        if (socket === null) this.#refuse(connection, raw, reason, null, hello.sni);
+        else this.#secured(connection, socket, hello);
+      });
+    } else {
+      connection.setOpaque(hello);
+      this.#serve(connection, raw, bytes, '', 'other');
+    }
+  }
+
+  #secured(connection: InboundConnection, socket: TLSSocket, hello: Hello): void {
+    socket.on('error', ignore);
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined) {
+      this.#refuse(connection, socket, 'the client sent no certificate', null, hello.sni);
+      return;
+    }
+    const peer = readPeer(certificate, this.#options.identity());
+    connection.setPeer(hello, peer.identities, peer.forwardedClientCert);
+    connection.deadlineMs = peer.notAfterMs;
+    const refusal = this.#judgePeer(hello, peer.identities, peer.notAfterMs);
+    if (refusal !== '') {
+      this.#refuse(connection, socket, refusal, null, hello.sni);
+      return;
+    }
+    const alpn = socket.alpnProtocol === false ? '' : (socket.alpnProtocol ?? '');
+    this.#serve(connection, socket, Buffer.alloc(0), alpn, 'other');
+  }
+
+  /** What was in force at the hello may have changed during the handshake. '' when admitted. */
+  #judgePeer(hello: Hello, identities: readonly string[], notAfterMs: number): string {
+    const { policies } = this.#enforced();
+    const admission = admitTransport(policies, this.#target.port, hello);
+    if (admission.kind !== 'terminate') return 'PeerAuthentication has changed';
+    // A resumed session brings a certificate that was verified when the session was made.
+    if (notAfterMs <= Date.now()) return "the peer's certificate has expired";
+    const admitted = admitPeer(policies, identities);
+    return admitted.ok ? '' : admitted.reason;
+  }
+
+  #serve(
+    connection: InboundConnection,
+    socket: Socket,
+    bytes: Buffer,
+    alpn: string,
+    looksLike: 'http1' | 'http2' | 'other',
+  ): void {
+    const { servers } = this.#options;
+    const { transport } = connection;
+    const enforced = this.#enforced();
+    const carried = transport === 'mtls' ? 'mtls' : transport === 'tls' ? 'opaque' : 'plaintext';
+    const { port } = this.#target;
+    if (chooseProtocol(enforced.policies, port, carried, alpn, looksLike) === 'http') {
+      servers.http(connection, socket, bytes.length === 0 ? null : bytes);
+    } else {
+      if (bytes.length > 0) socket.unshift(bytes);
+      servers.tcp(connection, socket, enforced);
+    }
+    if (this.#options.connections.draining) connection.drain();
+  }
+
+  #refuse(
+    downstream: InboundConnection,
+    socket: Socket,
+    reason: string,
+    at: string | null,
+    sni = '',
+  ): void {
+    const { transport } = downstream;
+    const destinationPort = this.#target.port;
+    const refusal = { downstream, destinationPort, transport, sni, reason, at };
+    this.#options.telemetry.connectionRefused(refusal);
+    // Plaintext gets a reset, as from Envoy; within TLS a reset would lose the alert on its way.
+    if (transport === 'plaintext') socket.resetAndDestroy();
+    else socket.destroy();
+  }
+
+  /** There is one from the first connection on, and never again none. */
+  #enforced(): Enforced {
+    const enforced = this.#options.inForce.current();
+    if (enforced === null) throw new Error('nothing is in force');
+    return enforced;
+  }
+}
+
+function isBytes(protocol: string): boolean {
+  return protocol === 'tcp' || protocol === 'tls';
+}
+
+function firstBytesTimeoutMs(mode: string, protocol: string): number {
+  // Nothing but a hello is admitted, so there is no other way to read silence.
+  if (mode === 'STRICT') return handshakeTimeoutMs;
+  if (isBytes(protocol)) return serverFirstTimeoutMs;
+  return protocol === 'detect' ? detectionTimeoutMs : firstRequestTimeoutMs;
+}
+
+/** Errors of sockets are told by `close`; without a listener they would end the process. */
+function ignore(): void {}

@@ -1,0 +1,105 @@
+// Bytes to the application: judged by the TCP rules, relayed, judged again when policy changes.
+import type { Socket } from 'node:net';
+
+import { decide, decideCustom } from '#policy/decide.ts';
+import { describe } from '#policy/explain.ts';
+import type { Verdict } from '#policy/verdict.ts';
+
+import type { Enforced } from '../in-force.ts';
+import type { Telemetry } from '../telemetry/types.ts';
+import { openPlain, formatAddress } from '../upstream/member.ts';
+import { TcpSessionRecord } from '../tcp-session.ts';
+import { relay, relayIdleTimeoutMs, type Relay } from '../wire/tcp.ts';
+import type { Carrier, InboundConnection } from './connection.ts';
+
+/** As Istio's default for connections to the application. */
+const connectTimeoutMs = 10_000;
+
+/** Serves a connection that is to be read as bytes. */
+export function serveTcp(
+  connection: InboundConnection,
+  socket: Socket,
+  enforced: Enforced,
+  telemetry: Telemetry,
+): void {
+  const session = new TcpSessionRecord(connection, telemetry);
+  session.verdict = judgeTcp(connection, enforced);
+  session.open();
+  if (!session.verdict.allowed) {
+    session.details = session.verdict.details;
+    session.close();
+    socket.destroy();
+    return;
+  }
+  const { host, port } = connection.target.application;
+  session.upstreamAddress = formatAddress(host, port);
+  connection.carry(new TcpCarrier(connection, socket, session));
+}
+
+/** CUSTOM on bytes can only deny: no authorizer that Selvage speaks to judges them. */
+function judgeTcp(connection: InboundConnection, { policies }: Enforced): Verdict {
+  const custom = decideCustom(policies.tcp, connection.facts, null);
+  return custom?.verdict ?? decide(policies.tcp, connection.facts, null);
+}
+
+class TcpCarrier implements Carrier {
+  readonly #connection: InboundConnection;
+  readonly #downstream: Socket;
+  readonly #upstream: Socket;
+  readonly #session: TcpSessionRecord;
+  #relay: Relay | null = null;
+
+  constructor(connection: InboundConnection, downstream: Socket, session: TcpSessionRecord) {
+    this.#connection = connection;
+    this.#downstream = downstream;
+    this.#session = session;
+    const { host, port } = connection.target.application;
+    this.#upstream = openPlain(host, port);
+    this.#upstream.setTimeout(connectTimeoutMs, () => this.#failed());
+    this.#upstream.on('error', () => this.#failed());
+    this.#upstream.once('connect', () => this.#connected());
+    downstream.once('close', () => {
+      if (this.#relay !== null) return;
+      this.#upstream.destroy();
+      this.#session.close();
+    });
+  }
+
+  judge(enforced: Enforced): string {
+    const verdict = judgeTcp(this.#connection, enforced);
+    if (verdict.allowed) return '';
+    this.#session.verdict = verdict;
+    this.#session.details = verdict.details;
+    return describe(enforced.policies.tcp, verdict);
+  }
+
+  revoke(): void {
+    this.close();
+  }
+
+  close(): void {
+    if (this.#relay !== null) this.#relay.close();
+    else this.#downstream.destroy();
+  }
+
+  /** Bytes have no end of their own to wait for but the connection's; the deadline closes it. */
+  drain(): void {}
+
+  #connected(): void {
+    this.#relay = relay({
+      downstream: this.#downstream,
+      upstream: this.#upstream,
+      counters: this.#session,
+      idleTimeoutMs: relayIdleTimeoutMs,
+      onEnd: () => this.#session.close(),
+    });
+  }
+
+  #failed(): void {
+    if (this.#relay !== null) return;
+    this.#session.flag = 'UF';
+    this.#session.details = 'upstream_connect_failed';
+    this.#upstream.destroy();
+    this.#downstream.destroy();
+  }
+}

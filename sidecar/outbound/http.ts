@@ -1,0 +1,142 @@
+// The outbound request path: what happens to a call of the application on its way to a service.
+import { admitHead } from '../admit-head.ts';
+import type { Exchange, UpstreamPool } from '../exchange.ts';
+import { failures, type Failure } from '../failures.ts';
+import type { InForce } from '../in-force.ts';
+import { composePath, ENDED, PASS, type Layer, type Outcome } from '../request-path.ts';
+import { addServiceTime } from '../response-edits.ts';
+import { sanitizeOutbound } from '../sanitize.ts';
+import type { Telemetry } from '../telemetry/types.ts';
+import { peerHeader } from '../telemetry/workload-labels.ts';
+import type { Upstreams } from '../upstream/upstreams.ts';
+import { http1Limits } from '../wire/http1/limits.ts';
+import { Http1Server } from '../wire/http1/server.ts';
+import {
+  choose,
+  chooseAnother,
+  externalPool,
+  findDestination,
+  noteConnectFailure,
+  openTunnel,
+} from './destination.ts';
+
+export interface OutboundHttpOptions {
+  readonly inForce: InForce;
+  readonly telemetry: Telemetry;
+  readonly upstreams: Upstreams;
+  /** Whether an address is this listener itself: a call to it would go round for ever. */
+  readonly isSelf: (host: string, port: number) => boolean;
+  readonly onFault: (error: unknown, x: Exchange) => void;
+}
+
+const ATTEMPT_COUNT = 'x-envoy-attempt-count';
+const httpPort = 80;
+const httpsPort = 443;
+
+/** Makes the server of all outbound HTTP connections. */
+export function createOutboundHttp(options: OutboundHttpOptions): Http1Server {
+  const { telemetry, onFault } = options;
+  const path = composePath({
+    observer: telemetry,
+    request: [
+      noteEnforced(options.inForce),
+      tunnelLayer(options),
+      admitLayer,
+      sanitizeOutbound,
+      forwardLayer(options),
+    ],
+    response: [addServiceTime],
+    finish: explainFailure,
+    retry: (x, failure) => retry(options, x, failure),
+    onFault,
+  });
+  return new Http1Server({ limits: http1Limits, path });
+}
+
+function noteEnforced(inForce: InForce): Layer {
+  return (x) => {
+    x.enforced = inForce.current();
+    return x.enforced === null ? failures.draining : PASS;
+  };
+}
+
+/** CONNECT: bytes to a service, with mutual TLS, or to a host outside, as they are. */
+function tunnelLayer(options: OutboundHttpOptions): Layer {
+  return (x) => {
+    if (x.request.method !== 'CONNECT') return PASS;
+    return tunnel(options, x);
+  };
+}
+
+async function tunnel(options: OutboundHttpOptions, x: Exchange): Promise<Outcome> {
+  const authority = x.request.rawTarget;
+  if (!/:\d+$/.test(authority)) return failures.malformed;
+  const destination = findDestination(x, options.upstreams, authority, httpsPort);
+  if (!('kind' in destination)) return destination;
+  if (isLoop(options, destination)) return failures['route-missing'];
+  const socket = await openTunnel(x, destination);
+  if ('code' in socket) return socket;
+  x.stream.tunnel(socket);
+  return ENDED;
+}
+
+function admitLayer(x: Exchange): Outcome {
+  if (x.enforced === null) return failures.internal;
+  // TLS that the application wants is its own: it asks for a tunnel by CONNECT.
+  if (/^https:/i.test(x.request.rawTarget)) return failures['target-refused'];
+  const refusal = admitHead(x.request, x.enforced.policies.normalization);
+  return refusal === '' ? PASS : failures[refusal];
+}
+
+function forwardLayer(options: OutboundHttpOptions): Layer {
+  return (x) => {
+    const { upstreams, telemetry } = options;
+    const destination = findDestination(x, upstreams, x.request.authority, httpPort);
+    if (!('kind' in destination)) return destination;
+    if (isLoop(options, destination)) return failures['route-missing'];
+    let pool: UpstreamPool;
+    if (destination.kind === 'external') {
+      pool = externalPool(x, upstreams, destination);
+    } else {
+      const member = choose(x, destination.cluster);
+      if (member === null) return failures['endpoint-missing'];
+      ({ pool } = member);
+    }
+    x.request.remove(ATTEMPT_COUNT);
+    x.request.append(ATTEMPT_COUNT, '1');
+    telemetry.forwarding(x);
+    x.stream.forward(pool);
+    return ENDED;
+  };
+}
+
+/** Istio's default retry, of calls whose connection never opened: nothing of them was sent. */
+function retry(options: OutboundHttpOptions, x: Exchange, failure: Failure): UpstreamPool | null {
+  if (failure.status !== 503 || x.member === null) return null;
+  const found = x.enforced?.routes.find(x.request.authority, httpPort);
+  if (found === undefined || typeof found === 'string') return null;
+  const cluster = options.upstreams.cluster(found);
+  const member = cluster === null ? null : chooseAnother(x, cluster);
+  if (member === null) return null;
+  x.request.remove(ATTEMPT_COUNT);
+  x.request.append(ATTEMPT_COUNT, String(x.attempts));
+  x.request.remove(peerHeader);
+  options.telemetry.forwarding(x);
+  return member.pool;
+}
+
+/** The engine knows that a connection failed, the member why. */
+function explainFailure(x: Exchange): void {
+  const code = x.failure?.code;
+  if (x.member === null || x.member.lastError === '') return;
+  if (code === 'upstream-tls' || code === 'upstream-connect') {
+    noteConnectFailure(x, x.member.lastError);
+  }
+}
+
+function isLoop(
+  options: OutboundHttpOptions,
+  destination: { kind: 'service' } | { kind: 'external'; host: string; port: number },
+): boolean {
+  return destination.kind === 'external' && options.isSelf(destination.host, destination.port);
+}

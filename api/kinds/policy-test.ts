@@ -9,7 +9,7 @@ export interface PolicyTestDocument extends Resource<'PolicyTest'> {
 }
 
 /** One call. Strict: a misspelt field would test something else than it says. */
-export const policyTestCall = z.strictObject({
+const policyTestCall = z.strictObject({
   /** Shown in the report; by default the call itself. */
   name: z.string().min(1).optional(),
   /** `namespace/service-account`, a whole identity `domain/ns/x/sa/y`, or `none`: plaintext. */
@@ -36,13 +36,7 @@ export const policyTestCall = z.strictObject({
   authorizer: z.enum(['allow', 'deny']).optional(),
 });
 
-export const policyTestExpectation = z.enum([
-  'allow',
-  'deny',
-  'unauthenticated',
-  'badrequest',
-  'closed',
-]);
+const policyTestExpectation = z.enum(['allow', 'deny', 'unauthenticated', 'badrequest', 'closed']);
 
 export const policyTestSpec = z.strictObject({
   calls: z
@@ -62,6 +56,4 @@ export const policyTestSpec = z.strictObject({
     .min(1),
 });
 
-export type PolicyTestCall = z.infer<typeof policyTestCall>;
-export type PolicyTestExpectation = z.infer<typeof policyTestExpectation>;
 export type PolicyTestSpec = z.infer<typeof policyTestSpec>;

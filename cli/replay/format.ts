@@ -23,7 +23,7 @@ export interface ReplayCase {
   readonly oracleError?: string;
 }
 
-export interface ReplayWorkload {
+interface ReplayWorkload {
   readonly name: string;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;

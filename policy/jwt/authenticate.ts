@@ -36,11 +36,14 @@ export function refuse(problem: TokenProblem): TokenOutcome {
   return { ok: false, status: statusOf(problem), details, message: problem };
 }
 
-/** RFC 6750, section 3: what a 401 says in WWW-Authenticate. */
+/** RFC 6750, section 3: what a 401 says in WWW-Authenticate. Long addresses are cut, as in Envoy. */
 export function challenge(r: RequestFacts): string {
-  const realm = `${r.scheme}://${r.authority}${r.path}`.replaceAll(/["\\]/g, encodeURIComponent);
+  const address = `${r.scheme}://${r.authority}${r.path}`.slice(0, addressLengthMax);
+  const realm = address.replaceAll(/["\\]/g, encodeURIComponent);
   return `Bearer realm="${realm}", error="invalid_token"`;
 }
+
+const addressLengthMax = 256;
 
 const untouched: TokenOutcome = { ok: true, token: null, remove: [], path: null, append: [] };
 

@@ -3,7 +3,7 @@ import type { JwtRule } from '#api/kinds/request-authentication.ts';
 
 import type { RequestFacts } from '../facts.ts';
 
-export interface HeaderLocation {
+interface HeaderLocation {
   /** Lower-case. */
   readonly name: string;
   /** Found anywhere in the value; '' = the whole value is the token. */

@@ -77,7 +77,7 @@ export function checkLife(
   return '';
 }
 
-export const leewaySeconds = 60;
+const leewaySeconds = 60;
 
 /**
  * Decodes base64url; blanks are skipped and padding is optional but must be right, as in Envoy.

@@ -392,6 +392,7 @@ describe('the cache', () => {
 test('a 401 challenges with the address that was asked for, and cannot be broken out of', () => {
   const r = request({ path: '/a"b' });
   expect(challenge(r)).toBe('Bearer realm="https://srv.foo/a%22b", error="invalid_token"');
+  expect(challenge(request({ path: `/${'a'.repeat(9000)}` })).length).toBeLessThan(300);
 });
 
 test('no text in any place makes it throw or is believed', async () => {

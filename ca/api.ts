@@ -1,6 +1,7 @@
 // The CA on the network: HTTPS with HTTP/2 (and HTTP/1.1 for curl), JSON, every refusal with a code.
 import { createSecureServer, type Http2SecureServer } from 'node:http2';
-import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Session } from 'node:http2';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { SecureServerOptions, ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { csrBytesMax } from '#api/signing.ts';
 import type { Log } from '#runtime/log.ts';
@@ -14,6 +15,8 @@ export interface ApiOptions {
   readonly certificate: ServingCertificate;
   readonly sign: ReturnType<typeof createSigning>;
   readonly trustBundlePem: () => string;
+  /** For a head and for a body to arrive. */
+  readonly callTimeoutMs: number;
   readonly refused: (code: RefusalCode) => void;
   readonly log: Log;
 }
@@ -28,22 +31,12 @@ export interface Api {
 
 /** JSON around a request of `csrBytesMax`, its line ends escaped. */
 const bodyBytesMax = csrBytesMax * 2;
-const bodyTimeoutMs = 10_000;
 const idleTimeoutMs = 60_000;
-const connectionsMax = 10_000;
+const connectionsMax = 4096;
 
 /** Starts listening; rejects when it cannot. */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { certificate } = options;
-  const server = createSecureServer({
-    allowHTTP1: true,
-    key: certificate.key,
-    cert: certificate.cert,
-    minVersion: 'TLSv1.2',
-    handshakeTimeout: 10_000,
-    maxSessionMemory: 1,
-    settings: { maxConcurrentStreams: 32, maxHeaderListSize: 32 * 1024 },
-  });
+  const server = createSecureServer(serverOptions(options));
   server.maxConnections = connectionsMax;
   server.setTimeout(idleTimeoutMs);
   const sessions = new Set<ServerHttp2Session>();
@@ -60,6 +53,31 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     port: (server.address() as AddressInfo).port,
     install: ({ key, cert }) => server.setSecureContext({ key, cert, minVersion: 'TLSv1.2' }),
     close: (drainMs) => close(server, sessions, drainMs),
+  };
+}
+
+/** The last two are node:http's, for callers of HTTP/1.1; the types of node:http2 leave them out. */
+function serverOptions({
+  certificate,
+  callTimeoutMs,
+}: ApiOptions): SecureServerOptions & {
+  headersTimeout: number;
+  connectionsCheckingInterval: number;
+} {
+  return {
+    allowHTTP1: true,
+    key: certificate.key,
+    cert: certificate.cert,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: callTimeoutMs,
+    maxSessionMemory: 1,
+    settings: {
+      maxConcurrentStreams: 8,
+      maxHeaderListSize: 32 * 1024,
+      initialWindowSize: bodyBytesMax,
+    },
+    headersTimeout: callTimeoutMs,
+    connectionsCheckingInterval: Math.min(callTimeoutMs, 5000),
   };
 }
 
@@ -131,7 +149,7 @@ async function answerCertificate(
   options: ApiOptions,
 ): Promise<void> {
   const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
-  const body = await readBody(request);
+  const body = await readBody(request, options.callTimeoutMs);
   const caller = request.socket.remoteAddress ?? '';
   const reply = await options.sign({ bearer, body, caller });
   send(response, 200, 'application/json', JSON.stringify(reply));
@@ -145,14 +163,13 @@ async function answerTrustBundle(
   send(response, 200, 'application/x-pem-file', options.trustBundlePem());
 }
 
-function readBody(request: Http2ServerRequest): Promise<string> {
+function readBody(request: Http2ServerRequest, timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
     let bytes = 0;
     const timer = setTimeout(() => {
-      const seconds = bodyTimeoutMs / 1000;
-      reject(new Refusal('request-timeout', `the body did not arrive within ${seconds} s`));
-    }, bodyTimeoutMs);
+      reject(new Refusal('request-timeout', `the body did not arrive within ${timeoutMs} ms`));
+    }, timeoutMs);
     const end = (call: () => void): void => {
       clearTimeout(timer);
       call();
@@ -167,19 +184,23 @@ function readBody(request: Http2ServerRequest): Promise<string> {
       }
     });
     request.on('end', () => end(() => resolve(Buffer.concat(parts).toString('utf8'))));
-    request.on('error', (error) => end(() => reject(error)));
-    request.on('aborted', () => end(() => reject(new Error('the caller went away'))));
+    request.on('error', () => end(() => reject(new CallerGone())));
+    request.on('aborted', () => end(() => reject(new CallerGone())));
   });
 }
 
+class CallerGone extends Error {}
+
 function refuse(response: Http2ServerResponse, error: unknown, options: ApiOptions): void {
-  if (response.headersSent || response.destroyed) return;
+  if (error instanceof CallerGone || response.headersSent) return;
   const refusal =
     error instanceof Refusal
       ? error
       : new Refusal('internal', 'the CA failed; its log has the reason');
   if (refusal !== error) options.log.error({ error }, 'a call failed');
   options.refused(refusal.code);
+  const caller = response.req.socket?.remoteAddress ?? '';
+  options.log.debug({ code: refusal.code, reason: refusal.message, caller }, 'refused');
   if (refusal.status === 401) response.setHeader('www-authenticate', 'Bearer');
   if (refusal.retryAfterMs > 0) {
     response.setHeader('retry-after', Math.ceil(refusal.retryAfterMs / 1000));

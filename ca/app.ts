@@ -74,6 +74,7 @@ export async function startCa(
     certificate: serving.current(),
     sign: createSigning({ authenticator, limit, roots, policy, audit, metrics, clock, log }),
     trustBundlePem: () => roots.current().trustBundlePem,
+    callTimeoutMs: settings.callTimeoutMs,
     refused: (code) => metrics.refused(code),
     log,
   });

@@ -10,7 +10,7 @@ export interface KeyAndChain {
 
 /** Opens a PKCS#12 file. Throws with a message for the operator: wrong password, no key, no certificate. */
 export function readPkcs12(file: Buffer, password: string): KeyAndChain {
-  const store = forge.pkcs12.pkcs12FromAsn1(fromDer(file), true, password);
+  const store = openStore(file, password);
   const bags = (name: string) => {
     const bagType = forge.pki.oids[name] ?? '';
     return store.getBags({ bagType })[bagType] ?? [];
@@ -29,6 +29,19 @@ export function readPkcs12(file: Buffer, password: string): KeyAndChain {
     keyPem: toPem('PRIVATE KEY', toDer(keyAsn1)),
     certificatePems: certificates.map((asn1) => toPem('CERTIFICATE', toDer(asn1))),
   };
+}
+
+function openStore(file: Buffer, password: string): ReturnType<typeof forge.pkcs12.pkcs12FromAsn1> {
+  try {
+    return forge.pkcs12.pkcs12FromAsn1(fromDer(file), true, password);
+  } catch (error) {
+    // forge takes the same text for the checksum (UTF-16) and for PBES2 (bytes): they agree on ASCII alone.
+    if (/^[\x20-\x7e]*$/.test(password)) throw error;
+    const advice = 'its password has letters beyond ASCII: export it anew with another, or use PEM';
+    throw new Error(`${error instanceof Error ? error.message : String(error)} (${advice})`, {
+      cause: error,
+    });
+  }
 }
 
 /** Decrypts PKCS#8 ("ENCRYPTED PRIVATE KEY") with any of forge's ciphers, RC2 and single DES among them. */

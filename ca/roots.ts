@@ -4,8 +4,8 @@ import type { Log } from '#runtime/log.ts';
 import { assembleIssuer, splitPem, type Issuer } from './issuer.ts';
 import * as rotation from './rotation.ts';
 import type { IssuerRecord, Records } from './rotation.ts';
-import { createState, readState, writeBundle, writeState } from './state.ts';
-import { crossSign, readCertificate } from './x509.ts';
+import { bridge, toRecord } from './issuer-record.ts';
+import { createState, readState, removeLeftovers, writeBundle, writeState } from './state.ts';
 
 export interface RootsOptions {
   /** Folder of the state. */
@@ -39,11 +39,12 @@ export async function openRoots(options: RootsOptions): Promise<Roots> {
   let records = await readState(folder);
   if (records === null) {
     const issuer = plugged ?? (await create());
-    const first = toRecord(issuer, plugged === null ? 'self-signed' : 'plugged', clock.now());
+    const origin = plugged === null ? 'self-signed' : 'plugged';
+    const first = toRecord(issuer, origin, clock.now(), options.leafLifeMs);
     records = [{ ...first, role: 'signing', signingAtMs: clock.now() }];
     try {
       await createState(folder, records);
-      log.info({ issuer: issuer.id, origin: first.origin }, 'first root taken into use');
+      log.info({ issuer: issuer.id, origin }, 'first root taken into use');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       return openRoots(options);
@@ -78,7 +79,8 @@ export class Roots {
 
   /** Before the first use: takes the operator's issuer into account. */
   async begin(): Promise<void> {
-    const { plugged, folder } = this.#options;
+    const { plugged, folder, leafLifeMs } = this.#options;
+    await removeLeftovers(folder);
     if (plugged !== null) await this.#adopt(plugged);
     const signing = rotation.byRole(this.#records, 'signing');
     if (signing === undefined || !this.#issuers.has(signing.id)) {
@@ -86,6 +88,11 @@ export class Roots {
         `${folder} was signed for by a plugged issuer (${signing?.id ?? 'unknown'}) whose files are not ` +
           'given: set SELVAGE_CA_ISSUER_*_FILE, or begin anew with an empty SELVAGE_CA_DIR',
       );
+    }
+    const records = rotation.allowLife(this.#records, leafLifeMs);
+    if (records.some((record, index) => record !== this.#records[index])) {
+      await writeState(folder, records);
+      this.#records = records;
     }
     this.#refresh();
     await writeBundle(folder, this.#records);
@@ -183,11 +190,11 @@ export class Roots {
   }
 
   async #publish(issuer: Issuer, origin: IssuerRecord['origin']): Promise<void> {
-    const { clock, log, overlapMs } = this.#options;
+    const { clock, log, overlapMs, leafLifeMs } = this.#options;
     const signingRecord = rotation.byRole(this.#records, 'signing');
     const signing = signingRecord && this.#issuers.get(signingRecord.id);
     const crossPem = signing === undefined ? '' : await bridge(issuer, signing);
-    const record = { ...toRecord(issuer, origin, clock.now()), crossPem };
+    const record = { ...toRecord(issuer, origin, clock.now(), leafLifeMs), crossPem };
     const records = rotation.publish(this.#records, record);
     this.#issuers.set(issuer.id, issuer);
     await this.#save(records);
@@ -195,8 +202,8 @@ export class Roots {
   }
 
   async #switch(): Promise<void> {
-    const { clock, leafLifeMs, log } = this.#options;
-    await this.#save(rotation.switchSigning(this.#records, clock.now(), leafLifeMs));
+    const { clock, log } = this.#options;
+    await this.#save(rotation.switchSigning(this.#records, clock.now()));
     log.info({ issuer: this.current().issuer.id }, 'the new root signs from now on');
   }
 
@@ -237,34 +244,4 @@ export class Roots {
       trustBundlePem: rotation.bundleOf(this.#records),
     };
   }
-}
-
-/**
- * The new root certified by the old issuer, and that one's way to its own root; '' where it would lead nowhere: the
- * root stays the same, or the old issuer may not have so many CAs below it.
- */
-async function bridge(next: Issuer, old: Issuer): Promise<string> {
-  if (old.rootPem === next.rootPem) return '';
-  const { pathLength } = readCertificate(old.certificatePem);
-  const below = 1 + splitPem(next.intermediatesPem).length;
-  if (pathLength !== null && pathLength < below) return '';
-  const crossPem = await crossSign(next.rootPem, old.certificatePem, old.key);
-  return crossPem + old.intermediatesPem;
-}
-
-function toRecord(issuer: Issuer, origin: IssuerRecord['origin'], nowMs: number): IssuerRecord {
-  return {
-    id: issuer.id,
-    origin,
-    role: 'published',
-    certificatePem: issuer.certificatePem,
-    intermediatesPem: issuer.intermediatesPem,
-    rootPem: issuer.rootPem,
-    keyPem: origin === 'plugged' ? '' : issuer.keyPem,
-    crossPem: '',
-    publishedAtMs: nowMs,
-    signingAtMs: 0,
-    rootNotAfterMs: readCertificate(issuer.rootPem).notAfterMs,
-    leavesEndMs: 0,
-  };
 }

@@ -18,6 +18,8 @@ export interface IssuerRecord {
   readonly signingAtMs: number;
   /** Of the root. */
   readonly rootNotAfterMs: number;
+  /** The longest life that any of its leaves was given. */
+  readonly leafLifeMs: number;
   /** When the last of its leaves has ended; known once it is retired. */
   readonly leavesEndMs: number;
 }
@@ -44,13 +46,21 @@ export function withdraw(records: Records): Records {
 }
 
 /** The published issuer signs from now on; the one before is retired and its key forgotten. */
-export function switchSigning(records: Records, nowMs: number, leafLifeMs: number): Records {
+export function switchSigning(records: Records, nowMs: number): Records {
   const next = byRole(records, 'published');
   if (next === undefined) throw new RotationError('no root waits to sign: publish one first');
   return records.map((record) => {
     if (record.id === next.id) return { ...record, role: 'signing', signingAtMs: nowMs };
     if (record.role !== 'signing') return record;
-    return { ...record, role: 'retired', keyPem: '', leavesEndMs: nowMs + leafLifeMs };
+    return { ...record, role: 'retired', keyPem: '', leavesEndMs: nowMs + record.leafLifeMs };
+  });
+}
+
+/** Leaves may live as long as `leafLifeMs` from now on; those of a longer limit before are remembered. */
+export function allowLife(records: Records, leafLifeMs: number): Records {
+  return records.map((record) => {
+    const keeps = record.role === 'retired' || record.leafLifeMs >= leafLifeMs;
+    return keeps ? record : { ...record, leafLifeMs };
   });
 }
 

@@ -129,6 +129,13 @@ export const caFields = [
     doc: 'certificates per second for all / at once',
   },
   {
+    name: 'callTimeoutMs',
+    env: 'SELVAGE_CA_CALL_TIMEOUT_MS',
+    parse: integer({ min: 10, max: 600_000 }),
+    default: '10000',
+    doc: 'how long a call may take to arrive, head and body each',
+  },
+  {
     name: 'auditFile',
     env: 'SELVAGE_CA_AUDIT_FILE',
     parse: anyText,

@@ -1,5 +1,5 @@
 // The CA's state on disk: one file, always whole, so that a crash at any moment leaves one consistent set of roots.
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '#runtime/atomic-file.ts';
 import { bundleOf, type IssuerRecord, type Records } from './rotation.ts';
@@ -39,6 +39,22 @@ export async function writeBundle(folder: string, records: Records): Promise<voi
   await writeFileAtomically(join(folder, bundleName), bundleOf(records), { mode: 0o644 });
 }
 
+/** Removes what a crash in the midst of writing left behind; it may hold a key. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!name.startsWith(`.${stateName}.`) && !name.startsWith(`.${bundleName}.`)) continue;
+    const path = join(folder, name);
+    const age = await stat(path).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    );
+    // A younger one may belong to a process that writes right now.
+    if (age > leftoverAgeMs) await rm(path, { force: true });
+  }
+}
+
+const leftoverAgeMs = 60_000;
+
 async function write(folder: string, records: Records, exclusive: boolean): Promise<void> {
   const text = `${JSON.stringify({ version: 1, issuers: records }, null, 2)}\n`;
   await writeFileAtomically(join(folder, stateName), text, { mode: 0o600, exclusive });
@@ -62,7 +78,13 @@ function parseState(text: string, path: string): Records {
 
 const texts = ['id', 'origin', 'certificatePem', 'intermediatesPem', 'rootPem'] as const;
 const moreTexts = ['keyPem', 'crossPem'] as const;
-const times = ['publishedAtMs', 'signingAtMs', 'rootNotAfterMs', 'leavesEndMs'] as const;
+const times = [
+  'publishedAtMs',
+  'signingAtMs',
+  'rootNotAfterMs',
+  'leafLifeMs',
+  'leavesEndMs',
+] as const;
 
 function isRecord(value: unknown): value is IssuerRecord {
   if (typeof value !== 'object' || value === null) return false;

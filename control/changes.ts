@@ -105,14 +105,15 @@ function problemNews(
   before: ReadonlyMap<string, Problem>,
   after: ReadonlyMap<string, Problem>,
 ): News[] {
-  const one = (what: 'problem' | 'cured', problem: Problem): News => {
-    const { resource, file, line } = problem;
-    return { what, resource, file, line, problem };
-  };
   return [
-    ...[...after].filter(([key]) => !before.has(key)).map(([, p]) => one('problem', p)),
-    ...[...before].filter(([key]) => !after.has(key)).map(([, p]) => one('cured', p)),
+    ...[...after].filter(([key]) => !before.has(key)).map(([, p]) => newsOf('problem', p)),
+    ...[...before].filter(([key]) => !after.has(key)).map(([, p]) => newsOf('cured', p)),
   ];
+}
+
+function newsOf(what: 'problem' | 'cured', problem: Problem): News {
+  const { resource, file, line } = problem;
+  return { what, resource, file, line, problem };
 }
 
 /** Lines that only moved are no change of the resource. */

@@ -3,7 +3,7 @@ import { watch, type FSWatcher } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 
-import { loadText, type Loaded } from '#api/load.ts';
+import { loadText, type AnyResource, type Loaded } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
 import type { Log } from '#runtime/log.ts';
 
@@ -41,11 +41,7 @@ export const folderLimits: FolderLimits = {
 };
 
 /** One file, with what of it is in force. */
-export interface ResourceFile extends Loaded {
-  readonly file: string;
-}
-
-interface Known extends ResourceFile {
+interface Known extends Loaded {
   readonly stamp: string;
 }
 
@@ -93,14 +89,15 @@ export class FolderSource {
     this.#watchers.clear();
   }
 
-  /** In order of folders and paths. */
-  files(): readonly ResourceFile[] {
-    return [...this.#known.values()];
+  /** All that is in force, in the order of folders, paths and documents. */
+  resources(): readonly AnyResource[] {
+    return [...this.#known.values()].flatMap(({ resources }) => resources);
   }
 
-  /** What is wrong with the folders themselves. */
+  /** What is wrong with the folders and with what is written in them. */
   problems(): readonly Problem[] {
-    return this.#folderProblems;
+    const ofFiles = [...this.#known.values()].flatMap(({ problems }) => problems);
+    return [...this.#folderProblems, ...ofFiles];
   }
 
   /** One look at a time; a look that was asked for meanwhile comes after. */
@@ -144,7 +141,9 @@ export class FolderSource {
   ): Promise<Known | null> {
     const found = listing.files.get(path);
     if (found === undefined) {
-      const hidden = [...listing.unreadable.keys()].some((folder) => path.startsWith(folder + sep));
+      const hidden = [...listing.unreadable.keys()].some(
+        (folder) => path === folder || isBelow(path, folder),
+      );
       if (before !== undefined && (hidden || !this.#hasVanished(path))) return before;
       this.#vanishing.delete(path);
       return null;
@@ -166,7 +165,7 @@ export class FolderSource {
     }
     this.#vanishing.delete(path);
     const kept = keepLastGood(path, before?.resources ?? null, loaded);
-    return { file: path, stamp: found.stamp, ...kept };
+    return { stamp: found.stamp, ...kept };
   }
 
   async #read(path: string, found: FileStamp): Promise<Loaded | null> {
@@ -242,11 +241,15 @@ function folderProblems(listing: Listing, filesMax: number): Problem[] {
 /** Paths once each: by folder in the given order, then by segments, as the listing has them. */
 function orderOf(folders: readonly string[], paths: readonly string[]): string[] {
   const rank = (path: string): number =>
-    folders.findIndex((folder) => path.startsWith(folder.endsWith(sep) ? folder : folder + sep));
+    folders.findIndex((folder) => path === folder || isBelow(path, folder));
   const keyed = [...new Set(paths)].map((path) => ({ path, rank: rank(path) }));
   return keyed
     .toSorted((a, b) => a.rank - b.rank || compareSegments(a.path, b.path))
     .map(({ path }) => path);
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
 function compareSegments(a: string, b: string): number {

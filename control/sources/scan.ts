@@ -17,14 +17,18 @@ export interface FileStamp {
   readonly bytes: number;
 }
 
-/** Lists files in all folders; never rejects. @param filesMax further files are left out */
+/** Lists files in all folders; a path to a file stands for itself. Never rejects. @param filesMax further ones are left out */
 export async function listYamlFiles(
   folders: readonly string[],
   filesMax: number,
 ): Promise<Listing> {
   const files = new Map<string, FileStamp>();
   const unreadable = new Map<string, string>();
-  for (const folder of folders) await listFolder(folder, 0, { files, unreadable, filesMax });
+  for (const folder of folders) {
+    const file = await stampOf(folder);
+    if (file === null) await listFolder(folder, 0, { files, unreadable, filesMax });
+    else files.set(folder, file);
+  }
   return { files, unreadable, cut: files.size >= filesMax };
 }
 

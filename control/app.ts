@@ -1,0 +1,179 @@
+// Control put together: sources, keys, snapshots, the push server, the admin endpoint.
+import { parseSpiffeId } from '#api/spiffe.ts';
+import { startAdmin } from '#runtime/admin.ts';
+import type { Log } from '#runtime/log.ts';
+import type { Svid } from '#runtime/tls/svid.ts';
+
+import { adminRoutes } from './admin-routes.ts';
+import { ChangeLog } from './changes.ts';
+import { createIdentity } from './identity.ts';
+import { AddressGuard } from './jwks/addresses.ts';
+import { KeyFetcher } from './jwks/fetch.ts';
+import { KeySets } from './jwks/key-sets.ts';
+import { createMetrics, type ControlMetrics } from './metrics.ts';
+import { Publisher } from './publisher.ts';
+import { startPushServer, type Credentials, type PushLimits } from './push/server.ts';
+import { Sessions } from './push/sessions.ts';
+import type { StreamEvents } from './push/stream.ts';
+import type { ControlSettings } from './settings.ts';
+import { Snapshots } from './snapshots.ts';
+import { FolderSource } from './sources/folder.ts';
+
+export interface Control {
+  readonly port: number;
+  readonly adminPort: number;
+  close(): Promise<void>;
+}
+
+/** What the process needs of its certificate; SvidSource gives it. */
+export interface Identity {
+  start(): Promise<void>;
+  current(): Svid;
+  onChange(listener: (svid: Svid) => void): void;
+  stop(): void;
+}
+
+const pushLimits: Omit<PushLimits, 'connectionsMax'> = {
+  handshakeTimeoutMs: 10_000,
+  pingEveryMs: 15_000,
+  helloTimeoutMs: 10_000,
+  unknownWaitMs: 30_000,
+  idleTimeoutMs: 60_000,
+};
+const sessionLimits = {
+  pingEveryMs: pushLimits.pingEveryMs,
+  answerTimeoutMs: 60_000,
+  ageMaxMs: 30 * 60_000,
+};
+
+/**
+ * Starts everything; resolves when sidecars are served, rejects with the first thing that is wrong.
+ * @param identity in place of the CA's, for tests
+ */
+export async function startControl(
+  settings: ControlSettings,
+  log: Log,
+  identity: Identity = createIdentity({ ...settings, log }),
+): Promise<Control> {
+  let svid: Svid | null = null;
+  let ready = false;
+  const parts = assemble(settings, log, () => svid);
+  const { source, publisher, sessions, metrics } = parts;
+  const admin = await startAdmin({
+    ...settings.admin,
+    routes: adminRoutes({
+      ...parts,
+      problems: () => publisher.problems(),
+      ready: () => ready,
+    }),
+  });
+  await Promise.all([identity.start(), source.start()]);
+  svid = identity.current();
+  await publisher.update(Date.now());
+  const server = await startPushServer({
+    ...settings.listen,
+    credentials: credentialsOf(identity.current()),
+    trustDomain: trustDomainOf(identity.current()),
+    sessions,
+    events: streamEvents(metrics, log),
+    limits: { ...pushLimits, connectionsMax: settings.connectionsMax },
+    log,
+  });
+  identity.onChange((next) => {
+    svid = next;
+    server.setCredentials(credentialsOf(next));
+  });
+  ready = true;
+  log.info({ port: server.port, adminPort: admin.port }, 'control ready');
+  return {
+    port: server.port,
+    adminPort: admin.port,
+    close: async () => {
+      ready = false;
+      source.stop();
+      parts.keys.stop();
+      identity.stop();
+      await server.close();
+      await parts.fetcher.close();
+      await admin.close();
+    },
+  };
+}
+
+interface Parts {
+  readonly source: FolderSource;
+  readonly fetcher: KeyFetcher;
+  readonly keys: KeySets;
+  readonly snapshots: Snapshots;
+  readonly changes: ChangeLog;
+  readonly sessions: Sessions;
+  readonly publisher: Publisher;
+  readonly metrics: ControlMetrics;
+}
+
+/** Everything that neither listens nor calls anybody yet. */
+function assemble(settings: ControlSettings, log: Log, svid: () => Svid | null): Parts {
+  const source = new FolderSource({
+    folders: settings.resources,
+    onChange: (noticedAtMs) => void publisher.update(noticedAtMs),
+    log,
+  });
+  const fetcher = new KeyFetcher(new AddressGuard(settings.jwksDenied));
+  const keys = new KeySets({
+    fetchKeys: (from, timeoutMs) => fetcher.fetchKeys(from, timeoutMs),
+    onChange: () => void publisher.update(Date.now()),
+    log,
+  });
+  const snapshots = new Snapshots();
+  const changes = new ChangeLog();
+  const sessions = new Sessions((workload) => snapshots.of(workload), sessionLimits);
+  const publisher: Publisher = new Publisher({
+    source,
+    keys,
+    snapshots,
+    changes,
+    trustDomain: () => {
+      const present = svid();
+      return present === null ? null : trustDomainOf(present);
+    },
+    publish: (changedAtMs) => {
+      sessions.publish(changedAtMs);
+      snapshots.prune((workload) => sessions.has(workload));
+    },
+    log,
+  });
+  const metrics = createMetrics({
+    sidecars: () => sessions.count,
+    revision: () => snapshots.revision,
+    problems: (severity) => publisher.problems().filter((p) => p.severity === severity).length,
+    certificateNotAfterMs: () => svid()?.notAfterMs ?? 0,
+  });
+  return { source, fetcher, keys, snapshots, changes, sessions, publisher, metrics };
+}
+
+function trustDomainOf(svid: Svid): string {
+  return parseSpiffeId(svid.identity)?.trustDomain ?? '';
+}
+
+function credentialsOf(svid: Svid): Credentials {
+  return { key: svid.keyPem, cert: svid.chainPem, ca: svid.trustBundlePem };
+}
+
+function streamEvents(metrics: ControlMetrics, log: Log): StreamEvents {
+  return {
+    pushed: (kind, bytes) => metrics.pushed(kind, bytes),
+    acked: ({ pod }, version, lagMs) => {
+      metrics.acked(lagMs);
+      log.debug({ pod, version, lagMs }, 'snapshot accepted');
+    },
+    nacked: ({ namespace, workload, pod }, version, reason) => {
+      metrics.nacked();
+      log.error({ namespace, workload, pod, version, reason }, 'snapshot refused by a sidecar');
+    },
+    connected: ({ namespace, workload, pod, have }) =>
+      log.info({ namespace, workload, pod, have }, 'sidecar connected'),
+    disconnected: ({ namespace, workload, pod }) =>
+      log.info({ namespace, workload, pod }, 'sidecar disconnected'),
+    refused: (code) => metrics.refused(code),
+  };
+}

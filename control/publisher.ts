@@ -1,0 +1,130 @@
+// From a change of resources or keys to new snapshots: collect, resolve keys, build, tell every sidecar.
+import type { AnyResource } from '#api/load.ts';
+import { collectMesh, type MeshResources } from '#api/mesh.ts';
+import { nameOf, problemAt } from '#api/origin.ts';
+import type { Problem } from '#api/problem.ts';
+import type { Log } from '#runtime/log.ts';
+
+import { isStatic } from './catalog.ts';
+import type { ChangeLog } from './changes.ts';
+import type { KeySets } from './jwks/key-sets.ts';
+import { KeyResolver, wantedKeys } from './jwks/resolve.ts';
+import type { Snapshots } from './snapshots.ts';
+import { MeshView } from './view.ts';
+
+/** Where resources come from: a folder, a cluster. */
+export interface ResourceSource {
+  /** All that is in force, oldest first. */
+  resources(): readonly AnyResource[];
+  problems(): readonly Problem[];
+}
+
+export interface PublisherOptions {
+  readonly source: ResourceSource;
+  readonly keys: KeySets;
+  readonly snapshots: Snapshots;
+  readonly changes: ChangeLog;
+  /** The trust domain that the CA signs for; null: not known yet. */
+  readonly trustDomain: () => string | null;
+  /** New snapshots are there. @param changedAtMs when the change was noticed */
+  readonly publish: (changedAtMs: number) => void;
+  readonly log: Log;
+  /** How long new policies wait for the first fetch of their keys; 1 s where it is left out. */
+  readonly keysWaitMs?: number;
+}
+
+export class Publisher {
+  readonly #options: PublisherOptions;
+  readonly #resolver = new KeyResolver();
+  #problems: readonly Problem[] = [];
+  #dueSinceMs: number | null = null;
+  #running: Promise<void> | null = null;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  /** What is wrong with the resources in force, as of the last publication. */
+  problems(): readonly Problem[] {
+    return this.#problems;
+  }
+
+  /** Builds and publishes. Calls that come while it runs become one more run. @param changedAtMs see `publish` */
+  update(changedAtMs: number): Promise<void> {
+    this.#dueSinceMs ??= changedAtMs;
+    this.#running ??= this.#run();
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#dueSinceMs !== null) {
+        const changedAtMs = this.#dueSinceMs;
+        this.#dueSinceMs = null;
+        await this.#publishOnce(changedAtMs);
+      }
+    } catch (error) {
+      // Nothing here should throw; if it does, sidecars keep what they have, and the next change is another try.
+      this.#options.log.error({ error }, 'snapshots could not be built; the last ones stay');
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  async #publishOnce(changedAtMs: number): Promise<void> {
+    const { source, keys, snapshots, changes, publish, log, keysWaitMs = 1000 } = this.#options;
+    const startedAtMs = performance.now();
+    const resources = source.resources();
+    const mesh = collectMesh(resources);
+    keys.want(wantedKeys(mesh.requestAuthentications));
+    // Without this, a new policy would refuse good tokens until its keys are there.
+    await keys.tried(keysWaitMs);
+    const resolved = this.#resolver.resolve(mesh.requestAuthentications, (from) =>
+      keys.state(from),
+    );
+    this.#problems = [
+      ...source.problems(),
+      ...meshProblems(mesh, this.#options.trustDomain()),
+      ...resolved.problems,
+    ];
+    snapshots.replace(new MeshView(mesh, resolved.policies, snapshots.view));
+    publish(changedAtMs);
+    const news = changes.record(snapshots.revision, resources, this.#problems);
+    for (const { what, resource, file, line, problem } of news) {
+      const fields = { what, resource, file, line, problem: problem?.message, mend: problem?.mend };
+      if (what === 'problem') log.warn(fields, 'a problem appeared');
+      else log.debug(fields, 'changed');
+    }
+    const tookMs = Math.round(performance.now() - startedAtMs);
+    log.info({ revision: snapshots.revision, changes: news.length, tookMs }, 'published');
+  }
+}
+
+function meshProblems(mesh: MeshResources, trustDomain: string | null): Problem[] {
+  const problems = mesh.replaced.map(({ old, by }) =>
+    problemAt(by, {
+      severity: 'warning',
+      code: 'resource-repeated',
+      path: 'metadata.name',
+      message: `${nameOf(by)} is written twice, first in ${old.origin?.file ?? 'another place'}; the later one counts`,
+      mend: 'remove one of them',
+    }),
+  );
+  for (const entry of mesh.serviceEntries) {
+    if (isStatic(entry)) continue;
+    const message = `only ServiceEntries with resolution STATIC and endpoints are served; calls to ${entry.spec.hosts.join(', ')} pass through`;
+    const finding = { severity: 'warning', code: 'service-entry-passed-through' } as const;
+    problems.push(problemAt(entry, { ...finding, path: 'spec.resolution', message }));
+  }
+  const configured = mesh.meshConfig.trustDomain;
+  if (trustDomain !== null && configured !== trustDomain) {
+    const message = `the mesh's trust domain is ${configured}, but the CA signs for ${trustDomain}: calls between sidecars will be refused`;
+    const mend = `set trustDomain to ${trustDomain}, or start the CA with SELVAGE_TRUST_DOMAIN=${configured}`;
+    const at = mesh.meshConfigs.at(-1);
+    const finding = { severity: 'error', code: 'trust-domain-differs', message, mend } as const;
+    problems.push(
+      at === undefined ? finding : problemAt(at, { ...finding, path: 'spec.trustDomain' }),
+    );
+  }
+  return problems;
+}

@@ -1,0 +1,92 @@
+// Settings of control: the one place where its environment is read.
+import { logLevels } from '#runtime/log.ts';
+import { address, integer, list, oneOf, requiredText, url } from '#runtime/setting-types.ts';
+import { Wanted, type Settings } from '#runtime/settings.ts';
+
+import { deniedByDefault, parseCidr } from './jwks/addresses.ts';
+
+export const controlFields = [
+  {
+    name: 'listen',
+    env: 'SELVAGE_CONTROL_LISTEN',
+    parse: address,
+    default: '0.0.0.0:15011',
+    doc: 'address that sidecars connect to',
+  },
+  {
+    name: 'admin',
+    env: 'SELVAGE_CONTROL_ADMIN',
+    parse: address,
+    default: '127.0.0.1:15015',
+    doc: 'address of health, metrics, snapshots and problems; it asks nobody who they are',
+  },
+  {
+    name: 'resources',
+    env: 'SELVAGE_RESOURCES',
+    parse: folders,
+    doc: 'folders (or files) of YAML, separated by ":"',
+  },
+  {
+    name: 'ca',
+    env: 'SELVAGE_CA',
+    parse: url('https'),
+    doc: 'https URL of the CA',
+  },
+  {
+    name: 'tokenFile',
+    env: 'SELVAGE_TOKEN_FILE',
+    parse: requiredText,
+    doc: 'file with the token that proves who control is',
+  },
+  {
+    name: 'trustBundleFile',
+    env: 'SELVAGE_TRUST_BUNDLE_FILE',
+    parse: requiredText,
+    doc: 'PEM of the roots to trust at the first call to the CA',
+  },
+  {
+    name: 'connectionsMax',
+    env: 'SELVAGE_CONTROL_CONNECTIONS_MAX',
+    parse: integer({ min: 1, max: 1_000_000 }),
+    default: '10000',
+    doc: 'connections of sidecars; further ones are refused',
+  },
+  {
+    name: 'jwksDenied',
+    env: 'SELVAGE_JWKS_DENIED',
+    parse: list(',', cidr),
+    default: deniedByDefault.join(','),
+    doc: 'addresses that keys are never fetched from, as CIDRs separated by ","; add 127.0.0.0/8,::1 in a cluster',
+  },
+  {
+    name: 'logLevel',
+    env: 'SELVAGE_LOG_LEVEL',
+    parse: oneOf(...logLevels),
+    default: 'info',
+    doc: 'lowest level that is logged',
+  },
+  {
+    name: 'drainTimeoutMs',
+    env: 'SELVAGE_DRAIN_TIMEOUT_MS',
+    parse: integer({ min: 0, max: 600_000 }),
+    default: '5000',
+    doc: 'how long stopping may take',
+  },
+] as const;
+
+export type ControlSettings = Settings<typeof controlFields>;
+
+function folders(text: string): string[] {
+  const parsed = list(':', (part) => part)(text);
+  if (parsed.length === 0) throw new Wanted('at least one folder');
+  return parsed;
+}
+
+function cidr(text: string): string {
+  try {
+    parseCidr(text);
+  } catch {
+    throw new Wanted('addresses or CIDRs, as 169.254.0.0/16');
+  }
+  return text;
+}

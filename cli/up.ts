@@ -45,7 +45,10 @@ export async function runMesh(options: UpOptions, io: Io): Promise<number> {
   const { otlpEndpoint, firstPort } = options;
   let running: RunningMesh | null = null;
   try {
-    running = await RunningMesh.start({ folder, shown: options.folder, state, model, otlpEndpoint, firstPort }, io);
+    running = await RunningMesh.start(
+      { folder, shown: options.folder, state, model, otlpEndpoint, firstPort },
+      io,
+    );
     return await serve(running, model, options, io, signal);
   } catch (error) {
     io.stderr.write(`selvage up: ${error instanceof Error ? error.message : String(error)}\n`);

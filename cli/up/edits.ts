@@ -46,9 +46,11 @@ export class Edits {
   }
 
   #schedule(): void {
-    this.#work = this.#work.then(() => this.#reload()).catch((error: unknown) => {
-      this.#print(paint(`cannot read the edit: ${String(error)}`, 'red', this.#options.io.tty));
-    });
+    this.#work = this.#work
+      .then(() => this.#reload())
+      .catch((error: unknown) => {
+        this.#print(paint(`cannot read the edit: ${String(error)}`, 'red', this.#options.io.tty));
+      });
   }
 
   async #reload(): Promise<void> {

@@ -1,5 +1,5 @@
 // The whole mesh on one machine: CA, control plane, and for each pod its sidecar and its programs, as child processes.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -7,7 +7,7 @@ import { environmentOf } from './environment.ts';
 import type { LocalPod, LocalProgram } from './plan.ts';
 import { PodFiles } from './pods.ts';
 import { type ProcessSpec, Supervised } from './processes.ts';
-import { get, untilListening, untilReady } from './readiness.ts';
+import { untilListening, untilReady } from './readiness.ts';
 import { LocalTokens } from './tokens.ts';
 
 /** What a person is told while the mesh runs. */
@@ -25,7 +25,12 @@ export interface MeshOptions {
   readonly state: string;
   readonly pods: readonly LocalPod[];
   readonly trustDomain: string;
-  readonly ports: { readonly ca: number; readonly caAdmin: number; readonly control: number; readonly controlAdmin: number };
+  readonly ports: {
+    readonly ca: number;
+    readonly caAdmin: number;
+    readonly control: number;
+    readonly controlAdmin: number;
+  };
   /** Where traces go, OTLP over HTTP; '' for nowhere. */
   readonly otlpEndpoint: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -110,8 +115,6 @@ export class LocalMesh {
       SELVAGE_TRUST_DOMAIN: trustDomain,
     });
     await this.#ready('the CA', ports.caAdmin);
-    const bundle = await get(`http://127.0.0.1:${ports.caAdmin}/trust-bundle`);
-    await writeFile(this.#trustBundleFile, bundle.body);
   }
 
   async #startControl(): Promise<void> {
@@ -164,7 +167,9 @@ export class LocalMesh {
     const { events, environment } = this.options;
     if (program.argv.length === 0) {
       const at = pod.ports.map((p) => `127.0.0.1:${p.app} (its port ${p.port})`).join(', ');
-      events.note(`${pod.name}: container ${program.container} has no command; start it yourself, listening on ${at}`);
+      events.note(
+        `${pod.name}: container ${program.container} has no command; start it yourself, listening on ${at}`,
+      );
       return;
     }
     const name = `app/${pod.name}${pod.programs.length > 1 ? `/${program.container}` : ''}`;
@@ -199,7 +204,11 @@ export class LocalMesh {
       name,
       argv: [process.execPath, join(root, main)],
       cwd: root,
-      env: { PATH: environment['PATH'] ?? '', SELVAGE_LOG_LEVEL: environment['SELVAGE_LOG_LEVEL'] ?? 'warn', ...settings },
+      env: {
+        PATH: environment['PATH'] ?? '',
+        SELVAGE_LOG_LEVEL: environment['SELVAGE_LOG_LEVEL'] ?? 'warn',
+        ...settings,
+      },
       onLine: (line) => events.line(name, line),
       onCrash: (reason, restartMs) => {
         events.note(`${name} ${reason}; starting it again in ${restartMs / 1000} s`);
@@ -221,7 +230,7 @@ export class LocalMesh {
   }
 
   get #trustBundleFile(): string {
-    return join(this.options.state, 'trust-bundle.pem');
+    return join(this.options.state, 'ca', 'trust-bundle.pem');
   }
 
   async #ready(name: string, adminPort: number): Promise<void> {

@@ -57,14 +57,20 @@ export class Supervised {
   }
 
   #start(): void {
-    const { argv, cwd, env, onLine } = this.spec;
+    const { argv, cwd, env } = this.spec;
     const [command = '', ...args] = argv;
     this.#startedAtMs = performance.now();
     // Its own process group: a terminal's Ctrl-C must reach the mesh in the mesh's order.
-    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(command, args, {
+      cwd,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
-      if (stream !== null) createInterface({ input: stream }).on('line', onLine);
+      if (stream === null) continue;
+      createInterface({ input: stream }).on('line', (line) => this.spec.onLine(line));
     }
     child.once('error', (error) => this.#ended(`cannot start ${command}: ${error.message}`));
     child.once('exit', (code, signal) => {

@@ -34,7 +34,8 @@ export async function untilReady(name: string, url: string, timeoutMs: number): 
     if (last.status === 200) return;
     await sleep(50);
   }
-  const said = last.status === 0 ? 'it does not answer' : `it says ${last.status} ${last.body.trim()}`;
+  const said =
+    last.status === 0 ? 'it does not answer' : `it says ${last.status} ${last.body.trim()}`;
   throw new Error(`${name} did not get ready in ${timeoutMs / 1000} s: ${said}`);
 }
 

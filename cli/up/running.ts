@@ -8,10 +8,17 @@ import type { MeshModel } from '../calls/model.ts';
 import type { Io } from '../io.ts';
 import { paint } from '../table.ts';
 import { Edits } from './edits.ts';
+import { untilKeysAreThere } from './enforced.ts';
 import { LocalMesh } from './mesh.ts';
 import { type LocalPod, planPods } from './plan.ts';
 import { PortRange } from './ports.ts';
-import { eventually, type LiveCall, type LiveResult, sendLive, type ServiceName } from './scenario.ts';
+import {
+  eventually,
+  type LiveCall,
+  type LiveResult,
+  sendLive,
+  type ServiceName,
+} from './scenario.ts';
 import { JsonTail } from './tail.ts';
 import { tokenFrom } from './token-from.ts';
 import { type AccessLine, accessLine, describeTraffic } from './traffic.ts';
@@ -38,6 +45,7 @@ type TestCall = PolicyTestSpec['calls'][number];
 
 /** Lines of each sidecar that are kept to look a call up in. */
 const linesKept = 512;
+const keysWaitMs = 10_000;
 
 export class RunningMesh {
   readonly pods: readonly LocalPod[];
@@ -63,8 +71,16 @@ export class RunningMesh {
     const { folder, model, state, otlpEndpoint, firstPort } = options;
     const range = new PortRange(firstPort);
     const take = (): Promise<number> => range.take();
-    const ports = { ca: await take(), caAdmin: await take(), control: await take(), controlAdmin: await take() };
-    const pods = await planPods(localWorkloads(model, (file) => resolve(io.cwd, file)), take);
+    const ports = {
+      ca: await take(),
+      caAdmin: await take(),
+      control: await take(),
+      controlAdmin: await take(),
+    };
+    const pods = await planPods(
+      localWorkloads(model, (file) => resolve(io.cwd, file)),
+      take,
+    );
     const mesh = await LocalMesh.start({
       resources: [folder],
       state,
@@ -89,6 +105,7 @@ export class RunningMesh {
   /** Makes every HTTP call of the PolicyTests, in order. */
   async send(model: MeshModel): Promise<SentCall[]> {
     const results: SentCall[] = [];
+    await untilKeysAreThere(this.#mesh.controlAdmin, keysWaitMs);
     for (const call of testCalls(model)) {
       if (call.tcp === true) continue;
       const headers = await this.#headersOf(call);
@@ -102,7 +119,13 @@ export class RunningMesh {
   follow(): void {
     this.#following = true;
     const { folder, shown, model } = this.#options;
-    this.#edits = new Edits({ folder, shown, model, io: this.#io, controlAdmin: this.#mesh.controlAdmin });
+    this.#edits = new Edits({
+      folder,
+      shown,
+      model,
+      io: this.#io,
+      controlAdmin: this.#mesh.controlAdmin,
+    });
   }
 
   async stop(): Promise<void> {

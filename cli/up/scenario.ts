@@ -73,7 +73,14 @@ export async function sendLive(mesh: LiveMesh, call: LiveCall): Promise<LiveResu
   ];
   const { method } = call;
   if (call.from === 'none') {
-    const reply = await send({ host: '127.0.0.1', port: port.listen, method, target: call.path, headers, timeoutMs });
+    const reply = await send({
+      host: '127.0.0.1',
+      port: port.listen,
+      method,
+      target: call.path,
+      headers,
+      timeoutMs,
+    });
     const line = await mesh.findLine(target, (l) => isOf(l, traceId, reply.localPort));
     return { call, reply, traceId, line, unsent: '' };
   }
@@ -81,7 +88,14 @@ export async function sendLive(mesh: LiveMesh, call: LiveCall): Promise<LiveResu
   if (caller?.sidecar == null) return unsent(`nothing in the mesh runs as ${call.from}`);
   // The proxy's absolute-form carries the Service; an odd path stays as it is, byte for byte.
   const url = `http://${authority}${call.path}`;
-  const reply = await send({ host: '127.0.0.1', port: caller.sidecar.outbound, method, target: url, headers, timeoutMs });
+  const reply = await send({
+    host: '127.0.0.1',
+    port: caller.sidecar.outbound,
+    method,
+    target: url,
+    headers,
+    timeoutMs,
+  });
   const line = await mesh.findLine(target, (l) => l.traceId === traceId);
   return { call, reply, traceId, line, unsent: '' };
 }

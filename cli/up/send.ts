@@ -73,7 +73,7 @@ function parse(text: string, failure: string): Omit<RawReply, 'localPort'> {
 
 function unchunk(raw: string): string {
   let body = '';
-  for (let at = 0; at < raw.length; ) {
+  for (let at = 0; at < raw.length;) {
     const lineEnd = raw.indexOf('\r\n', at);
     const size = Number.parseInt(raw.slice(at, lineEnd), 16);
     if (!(size > 0)) break;

@@ -54,7 +54,10 @@ function testCalls(model: MeshModel): MeshCall[] {
   return model.tests.flatMap(({ document }) => {
     const spec = policyTestSpec.safeParse(document['spec']);
     if (!spec.success) return [];
-    return spec.data.calls.map(({ name: _, expect: _e, by: _b, tokenFrom: _t, ...call }) => call);
+    return spec.data.calls.map((call): MeshCall => {
+      const { from, to, port, method, path, host, headers, token, ip, tcp, authorizer } = call;
+      return { from, to, port, method, path, host, headers, token, ip, tcp, authorizer };
+    });
   });
 }
 

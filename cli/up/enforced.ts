@@ -1,0 +1,49 @@
+// Asks control what became of an edit: whether every sidecar enforces it yet, and what is still wrong.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { get } from './readiness.ts';
+
+/** What control's /sidecars says of each. */
+interface SidecarState {
+  readonly pod: string;
+  readonly acked: number;
+  readonly wanted: number;
+  readonly refused: { readonly reason: string } | null;
+}
+
+/** Control notices an edit after its own pause, and builds: it is given this long before anybody asks. */
+const noticeMs = 400;
+const waitMaxMs = 5000;
+
+/** `enforced by 3 of 3 sidecars`, once they all do or the wait is over; refusals are named. */
+export async function untilEnforced(controlAdmin: string): Promise<string> {
+  const deadline = performance.now() + waitMaxMs;
+  await sleep(noticeMs);
+  for (;;) {
+    const states = await sidecarStates(controlAdmin);
+    if (states === null) return 'control does not answer; sidecars keep what they have';
+    const current = states.filter((state) => state.acked === state.wanted);
+    const refused = states.filter((state) => state.refused !== null);
+    if (current.length === states.length || performance.now() > deadline) {
+      const refusals = refused.map((one) => `; ${one.pod} refuses it: ${one.refused?.reason}`);
+      return `enforced by ${current.length} of ${states.length} sidecars${refusals.join('')}`;
+    }
+    await sleep(50);
+  }
+}
+
+/** Waits until control has the keys that policies name, or `waitMs` are over: issuers may start with the mesh. */
+export async function untilKeysAreThere(controlAdmin: string, waitMs: number): Promise<void> {
+  const deadline = performance.now() + waitMs;
+  while (performance.now() < deadline) {
+    const { status, body } = await get(`${controlAdmin}/problems`);
+    if (status === 200 && !body.includes('jwks-unavailable')) break;
+    await sleep(100);
+  }
+  await untilEnforced(controlAdmin);
+}
+
+async function sidecarStates(controlAdmin: string): Promise<readonly SidecarState[] | null> {
+  const { status, body } = await get(`${controlAdmin}/sidecars`);
+  return status === 200 ? (JSON.parse(body) as readonly SidecarState[]) : null;
+}

@@ -1,0 +1,38 @@
+// The workloads of a folder as a local mesh runs them: pods of Deployments by their replicas, bare Pods once.
+import type { Pod, PodSpec } from '#api/kinds/pod.ts';
+import type { MeshWorkload } from '#api/mesh.ts';
+
+import type { MeshModel } from '../calls/model.ts';
+import type { LocalWorkload } from './plan.ts';
+
+/** @param absolute makes a file's path, as the user wrote it, absolute */
+export function localWorkloads(
+  model: MeshModel,
+  absolute: (file: string) => string,
+): LocalWorkload[] {
+  return model.workloads.map((workload) => {
+    const { replicas, spec } = podsOf(workload);
+    return {
+      namespace: workload.namespace,
+      name: workload.name,
+      replicas,
+      injected: workload.injected,
+      labels: workload.labels,
+      serviceAccount: workload.serviceAccount,
+      file: absolute(workload.origin?.file ?? '.'),
+      containers: spec.containers,
+      ports: workload.ports,
+    };
+  });
+}
+
+function podsOf({ resource }: MeshWorkload): { readonly replicas: number; readonly spec: PodSpec } {
+  if (isPod(resource)) return { replicas: 1, spec: resource.spec };
+  // A DaemonSet runs once on each node, and a laptop is one node.
+  const replicas = resource.kind === 'DaemonSet' ? 1 : resource.spec.replicas;
+  return { replicas, spec: resource.spec.template.spec };
+}
+
+function isPod(resource: MeshWorkload['resource']): resource is Pod {
+  return resource.kind === 'Pod';
+}

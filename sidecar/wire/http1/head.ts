@@ -183,7 +183,7 @@ export abstract class Head extends HeaderLines {
 
   /** Appends to our own buffer; at first moves the head so far to its beginning. */
   private gather(chunk: Buffer, from: number, to: number): void {
-    const had = this.limit - this.start;
+    const had = this.gathered === null ? this.limit - this.start : this.limit;
     const size = had + to - from;
     if (this.gathered === null || size > this.gathered.length) {
       const larger = Buffer.allocUnsafeSlow(Math.max(1_024, size * 2));

@@ -5,7 +5,7 @@ import type { RequestView } from '#sidecar/exchange.ts';
 import { AUTHORITY, CR, FOLD, LF, SPACE, TARGET } from '../bytes.ts';
 
 import type { HeadState } from './head.ts';
-import { nameStart, stride, valueEnd, valueStart } from './lines.ts';
+import { valueEnd, valueStart } from './lines.ts';
 import { MessageHead } from './message.ts';
 import { known } from './names.ts';
 
@@ -99,6 +99,7 @@ export class RequestHead extends MessageHead implements RequestView {
     const { buffer, limit } = this;
     let i = this.scanned;
     if (this.step === beforeMethod) {
+      if (i === limit) return 'more';
       // One empty line is forgiven (RFC 9112 2.2): old clients end a POST with it.
       if (buffer[i] === CR) {
         if (limit - i < 2) return 'more';

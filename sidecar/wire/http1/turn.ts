@@ -16,12 +16,14 @@ import type { ResponseHead } from './response-head.ts';
 import type { UpstreamCall } from './upstream.ts';
 
 /** What may be sent again without asking (RFC 9110 9.2.2). */
-const idempotent: ReadonlySet<string> = new Set([
-  ...['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'],
-]);
+const idempotent: ReadonlySet<string> = new Set(
+  'GET HEAD OPTIONS TRACE PUT DELETE'.split(' '),
+);
 /** Nothing was sent, so another endpoint may be tried. */
-const connectFailures: ReadonlySet<FailureCode> = new Set<FailureCode>([
-  ...(['upstream-connect', 'connect-timeout', 'upstream-tls'] as const),
+const connectFailures: ReadonlySet<string> = new Set<FailureCode>([
+  'upstream-connect',
+  'connect-timeout',
+  'upstream-tls',
 ]);
 /** A body that came with its head goes out with it, in one write, up to this size. */
 const inlineBytesMax = 16_384;

@@ -57,10 +57,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 }
 
 /** The last two are node:http's, for callers of HTTP/1.1; the types of node:http2 leave them out. */
-function serverOptions({
-  certificate,
-  callTimeoutMs,
-}: ApiOptions): SecureServerOptions & {
+function serverOptions({ certificate, callTimeoutMs }: ApiOptions): SecureServerOptions & {
   headersTimeout: number;
   connectionsCheckingInterval: number;
 } {

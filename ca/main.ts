@@ -1,9 +1,9 @@
 // The process of the CA: settings, app, signals.
 import { createLog } from '#runtime/log.ts';
-import { describeSettings, readSettings, SettingsError } from '#runtime/settings.ts';
+import { SettingsError } from '#runtime/settings.ts';
 import { closeOnSignal } from '#runtime/shutdown.ts';
 import { startCa } from './app.ts';
-import { caFields, type CaSettings } from './settings.ts';
+import { describeCaSettings, readCaSettings, type CaSettings } from './settings.ts';
 
 await main();
 
@@ -14,7 +14,7 @@ async function main(): Promise<void> {
     return;
   }
   const log = createLog('ca', settings.logLevel);
-  log.info(describeSettings(caFields, process.env), 'starting');
+  log.info(describeCaSettings(), 'starting');
   try {
     const ca = await startCa(settings, log);
     closeOnSignal([{ name: 'certificate authority', close: () => ca.close() }], {
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
 
 function readOrExplain(): CaSettings | null {
   try {
-    return readSettings(caFields, process.env);
+    return readCaSettings();
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
     process.stderr.write(`selvage ca: ${error.message}\n`);

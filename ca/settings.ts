@@ -1,7 +1,7 @@
 // Settings of the CA: the one place where its environment is read.
 import { address, anyText, integer, list, oneOf, requiredText } from '#runtime/setting-types.ts';
 import { logLevels } from '#runtime/log.ts';
-import { Wanted, type Settings } from '#runtime/settings.ts';
+import { describeSettings, readSettings, Wanted, type Settings } from '#runtime/settings.ts';
 
 export const caFields = [
   {
@@ -159,6 +159,16 @@ export const caFields = [
 ] as const;
 
 export type CaSettings = Settings<typeof caFields>;
+
+/** The settings of this process; throws one SettingsError that names every mistake. */
+export function readCaSettings(): CaSettings {
+  return readSettings(caFields, process.env);
+}
+
+/** The same as text, without secrets, for the log at start. */
+export function describeCaSettings(): Record<string, string> {
+  return describeSettings(caFields, process.env);
+}
 
 /** SPIFFE-ID section 2.1: lower-case letters, digits, dots, dashes, underscores; at most 255. */
 function trustDomain(text: string): string {

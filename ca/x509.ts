@@ -29,7 +29,7 @@ export interface CertificateFacts {
   readonly isCa: boolean;
   /** keyUsage is absent or has keyCertSign. */
   readonly maySign: boolean;
-  /** How many CA certificates may come below this one; null: any number. */
+  /** How many CA certificates may come below this one; null: no limit. */
   readonly pathLength: number | null;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;

@@ -65,6 +65,8 @@ async function measureServed(): Promise<{ perSecond: number; p99Ms: number; resi
     const { port, adminPort } = await readiness(child.stdout);
     const ca = readFileSync(join(folder, 'state', 'trust-bundle.pem'), 'utf8');
     const session = connect(`https://localhost:${port}`, { ca });
+    // Before the settings arrive a caller does not know how many streams it may open.
+    await once(session, 'remoteSettings');
     const bearer = await tokens.make();
     const bodies = Array.from({ length: 100 }, () =>
       JSON.stringify({ csr: createKeyAndCsr().csrPem }),

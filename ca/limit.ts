@@ -1,7 +1,7 @@
 // How many certificates in what time: a token bucket for each identity and one for all.
 import type { Clock } from '#runtime/clock.ts';
 
-export interface Rate {
+interface Rate {
   /** Refill. */
   readonly perSecond: number;
   /** What a bucket holds at most, and at first. */

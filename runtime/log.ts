@@ -5,7 +5,7 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 /** What an event is about; an `Error` under `error` is written with its message, code and stack. */
-export type LogFields = Readonly<Record<string, unknown>>;
+type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Log {
   debug(fields: LogFields, message: string): void;

@@ -15,7 +15,7 @@ export interface ShutdownOptions {
   readonly process?: ShutdownProcess;
 }
 
-export interface ShutdownProcess {
+interface ShutdownProcess {
   on(signal: 'SIGTERM' | 'SIGINT', listener: () => void): unknown;
   exit(status: number): void;
 }

@@ -25,7 +25,7 @@ export interface TestCa {
   close(): Promise<void>;
 }
 
-export interface SignOptions {
+interface SignOptions {
   readonly token?: string;
   readonly csr?: string;
   readonly lifeSeconds?: number;

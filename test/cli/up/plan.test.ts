@@ -1,0 +1,98 @@
+// What a folder of YAML becomes on one machine.
+import { expect, test } from 'vitest';
+
+import { collectMesh, workloadsOf } from '#api/mesh.ts';
+import { loadText } from '#api/load.ts';
+import type { MeshModel } from '#cli/calls/model.ts';
+import { planPods } from '#cli/up/plan.ts';
+import { localWorkloads } from '#cli/up/workloads.ts';
+
+function modelOf(text: string): MeshModel {
+  const { resources, problems } = loadText(text, 'shop.yaml');
+  expect(problems).toEqual([]);
+  const mesh = collectMesh(resources);
+  return {
+    resources: mesh,
+    workloads: workloadsOf(mesh),
+    tests: [],
+    problems,
+    policiesOf: () => {
+      throw new Error('no policy is asked for here');
+    },
+  };
+}
+
+async function plan(text: string) {
+  let next = 100;
+  const workloads = localWorkloads(modelOf(text), (file) => `/yaml/${file}`);
+  return planPods(workloads, async () => (next += 1));
+}
+
+const deployment = (inject: string, replicas: number) => `
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  namespace: shop
+  annotations: { inject: "${inject}" }
+spec:
+  replicas: ${replicas}
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      serviceAccountName: web-sa
+      containers:
+        - name: web
+          command: [node, server.ts]
+          args: [--verbose]
+          env: [{ name: MODE, value: fast }]
+          ports: [{ name: http, containerPort: 8080 }]
+`;
+
+test('an annotated Deployment becomes pods with a sidecar each, on ports of their own', async () => {
+  const pods = await plan(deployment('true', 2));
+  expect(pods.map((pod) => pod.name)).toEqual(['web-0', 'web-1']);
+  const [first] = pods;
+  expect(first).toMatchObject({
+    namespace: 'shop',
+    workload: 'web',
+    serviceAccount: 'web-sa',
+    labels: { app: 'web' },
+    ports: [{ port: 8080, app: 101, listen: 102 }],
+    sidecar: { outbound: 103, admin: 104 },
+  });
+  expect(first?.programs).toEqual([
+    {
+      container: 'web',
+      argv: ['node', 'server.ts', '--verbose'],
+      cwd: '/yaml',
+      variables: [{ name: 'MODE', value: 'fast' }],
+    },
+  ]);
+  const all = pods.flatMap((pod) => [
+    ...pod.ports.flatMap((p) => [p.app, p.listen]),
+    pod.sidecar?.admin,
+  ]);
+  expect(new Set(all).size).toBe(all.length);
+});
+
+test('a Deployment that is not annotated is called directly', async () => {
+  const [pod] = await plan(deployment('false', 1));
+  expect(pod?.sidecar).toBeNull();
+  expect(pod?.ports).toEqual([{ port: 8080, name: 'http', app: 101, listen: 101 }]);
+});
+
+test('no replicas are no pods', async () => {
+  expect(await plan(deployment('true', 0))).toEqual([]);
+});
+
+test('a bare Pod runs once', async () => {
+  const pods = await plan(`
+apiVersion: v1
+kind: Pod
+metadata: { name: job, namespace: shop, annotations: { inject: "true" } }
+spec: { containers: [{ name: job, command: [sh, run.sh] }] }
+`);
+  expect(pods.map((pod) => pod.programs[0]?.argv)).toEqual([['sh', 'run.sh']]);
+});

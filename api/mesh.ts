@@ -1,11 +1,11 @@
 // The resources of a mesh by kind, and the workloads among them.
-import { isInjected } from './injection.ts';
+import { type Marked, injectionMarks, isInjected } from './injection.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment, DeploymentKind } from './kinds/deployment.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
-import type { Pod, PodSpec } from './kinds/pod.ts';
+import type { Container, Pod, PodSpec } from './kinds/pod.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
@@ -39,6 +39,9 @@ export interface MeshWorkload extends Workload {
   readonly kind: DeploymentKind | 'Pod';
   /** It is annotated to have a sidecar; without one no policy is enforced there. */
   readonly injected: boolean;
+  /** What it and its pod template say of injection: `true`, `false`, or a slip. */
+  readonly marks: readonly string[];
+  readonly containers: readonly Container[];
   /** The resource that it was read from. */
   readonly resource: Deployment | Pod;
   readonly origin?: Origin;
@@ -98,9 +101,8 @@ export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
   const workloads = mesh.deployments.map((deployment): MeshWorkload => {
     const { kind, metadata, spec, origin } = deployment;
     const { metadata: pod, spec: podSpec } = spec.template;
-    const described = describe(mesh.services, metadata, pod.labels, podSpec);
-    const injected = isInjected(metadata, pod);
-    return { ...described, kind, injected, resource: deployment, origin };
+    const described = describe(mesh.services, metadata, pod.labels, podSpec, [metadata, pod]);
+    return { ...described, kind, resource: deployment, origin };
   });
   const owned = new Set(workloads.map(({ namespace, name }) => `${namespace}/${name}`));
   for (const pod of mesh.pods) {
@@ -110,8 +112,9 @@ export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
     const name = `${metadata.namespace}/${owner}`;
     if (owned.has(name)) continue;
     owned.add(name);
-    const described = describe(mesh.services, { ...metadata, name: owner }, metadata.labels, spec);
-    workloads.push({ ...described, kind, injected: isInjected(metadata), resource: pod, origin });
+    const own = { ...metadata, name: owner };
+    const described = describe(mesh.services, own, metadata.labels, spec, [metadata]);
+    workloads.push({ ...described, kind, resource: pod, origin });
   }
   return workloads;
 }
@@ -121,7 +124,9 @@ export function selects(
   selector: Readonly<Record<string, string>>,
   labels: Readonly<Record<string, string>>,
 ): boolean {
-  return Object.entries(selector).every(([key, value]) => labels[key] === value);
+  return Object.entries(selector).every(
+    ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
+  );
 }
 
 function describe(
@@ -129,11 +134,14 @@ function describe(
   metadata: ObjectMeta,
   labels: Readonly<Record<string, string>>,
   spec: PodSpec,
-): Workload {
+  marked: readonly Marked[],
+): Omit<MeshWorkload, 'kind' | 'resource' | 'origin'> {
   const { namespace, name } = metadata;
-  const serviceAccount = spec.serviceAccountName;
+  const { serviceAccountName: serviceAccount, containers } = spec;
   const ports = portsOf(services, namespace, labels, spec);
-  return { namespace, name, labels, serviceAccount, ports };
+  const injected = isInjected(...marked);
+  const marks = injectionMarks(...marked);
+  return { namespace, name, labels, serviceAccount, ports, injected, marks, containers };
 }
 
 /** Ports that Services name come first and with their protocol; the first Service of a port wins. */

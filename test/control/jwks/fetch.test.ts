@@ -56,6 +56,32 @@ test('with only an issuer, its OpenID configuration says where the keys are', as
   expect(asked).toEqual(['/realm/.well-known/openid-configuration', '/jwks']);
 });
 
+test('an issuer that is a Service of the mesh is asked at its endpoint, by its own name', async () => {
+  const asked: string[] = [];
+  const origin = await serve((request, response) => {
+    asked.push(`${request.headers.host ?? ''}${request.url ?? ''}`);
+    response.end(JSON.stringify({ keys: [key] }));
+  });
+  const place = { address: '127.0.0.1', port: Number(new URL(origin).port) };
+  const made = new KeyFetcher(new AddressGuard(deniedByDefault), undefined, (host, port) =>
+    host === 'web.web.svc.cluster.local' && port === 8080 ? place : null,
+  );
+  fetchers.push(made);
+  const uri = 'http://web.web.svc.cluster.local:8080/keys?v=1';
+  expect(JSON.parse(await made.fetchKeys({ uri, issuer: 'i' }, 1000))).toEqual({ keys: [key] });
+  expect(asked).toEqual(['web.web.svc.cluster.local:8080/keys?v=1']);
+});
+
+test('an endpoint at a denied address is not asked either', async () => {
+  const made = new KeyFetcher(new AddressGuard(deniedByDefault), undefined, () => ({
+    address: '169.254.169.254',
+    port: 80,
+  }));
+  fetchers.push(made);
+  const fetched = made.fetchKeys({ uri: 'http://web.web.svc:8080/keys', issuer: 'i' }, 1000);
+  await expect(fetched).rejects.toThrow(/169\.254\.169\.254/);
+});
+
 const answers: [string, RequestListener, RegExp][] = [
   ['an error status', (_, r) => r.writeHead(503).end(), /answered 503/],
   ['no JSON', (_, r) => r.end('<html>'), /not JSON/],

@@ -8,7 +8,7 @@ import { adminRoutes } from './admin-routes.ts';
 import { ChangeLog } from './changes.ts';
 import { createIdentity } from './identity.ts';
 import { AddressGuard } from './jwks/addresses.ts';
-import { KeyFetcher } from './jwks/fetch.ts';
+import { fetchLimits, KeyFetcher } from './jwks/fetch.ts';
 import { KeySets } from './jwks/key-sets.ts';
 import { createMetrics, type ControlMetrics } from './metrics.ts';
 import { Publisher } from './publisher.ts';
@@ -118,7 +118,11 @@ function assemble(settings: ControlSettings, log: Log, svid: () => Svid | null):
     onChange: (noticedAtMs) => void publisher.update(noticedAtMs),
     log,
   });
-  const fetcher = new KeyFetcher(new AddressGuard(settings.jwksDenied));
+  const fetcher = new KeyFetcher(
+    new AddressGuard(settings.jwksDenied),
+    fetchLimits,
+    (host, port) => snapshots.view?.placeOf(host, port) ?? null,
+  );
   const keys = new KeySets({
     fetchKeys: (from, timeoutMs) => fetcher.fetchKeys(from, timeoutMs),
     onChange: () => void publisher.update(Date.now()),

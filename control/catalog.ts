@@ -44,6 +44,13 @@ export class Catalog {
     return this.#listed.map(({ service }) => service);
   }
 
+  /** An endpoint of a Service by one of its full names; null when there is none. */
+  placeOf(host: string, port: number): Endpoint | null {
+    const found = this.#listed.find(({ service }) => service.hosts.includes(host));
+    const served = found?.service.ports.find((one) => one.port === port);
+    return served?.endpoints[0] ?? null;
+  }
+
   /** What callers of a namespace may call, by namespace and name. The same list while nothing changes. */
   visibleTo(namespace: string): readonly Service[] {
     let visible = this.#byNamespace.get(namespace);

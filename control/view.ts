@@ -5,7 +5,7 @@ import type { MeshConfig } from '#api/kinds/mesh-config.ts';
 import type { PeerAuthentication } from '#api/kinds/peer-authentication.ts';
 import type { RequestAuthentication } from '#api/kinds/request-authentication.ts';
 import { workloadsOf, type MeshResources } from '#api/mesh.ts';
-import type { PolicyResource, Service } from '#api/snapshot.ts';
+import type { Endpoint, PolicyResource, Service } from '#api/snapshot.ts';
 import type { Workload } from '#api/workload.ts';
 import { appliesTo, selectsLabels } from '#policy/attach.ts';
 
@@ -55,6 +55,11 @@ export class MeshView {
 
   workloads(): Iterable<string> {
     return this.#workloads.keys();
+  }
+
+  /** An endpoint of a Service by one of its full names; null when there is none. */
+  placeOf(host: string, port: number): Endpoint | null {
+    return this.#catalog.placeOf(host, port);
   }
 
   services(namespace: string): readonly Service[] {

@@ -21,14 +21,29 @@ export const fetchLimits: FetchLimits = {
   keysMax: 200,
 };
 
+export interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Where a name and port of the mesh itself lead; null: it is none, and DNS is asked. */
+export type PlaceOf = (host: string, port: number) => Place | null;
+
 export class KeyFetcher {
   readonly #guard: AddressGuard;
   readonly #limits: FetchLimits;
+  readonly #placeOf: PlaceOf;
   readonly #agent: Agent;
 
-  constructor(guard: AddressGuard, limits: FetchLimits = fetchLimits) {
+  /** @param placeOf an issuer that is a Service is found without a cluster's DNS, so also on a laptop */
+  constructor(
+    guard: AddressGuard,
+    limits: FetchLimits = fetchLimits,
+    placeOf: PlaceOf = () => null,
+  ) {
     this.#guard = guard;
     this.#limits = limits;
+    this.#placeOf = placeOf;
     this.#agent = new Agent({
       connect: { lookup: guard.lookup },
       keepAliveTimeout: 1000,
@@ -64,10 +79,11 @@ export class KeyFetcher {
   async #get(uri: string, signal: AbortSignal): Promise<string> {
     let url = parseUrl(uri);
     for (let redirects = 0; ; redirects++) {
-      this.#guard.checkHost(url);
-      const reply = await request(url, {
+      const at = this.#addressOf(url);
+      this.#guard.checkHost(at);
+      const reply = await request(at, {
         dispatcher: this.#agent,
-        headers: { accept: 'application/json', 'user-agent': 'selvage-control' },
+        headers: { host: url.host, accept: 'application/json', 'user-agent': 'selvage-control' },
         signal,
       });
       const { statusCode } = reply;
@@ -89,6 +105,15 @@ export class KeyFetcher {
       }
       url = next;
     }
+  }
+
+  /** The URL to connect to. Only plain HTTP is led to an endpoint: a certificate is for the name. */
+  #addressOf(url: URL): URL {
+    if (url.protocol !== 'http:') return url;
+    const place = this.#placeOf(url.hostname, Number(url.port || '80'));
+    if (place === null) return url;
+    const host = place.address.includes(':') ? `[${place.address}]` : place.address;
+    return new URL(`http://${host}:${place.port}${url.pathname}${url.search}`);
   }
 }
 

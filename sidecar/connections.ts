@@ -2,6 +2,8 @@
 import type { Enforced } from './in-force.ts';
 
 export interface LiveConnection {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
   /** Date.now() at which the peer's certificate ends, and the connection with it; 0: never. */
   readonly deadlineMs: number;
   /** Why it may no longer live under what is now in force; '' when it may. */

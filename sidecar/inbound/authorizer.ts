@@ -1,6 +1,7 @@
 // CUSTOM authorization: asks the external authorizer of a matching rule, as Envoy's ext_authz does.
 import type { ExtensionProvider } from '#api/kinds/mesh-config.ts';
 import { decideCustom, type CustomMatch } from '#policy/decide.ts';
+import type { Log } from '#runtime/log.ts';
 
 import { durationMs } from '../duration.ts';
 import type { Exchange } from '../exchange.ts';
@@ -51,10 +52,12 @@ const alwaysOnDeny = ['location', 'www-authenticate', 'content-type'];
 
 export class Authorizers {
   readonly #call: CheckCall;
+  readonly #log: Log;
   readonly #compiled = new WeakMap<HttpProvider, CompiledProvider>();
 
-  constructor(call: CheckCall) {
+  constructor(call: CheckCall, log: Log) {
     this.#call = call;
+    this.#log = log;
   }
 
   /** The layer: nothing to wait for unless a CUSTOM rule matches. */
@@ -82,7 +85,9 @@ export class Authorizers {
     try {
       reply = await this.#call(makeCheck(x, http, provider));
       if (reply.status >= 500) throw new Error(`the authorizer answered ${reply.status}`);
-    } catch {
+    } catch (error) {
+      const { service, port, failOpen } = http;
+      this.#log.warn({ service, port, failOpen, error }, 'no answer of an external authorizer');
       return failed(x, match, http);
     }
     return reply.status === 200

@@ -66,8 +66,6 @@ export function serveHttp(
 function forward(x: Exchange): Outcome {
   const { downstream } = x;
   if (!(downstream instanceof InboundConnection)) return failures.internal;
-  x.attempts = 1;
-  x.upstreamAddress = downstream.target.pool.address;
   x.stream.forward(downstream.target.pool);
   return ENDED;
 }

@@ -1,7 +1,7 @@
 // What a peer's certificate says: who it is, until when, and how it is told to the application.
 import type { X509Certificate } from 'node:crypto';
 
-import { uriNames } from '../wire/subject-names.ts';
+import { uriNames } from '#runtime/tls/peer-names.ts';
 
 export interface Peer {
   /** Its URI names, whole. */
@@ -14,7 +14,7 @@ export interface Peer {
 
 /** @param by own SPIFFE ID */
 export function readPeer(certificate: X509Certificate, by: string): Peer {
-  const identities = uriNames(certificate.subjectAltName ?? '');
+  const identities = uriNames(certificate.subjectAltName);
   const hash = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
   const uris = identities.map((uri) => `;URI=${quoteWhereNeeded(uri)}`).join('');
   const subject = formatSubject(certificate.subject);

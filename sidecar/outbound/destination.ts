@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 
 import type { Exchange, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
-import { openPlain, type Member } from '../upstream/member.ts';
+import { formatAddress, openPlain, type Member } from '../upstream/member.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { splitAuthority } from './routes.ts';
@@ -44,13 +44,12 @@ export function choose(x: Exchange, cluster: Cluster): Member | null {
   x.member = member;
   x.endpoint = member.endpoint;
   x.upstreamAddress = member.address;
-  x.attempts += 1;
   return member;
 }
 
 /** After a connection that did not open: another endpoint to try, or null. */
 export function chooseAnother(x: Exchange, cluster: Cluster): Member | null {
-  if (x.member === null || x.attempts >= attemptsMax) return null;
+  if (x.member === null || x.tried.length + 1 >= attemptsMax) return null;
   x.tried = [...x.tried, x.member];
   return choose(x, cluster);
 }
@@ -59,12 +58,14 @@ export function chooseAnother(x: Exchange, cluster: Cluster): Member | null {
 export async function openTunnel(x: Exchange, to: Destination): Promise<Socket | Failure> {
   if (to.kind === 'external') {
     x.attempts = 1;
+    x.upstreamAddress = formatAddress(to.host, to.port);
     return opened(openPlain(to.host, to.port), 'connect').catch(() => failures['upstream-connect']);
   }
   let member = choose(x, to.cluster);
   if (member === null) return failures['endpoint-missing'];
   let failure = failures['upstream-connect'];
   while (member !== null) {
+    x.attempts += 1;
     try {
       return await opened(member.openTcp(), member.openEvent);
     } catch (error) {
@@ -83,7 +84,6 @@ export function externalPool(
 ): UpstreamPool {
   const pool = upstreams.external(to.host, to.port);
   x.upstreamAddress = pool.address;
-  x.attempts = 1;
   return pool;
 }
 

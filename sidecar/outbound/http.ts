@@ -119,7 +119,7 @@ function retry(options: OutboundHttpOptions, x: Exchange, failure: Failure): Ups
   const member = cluster === null ? null : chooseAnother(x, cluster);
   if (member === null) return null;
   x.request.remove(ATTEMPT_COUNT);
-  x.request.append(ATTEMPT_COUNT, String(x.attempts));
+  x.request.append(ATTEMPT_COUNT, String(x.tried.length + 1));
   x.request.remove(peerHeader);
   options.telemetry.forwarding(x);
   return member.pool;

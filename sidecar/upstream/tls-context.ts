@@ -9,9 +9,8 @@ import {
   type TLSSocket,
 } from 'node:tls';
 
+import { uriNames } from '#runtime/tls/peer-names.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
-
-import { uriNames } from '../wire/subject-names.ts';
 
 /** What a connection must be to be the right one. */
 export interface TlsTarget {
@@ -78,7 +77,7 @@ export class UpstreamTls {
 
 /** Compares the peer's URI names with the identity that control told. */
 function checkIdentity(target: TlsTarget, certificate: PeerCertificate): Error | undefined {
-  const names = uriNames(certificate.subjectaltname ?? '');
+  const names = uriNames(certificate.subjectaltname);
   if (names.includes(target.identity)) return undefined;
   const proven = names.length === 0 ? 'no SPIFFE ID' : names.join(', ');
   const at = `${target.host}:${target.port}`;

@@ -1,0 +1,122 @@
+// Where snapshots come from: control with the disk behind it, or a file in place of both.
+import { stat } from 'node:fs/promises';
+
+import type { Snapshot } from '#api/snapshot.ts';
+import { formatSpiffeId, parseSpiffeId } from '#api/spiffe.ts';
+import type { Log } from '#runtime/log.ts';
+import type { Svid } from '#runtime/tls/svid.ts';
+
+import { ControlClient, type ControlState } from './config/control-client.ts';
+import { SnapshotDisk } from './config/disk.ts';
+import { readSnapshotFile } from './config/file.ts';
+import type { InForce } from './in-force.ts';
+import type { SidecarSettings } from './settings.ts';
+import { version } from './version.ts';
+
+export interface Configuration {
+  /** Resolves when a snapshot is in force. */
+  start(): Promise<void>;
+  /** Null without control. */
+  state(): ControlState | null;
+  /** Stores what is not stored yet. */
+  stop(): Promise<void>;
+}
+
+export interface ConfigurationOptions {
+  readonly settings: SidecarSettings;
+  readonly inForce: InForce;
+  /** Called after the first certificate is there. */
+  readonly svid: () => Svid;
+  readonly log: Log;
+}
+
+const lookEveryMs = 1000;
+
+export function createConfiguration(options: ConfigurationOptions): Configuration {
+  const { control, snapshotFile } = options.settings;
+  return control === null || snapshotFile !== ''
+    ? fromFile(options, snapshotFile)
+    : fromControl(options, control);
+}
+
+/** A file that changes is read again; one that is broken changes nothing. */
+function fromFile({ inForce, log }: ConfigurationOptions, file: string): Configuration {
+  let seenMs = 0;
+  const load = async (): Promise<void> => {
+    const { mtimeMs } = await stat(file);
+    if (mtimeMs === seenMs) return;
+    seenMs = mtimeMs;
+    inForce.apply(await readSnapshotFile(file));
+  };
+  let timer: NodeJS.Timeout | null = null;
+  return {
+    async start() {
+      await load();
+      timer = setInterval(() => {
+        load().catch((error: unknown) => {
+          log.error({ error }, 'snapshot refused; the last one stays in force');
+        });
+      }, lookEveryMs);
+      timer.unref();
+    },
+    state: () => null,
+    async stop() {
+      if (timer !== null) clearInterval(timer);
+    },
+  };
+}
+
+/** The last snapshot from disk serves until control has told a newer one, or for ever without. */
+function fromControl(options: ConfigurationOptions, url: URL): Configuration {
+  const { settings, inForce, svid, log } = options;
+  const { namespace, workload, pod, stateFolder } = settings;
+  const disk =
+    stateFolder === '' ? null : new SnapshotDisk({ folder: stateFolder, namespace, workload, log });
+  let client: ControlClient | null = null;
+  return {
+    async start() {
+      const stored = (await disk?.load()) ?? null;
+      if (stored !== null) applyStored(inForce, stored, log);
+      client = new ControlClient({
+        url,
+        namespace,
+        workload,
+        pod,
+        version,
+        controlIdentity: controlIdentity(svid().identity),
+        credentials: () => {
+          const { keyPem: key, chainPem: cert, trustBundlePem: ca } = svid();
+          return { key, cert, ca };
+        },
+        apply: (snapshot) => {
+          inForce.apply(snapshot);
+          disk?.save(snapshot);
+        },
+        log,
+      });
+      const first = client.start();
+      if (inForce.current() === null) await first;
+    },
+    state: () => client?.state() ?? null,
+    async stop() {
+      client?.stop();
+      await disk?.flush();
+    },
+  };
+}
+
+function applyStored(inForce: InForce, stored: Snapshot, log: Log): void {
+  try {
+    inForce.apply(stored);
+    log.info({ version: stored.version }, 'snapshot from disk in force');
+  } catch (error) {
+    log.warn({ error }, 'the stored snapshot cannot be applied; waiting for control');
+  }
+}
+
+/** Control runs in the mesh's own namespace, in the same trust domain as we do. */
+function controlIdentity(own: string): string {
+  const trustDomain = parseSpiffeId(own)?.trustDomain ?? '';
+  const [namespace, serviceAccount] = ['selvage-system', 'selvage-control'];
+  return formatSpiffeId({ trustDomain, namespace, serviceAccount });
+}

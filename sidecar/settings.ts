@@ -1,0 +1,222 @@
+// Settings of the sidecar: the one place where its environment is read.
+import { logLevels } from '#runtime/log.ts';
+import {
+  address,
+  anyText,
+  fraction,
+  integer,
+  list,
+  oneOf,
+  optional,
+  requiredText,
+  url,
+  type Address,
+} from '#runtime/setting-types.ts';
+import {
+  describeSettings,
+  readSettings,
+  SettingsError,
+  Wanted,
+  type Settings,
+} from '#runtime/settings.ts';
+
+/** A port of the workload: where we listen for it, and where the application listens. */
+export interface InboundMapping {
+  readonly listen: Address;
+  /** The workload's own port, as policies call it. */
+  readonly port: number;
+  readonly application: Address;
+}
+
+export const sidecarFields = [
+  {
+    name: 'namespace',
+    env: 'SELVAGE_NAMESPACE',
+    parse: requiredText,
+    doc: 'namespace of the workload',
+  },
+  {
+    name: 'workload',
+    env: 'SELVAGE_WORKLOAD',
+    parse: requiredText,
+    doc: 'name of the workload (its Deployment)',
+  },
+  { name: 'pod', env: 'SELVAGE_POD', parse: anyText, default: '', doc: 'name of the pod' },
+  {
+    name: 'serviceAccount',
+    env: 'SELVAGE_SERVICE_ACCOUNT',
+    parse: requiredText,
+    default: 'default',
+    doc: 'service account of the pod',
+  },
+  {
+    name: 'ca',
+    env: 'SELVAGE_CA',
+    parse: optional(url('https')),
+    default: '',
+    doc: 'the CA; or give SELVAGE_CERT_FILE and SELVAGE_KEY_FILE',
+  },
+  {
+    name: 'control',
+    env: 'SELVAGE_CONTROL',
+    parse: optional(url('https')),
+    default: '',
+    doc: 'the control plane; or give SELVAGE_SNAPSHOT_FILE',
+  },
+  {
+    name: 'tokenFile',
+    env: 'SELVAGE_TOKEN_FILE',
+    parse: anyText,
+    default: '',
+    doc: 'token that proves the service account to the CA; read anew for each request',
+  },
+  {
+    name: 'trustBundleFile',
+    env: 'SELVAGE_TRUST_BUNDLE_FILE',
+    parse: requiredText,
+    doc: 'PEM of the roots to trust at start',
+  },
+  {
+    name: 'stateFolder',
+    env: 'SELVAGE_STATE_DIR',
+    parse: anyText,
+    default: '',
+    doc: 'where the last snapshot is kept; empty: nowhere',
+  },
+  {
+    name: 'snapshotFile',
+    env: 'SELVAGE_SNAPSHOT_FILE',
+    parse: anyText,
+    default: '',
+    doc: 'a snapshot as JSON in place of the control plane',
+  },
+  {
+    name: 'certFile',
+    env: 'SELVAGE_CERT_FILE',
+    parse: anyText,
+    default: '',
+    doc: 'certificate chain, PEM, in place of the CA; read again when it changes',
+  },
+  {
+    name: 'keyFile',
+    env: 'SELVAGE_KEY_FILE',
+    parse: anyText,
+    default: '',
+    doc: 'its key, PEM',
+  },
+  {
+    name: 'capture',
+    env: 'SELVAGE_CAPTURE',
+    parse: oneOf('explicit'),
+    default: 'explicit',
+    doc: 'how traffic comes here; explicit: the ports of SELVAGE_INBOUND and an HTTP proxy',
+  },
+  {
+    name: 'inbound',
+    env: 'SELVAGE_INBOUND',
+    parse: list(',', inboundMapping),
+    default: '',
+    doc: 'listen=port>application for each port of the workload, separated by commas',
+  },
+  {
+    name: 'outbound',
+    env: 'SELVAGE_OUTBOUND',
+    parse: optional(address),
+    default: '',
+    doc: 'address of the HTTP proxy for the application; empty: none',
+  },
+  {
+    name: 'admin',
+    env: 'SELVAGE_ADMIN',
+    parse: address,
+    default: '127.0.0.1:15000',
+    doc: 'address of the admin endpoint',
+  },
+  {
+    name: 'accessLog',
+    env: 'SELVAGE_ACCESS_LOG',
+    parse: anyText,
+    default: '',
+    doc: 'file of the access log, or /dev/stdout; empty: none',
+  },
+  {
+    name: 'accessLogFormat',
+    env: 'SELVAGE_ACCESS_LOG_FORMAT',
+    parse: oneOf('text', 'json'),
+    default: 'text',
+    doc: 'form of the access log',
+  },
+  {
+    name: 'otlpEndpoint',
+    env: 'SELVAGE_OTLP_ENDPOINT',
+    parse: anyText,
+    default: '',
+    doc: 'OTLP collector; empty: no tracing',
+  },
+  {
+    name: 'traceSampling',
+    env: 'SELVAGE_TRACE_SAMPLING',
+    parse: fraction,
+    default: '0.01',
+    doc: 'part of the calls that are traced',
+  },
+  {
+    name: 'logLevel',
+    env: 'SELVAGE_LOG_LEVEL',
+    parse: oneOf(...logLevels),
+    default: 'info',
+    doc: 'least level that is logged',
+  },
+  {
+    name: 'drainTimeoutMs',
+    env: 'SELVAGE_DRAIN_TIMEOUT_MS',
+    parse: integer({ min: 0, max: 3_600_000 }),
+    default: '5000',
+    doc: 'how long connections may finish when the sidecar is told to end',
+  },
+] as const;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export type SidecarSettings = Settings<typeof sidecarFields>;
+
+/** Throws one SettingsError that names every mistake. */
+export function readSidecarSettings(env: Environment = process.env): SidecarSettings {
+  const settings = readSettings(sidecarFields, env);
+  const mistakes = contradictions(settings);
+  if (mistakes.length > 0) throw new SettingsError(mistakes);
+  return settings;
+}
+
+/** For the log at start. */
+export function describeSidecarSettings(env: Environment = process.env): Record<string, string> {
+  return describeSettings(sidecarFields, env);
+}
+
+/** What only shows when several settings are looked at together. */
+function contradictions(s: SidecarSettings): string[] {
+  const mistakes: string[] = [];
+  if ((s.certFile === '') !== (s.keyFile === '')) {
+    mistakes.push('SELVAGE_CERT_FILE and SELVAGE_KEY_FILE go together');
+  }
+  if (s.certFile === '' && s.ca === null) {
+    mistakes.push('no identity: set SELVAGE_CA, or SELVAGE_CERT_FILE and SELVAGE_KEY_FILE');
+  }
+  if (s.certFile === '' && s.ca !== null && s.tokenFile === '') {
+    mistakes.push('SELVAGE_TOKEN_FILE is not set: the CA wants a token');
+  }
+  if (s.control === null && s.snapshotFile === '') {
+    mistakes.push('no configuration: set SELVAGE_CONTROL or SELVAGE_SNAPSHOT_FILE');
+  }
+  return mistakes;
+}
+
+/** `127.0.0.1:34001=8080>127.0.0.1:34002`. */
+function inboundMapping(text: string): InboundMapping {
+  const match = /^(.+)=(\d{1,5})>(.+)$/.exec(text);
+  const port = Number(match?.[2] ?? Number.NaN);
+  if (match === null || !(port >= 1 && port <= 65_535)) {
+    throw new Wanted('listen=port>application, as 127.0.0.1:34001=8080>127.0.0.1:34002');
+  }
+  return { listen: address(match[1] ?? ''), port, application: address(match[3] ?? '') };
+}

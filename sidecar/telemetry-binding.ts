@@ -1,0 +1,51 @@
+// Binds telemetry to this sidecar: its settings, its identity, and the reasons of its policies.
+import { describe, explain } from '#policy/explain.ts';
+import type { Verdict } from '#policy/verdict.ts';
+import type { Log } from '#runtime/log.ts';
+
+import type { InForce } from './in-force.ts';
+import type { SidecarSettings } from './settings.ts';
+import { createTelemetry, type RunningTelemetry } from './telemetry/telemetry.ts';
+import type { ReasonSource } from './telemetry/types.ts';
+
+export interface TelemetryBinding {
+  readonly settings: SidecarSettings;
+  readonly inForce: InForce;
+  /** Own SPIFFE ID. */
+  readonly identity: () => string;
+  readonly log: Log;
+}
+
+/** Called with a snapshot in force: it says what the workload is labelled. */
+export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
+  const { settings, inForce, identity, log } = binding;
+  const snapshot = inForce.current()?.snapshot;
+  if (snapshot === undefined) throw new Error('telemetry needs a snapshot in force');
+  const { mesh, workload } = snapshot;
+  // The setting of this process wins over the mesh's.
+  const ofMesh = settings.accessLog === '';
+  const meshFormat = mesh.accessLogEncoding === 'JSON' ? 'json' : 'text';
+  return createTelemetry({
+    workload,
+    identity,
+    accessLog: ofMesh ? mesh.accessLogFile : settings.accessLog,
+    accessLogFormat: ofMesh ? meshFormat : settings.accessLogFormat,
+    reasons: reasonsOf(inForce),
+    otlpEndpoint: settings.otlpEndpoint,
+    traceSampling: settings.traceSampling,
+    warn: (message) => log.warn({}, message),
+  });
+}
+
+function reasonsOf(inForce: InForce): ReasonSource {
+  return {
+    describe(verdict: Verdict) {
+      const policies = inForce.current()?.policies;
+      return policies === undefined ? verdict.details : describe(policies.http, verdict);
+    },
+    explain(x) {
+      if (x.enforced === null || x.verdict === null) return null;
+      return explain(x.enforced.policies.http, x.downstream.facts, x.request);
+    },
+  };
+}

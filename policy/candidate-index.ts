@@ -1,5 +1,5 @@
 // Finds the rules that a call may meet by looking its facts up, so that a decision costs what matches, not what exists.
-import type { Condition, IpSpace, Key, TextSpace } from './conditions/condition.ts';
+import type { IpSpace, Key, TextSpace } from './conditions/condition.ts';
 import { destinationIpOf, remoteIpOf, sourceIpOf } from './conditions/peer.ts';
 import type { ConnectionFacts, RequestFacts } from './facts.ts';
 import { readIp } from './match/ip.ts';
@@ -7,6 +7,7 @@ import { IpTree } from './match/ip-tree.ts';
 import { TextTree, type Visitor } from './match/text-tree.ts';
 import type { Clause } from './rule.ts';
 import type { CompiledRule } from './rule-group.ts';
+import { nameOf, Selectivity } from './selectivity.ts';
 import { walkOf, type TextKeys, type Walk } from './text-spaces.ts';
 
 /** A rule by one of its clauses: it matches when `own` and any of `others` hold. */
@@ -38,8 +39,8 @@ export class CandidateIndex {
 
   /** @param rules in order */
   constructor(rules: readonly CompiledRule[]) {
-    const popularity = countKeys(rules);
-    for (const rule of rules) this.#file(rule, popularity);
+    const selectivity = new Selectivity(rules);
+    for (const rule of rules) this.#file(rule, selectivity);
   }
 
   /** Visits lists of candidates, each in the order of its rules; together they hold every rule that matches. */
@@ -59,9 +60,9 @@ export class CandidateIndex {
     for (const index of this.#texts) index.walk(index, connection, request, visitor);
   }
 
-  #file(rule: CompiledRule, popularity: ReadonlyMap<string, number>): void {
-    const from = chooseFields(rule.froms, popularity);
-    const to = chooseFields(rule.tos, popularity);
+  #file(rule: CompiledRule, selectivity: Selectivity): void {
+    const from = selectivity.choose(rule.froms);
+    const to = selectivity.choose(rule.tos);
     const byTo = to.cost < from.cost;
     const clauses = byTo ? rule.tos : rule.froms;
     const others = byTo ? rule.froms : rule.tos;
@@ -108,57 +109,6 @@ export class CandidateIndex {
     this.#texts.push(made);
     return made;
   }
-}
-
-/** One field for each clause (null: none can be indexed), and how many candidates to expect in all. */
-interface Choice {
-  readonly fields: readonly (Condition | null)[];
-  readonly cost: number;
-}
-
-function chooseFields(clauses: readonly Clause[], popularity: ReadonlyMap<string, number>): Choice {
-  const fields: (Condition | null)[] = [];
-  let cost = 0;
-  for (const clause of clauses) {
-    let best: Condition | null = null;
-    let bestCost = Infinity;
-    for (const condition of clause) {
-      const price = costOf(condition, popularity);
-      if (price < bestCost) [best, bestCost] = [condition, price];
-    }
-    fields.push(best);
-    cost += bestCost;
-  }
-  return { fields, cost };
-}
-
-function costOf(condition: Condition, popularity: ReadonlyMap<string, number>): number {
-  if (condition.keys === null) return Infinity;
-  let most = 0;
-  for (const key of condition.keys) most = Math.max(most, popularity.get(nameOf(key)) ?? 0);
-  return most;
-}
-
-/** How many clauses name each key. */
-function countKeys(rules: readonly CompiledRule[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const rule of rules) {
-    for (const clause of [...rule.froms, ...rule.tos]) {
-      for (const condition of clause) {
-        for (const key of condition.keys ?? []) {
-          const name = nameOf(key);
-          counts.set(name, (counts.get(name) ?? 0) + 1);
-        }
-      }
-    }
-  }
-  return counts;
-}
-
-function nameOf(key: Key): string {
-  if (key.kind === 'port') return `port ${key.port}`;
-  if (key.kind === 'ip') return `${key.space} ${key.block.words.join('.')}/${key.block.length}`;
-  return `${key.space} ${key.form} ${key.text}`;
 }
 
 /** So that a value written twice does not file a candidate twice. */

@@ -44,10 +44,15 @@ export function compilePolicies(input: PolicyInput): CompiledPolicies {
     else authorizations.push(policy);
   }
   const models = authorizations.map((policy) => readPolicy(policy, trustDomains));
+  let tcp: RuleSet | null = null;
   const protocols = new Map(workload.ports.map(({ port, protocol }) => [port, protocol]));
   return {
     http: makeRuleSet(models, 'http', mesh.extensionProviders),
-    tcp: makeRuleSet(models, 'tcp', mesh.extensionProviders),
+    // Made when the first TCP connection comes: most workloads never see one, and it doubles time and memory.
+    get tcp() {
+      tcp ??= makeRuleSet(models, 'tcp', mesh.extensionProviders);
+      return tcp;
+    },
     tokens: compileTokenRules(authentications),
     normalization: mesh.pathNormalization.normalization,
     trustDomains,

@@ -120,7 +120,7 @@ function meets(
   request: RequestFacts | null,
 ): boolean {
   if (condition.broken.length > 0 || condition.holds === null) return false;
-  if (condition.http && request === null) return false;
+  if (condition.attribute.http && request === null) return false;
   return condition.holds(connection, request);
 }
 
@@ -145,6 +145,6 @@ function gotOf(
 ): string {
   const [broken] = condition.broken;
   if (broken !== undefined) return `(${broken} cannot be read, which drops the rule)`;
-  if (condition.http && request === null) return '(TCP has none, which drops the rule)';
-  return condition.got(connection, request) || '(none)';
+  if (condition.attribute.http && request === null) return '(TCP has none, which drops the rule)';
+  return condition.attribute.got(connection, request) || '(none)';
 }

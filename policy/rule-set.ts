@@ -124,9 +124,9 @@ function buildRule(
 }
 
 function isBroken(condition: Condition, chain: Chain): boolean {
-  return condition.broken.length > 0 || (chain === 'tcp' && condition.http);
+  return condition.broken.length > 0 || (chain === 'tcp' && condition.attribute.http);
 }
 
 function isUsable(condition: Condition, chain: Chain): boolean {
-  return condition.holds !== null && !(chain === 'tcp' && condition.http);
+  return condition.holds !== null && !(chain === 'tcp' && condition.attribute.http);
 }

@@ -6,7 +6,12 @@ import type {
 } from '#api/kinds/authorization-policy.ts';
 
 import { expandPrincipal, expandTrustDomains } from './aliases.ts';
-import { makeConditions, type Attribute, type Condition } from './conditions/condition.ts';
+import {
+  makeConditions,
+  type Attribute,
+  type Condition,
+  type FieldNames,
+} from './conditions/condition.ts';
 import * as peer from './conditions/peer.ts';
 import * as asked from './conditions/request.ts';
 import * as token from './conditions/token.ts';
@@ -136,7 +141,7 @@ function nameInBrackets(text: string): string | null {
 }
 
 function whenConditions({ attribute }: KeyAttribute, when: When, path: string): Condition[] {
-  const names = {
+  const names: FieldNames = {
     field: `when[${when.key}]`,
     path: `${path}.values`,
     notField: `when[${when.key}].notValues`,
@@ -192,8 +197,9 @@ type FieldMaker = (
 
 function fieldMaker(fieldRoot: string, pathRoot: string): FieldMaker {
   return (name, attribute, values, notValues) => {
+    if (values === undefined && notValues === undefined) return [];
     const notName = `not${name.charAt(0).toUpperCase()}${name.slice(1)}`;
-    const names = {
+    const names: FieldNames = {
       field: `${fieldRoot}.${name}`,
       path: `${pathRoot}.${name}`,
       notField: `${fieldRoot}.${notName}`,

@@ -57,37 +57,40 @@ export interface Condition {
   /** Its node in the policy: `spec.rules[0].from[0].source.principals`. */
   readonly path: string;
   readonly wanted: readonly string[];
-  readonly http: boolean;
-  readonly broken: readonly string[];
+  readonly attribute: Attribute;
   /** null: nothing could be built. */
   readonly holds: Test | null;
+  readonly broken: readonly string[];
   readonly keys: readonly Key[] | null;
-  got(connection: ConnectionFacts, request: RequestFacts | null): string;
+}
+
+/** What the two conditions of a field are called, and where they are written. */
+export interface FieldNames {
+  readonly field: string;
+  readonly path: string;
+  readonly notField: string;
+  readonly notPath: string;
 }
 
 /** The conditions that a field makes: one for its values, one for those that must not match. */
 export function makeConditions(
   attribute: Attribute,
-  names: { field: string; path: string; notField: string; notPath: string },
+  names: FieldNames,
   values: readonly string[] | undefined,
   notValues: readonly string[] | undefined,
 ): Condition[] {
   const made: Condition[] = [];
   if (values !== undefined && values.length > 0) {
-    const { any, broken, keys } = attribute.build(values);
+    const { any: holds, broken, keys } = attribute.build(values);
     const { field, path } = names;
-    made.push({ ...shared(attribute), field, path, wanted: values, broken, holds: any, keys });
+    made.push({ field, path, wanted: values, attribute, holds, broken, keys });
   }
   if (notValues !== undefined && notValues.length > 0) {
     const { any, broken } = attribute.build(notValues);
     const holds: Test | null = any === null ? null : (c, r) => !any(c, r);
     const wanted = notValues.map((value) => `not ${value}`);
     const { notField: field, notPath: path } = names;
-    made.push({ ...shared(attribute), field, path, wanted, broken, holds, keys: null });
+    made.push({ field, path, wanted, attribute, holds, broken, keys: null });
   }
   return made;
-}
-
-function shared(attribute: Attribute): Pick<Condition, 'http' | 'got'> {
-  return { http: attribute.http, got: (c, r) => attribute.got(c, r) };
 }

@@ -1,5 +1,5 @@
 // Random policies and calls over a small vocabulary, so that matches, near misses and odd values are all common.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import type { AuthorizationPolicy } from '#api/kinds/authorization-policy.ts';
 import { meshConfig } from '#api/kinds/mesh-config.ts';
@@ -137,7 +137,7 @@ export const policy: fc.Arbitrary<AuthorizationPolicy> = fc
   .map(({ name, namespace, action, rules, dryRun, labels }) =>
     authorization(
       name,
-      { action: action as 'ALLOW', rules, selector: { matchLabels: labels } },
+      { action, rules, selector: { matchLabels: labels } },
       { namespace, annotations: dryRun === '' ? {} : { 'istio.io/dry-run': dryRun } },
     ),
   );

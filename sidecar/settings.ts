@@ -1,4 +1,6 @@
 // Settings of the sidecar: the one place where its environment is read.
+import { isIP } from 'node:net';
+
 import { logLevels } from '#runtime/log.ts';
 import {
   address,
@@ -23,6 +25,8 @@ import {
 /** A port of the workload: where we listen for it, and where the application listens. */
 export interface InboundMapping {
   readonly listen: Address;
+  /** The workload's own IP address, as policies call it; '': the one that is connected to. */
+  readonly ip: string;
   /** The workload's own port, as policies call it. */
   readonly port: number;
   readonly application: Address;
@@ -116,7 +120,7 @@ export const sidecarFields = [
     env: 'SELVAGE_INBOUND',
     parse: list(',', inboundMapping),
     default: '',
-    doc: 'listen=port>application for each port of the workload, separated by commas',
+    doc: 'listen=[ip:]port>application for each port of the workload, separated by commas',
   },
   {
     name: 'outbound',
@@ -211,12 +215,14 @@ function contradictions(s: SidecarSettings): string[] {
   return mistakes;
 }
 
-/** `127.0.0.1:34001=8080>127.0.0.1:34002`. */
+/** `127.0.0.1:34001=8080>127.0.0.1:34002`, `127.0.0.1:34001=10.0.0.7:8080>127.0.0.1:34002`. */
 function inboundMapping(text: string): InboundMapping {
-  const match = /^(.+)=(\d{1,5})>(.+)$/.exec(text);
-  const port = Number(match?.[2] ?? Number.NaN);
-  if (match === null || !(port >= 1 && port <= 65_535)) {
-    throw new Wanted('listen=port>application, as 127.0.0.1:34001=8080>127.0.0.1:34002');
+  const match = /^([^=>]+)=(?:([^=>]+):)?(\d{1,5})>([^=>]+)$/.exec(text);
+  const ip = (match?.[2] ?? '').replaceAll(/^\[|\]$/g, '');
+  const port = Number(match?.[3] ?? Number.NaN);
+  const valid = port >= 1 && port <= 65_535 && (ip === '' || isIP(ip) !== 0);
+  if (match === null || !valid) {
+    throw new Wanted('listen=[ip:]port>application, as 127.0.0.1:34001=8080>127.0.0.1:34002');
   }
-  return { listen: address(match[1] ?? ''), port, application: address(match[3] ?? '') };
+  return { listen: address(match[1] ?? ''), ip, port, application: address(match[4] ?? '') };
 }

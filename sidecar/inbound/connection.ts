@@ -7,9 +7,12 @@ import { admitPeer, admitTransport, type Hello } from '#policy/transport.ts';
 import type { LiveConnection } from '../connections.ts';
 import type { Downstream, UpstreamPool } from '../exchange.ts';
 import type { Enforced } from '../in-force.ts';
+import type { Peer } from './peer.ts';
 
 /** Where connections to one of the workload's ports go. */
 export interface InboundTarget {
+  /** The workload's own address, whatever the listener's is; '': the one that was connected to. */
+  readonly ip: string;
   /** The workload's own port, whatever the listener's is. */
   readonly port: number;
   readonly application: { readonly host: string; readonly port: number };
@@ -42,12 +45,13 @@ export class InboundConnection implements Downstream, LiveConnection {
   deadlineMs = 0;
   /** The request that turned this connection into a tunnel (WebSocket), as it was admitted. */
   tunnel: RequestFacts | null = null;
-  readonly #raw: Socket;
+  /** The outermost socket: once TLS wraps the first one, only the TLS socket may be closed. */
+  #socket: Socket;
   #hello: Hello | null = null;
   #carrier: Carrier | null = null;
 
   constructor(raw: Socket, target: InboundTarget) {
-    this.#raw = raw;
+    this.#socket = raw;
     this.target = target;
     this.remoteAddress = plainAddress(raw.remoteAddress);
     this.remotePort = raw.remotePort ?? 0;
@@ -68,11 +72,13 @@ export class InboundConnection implements Downstream, LiveConnection {
     this.facts = this.#makeFacts(false, [], hello.sni);
   }
 
-  setPeer(hello: Hello, identities: readonly string[], forwardedClientCert: string): void {
+  setPeer(socket: Socket, hello: Hello, peer: Peer): void {
     this.transport = 'mtls';
+    this.#socket = socket;
     this.#hello = hello;
-    this.forwardedClientCert = forwardedClientCert;
-    this.facts = this.#makeFacts(true, identities, hello.sni);
+    this.forwardedClientCert = peer.forwardedClientCert;
+    this.deadlineMs = peer.notAfterMs;
+    this.facts = this.#makeFacts(true, peer.identities, hello.sni);
   }
 
   carry(carrier: Carrier): void {
@@ -86,13 +92,13 @@ export class InboundConnection implements Downstream, LiveConnection {
   }
 
   revoke(): void {
-    if (this.#carrier === null) this.#raw.destroy();
+    if (this.#carrier === null) this.#socket.destroy();
     else this.#carrier.revoke();
   }
 
   close(): void {
     this.#carrier?.close();
-    this.#raw.destroy();
+    this.#socket.destroy();
   }
 
   drain(): void {
@@ -114,7 +120,7 @@ export class InboundConnection implements Downstream, LiveConnection {
       mtls,
       identities,
       sourceIp: this.remoteAddress,
-      destinationIp: this.localAddress,
+      destinationIp: this.target.ip || this.localAddress,
       destinationPort: this.target.port,
       sni,
     });

@@ -68,12 +68,12 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
   return { ports, close: () => listeners.forEach((listener) => listener.close()) };
 }
 
-function targetOf({ port, application }: InboundMapping): InboundTarget {
+function targetOf({ ip, port, application }: InboundMapping): InboundTarget {
   const { host, port: applicationPort } = application;
   const pool = new Http1Pool({
     address: formatAddress(host, applicationPort),
     connect: (onread) => openPlain(host, applicationPort, onread),
     limits: http1PoolLimits,
   });
-  return { port, application, pool };
+  return { ip, port, application, pool };
 }

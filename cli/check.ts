@@ -42,7 +42,10 @@ export async function check(args: string[], io: CheckIo): Promise<number> {
   const read = await readPaths(parsed.paths, io.cwd, io.stdin);
   const loaded = loadFiles(read.files);
   const mesh = collectMesh(loaded.resources);
-  const found = [...loaded.problems, ...lintMesh(mesh)].toSorted(byPlace);
+  // Without its configuration the mesh has other names than the author meant.
+  const isConfigured = !loaded.problems.some(isMeshConfigError);
+  const warnings = lintMesh(mesh).filter(({ code }) => isConfigured || !fromConfig.has(code));
+  const found = [...loaded.problems, ...warnings].toSorted(byPlace);
   const problems = [...read.problems, ...found];
   const errors = problems.filter(({ severity }) => severity === 'error').length;
   const counts: Counts = {
@@ -57,6 +60,13 @@ export async function check(args: string[], io: CheckIo): Promise<number> {
       : textReport(problems, counts, io.tty === true);
   io.stdout.write(report);
   return errors > 0 || (parsed.strict && counts.warnings > 0) ? 1 : 0;
+}
+
+/** Warnings that rest on the mesh's configuration. */
+const fromConfig = new Set(['trust-domain-unknown', 'principal-not-expanded', 'provider-unknown']);
+
+function isMeshConfigError({ severity, resource }: Problem): boolean {
+  return severity === 'error' && resource?.startsWith('MeshConfig ') === true;
 }
 
 /** The arguments, or what is wrong with them. */

@@ -1,6 +1,8 @@
 // Asks control what became of an edit: whether every sidecar enforces it yet, and what is still wrong.
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Problem } from '#api/problem.ts';
+
 import { get } from './readiness.ts';
 
 /** What control's /sidecars says of each. */
@@ -32,15 +34,27 @@ export async function untilEnforced(controlAdmin: string): Promise<string> {
   }
 }
 
-/** Waits until control has the keys that policies name, or `waitMs` are over: issuers may start with the mesh. */
-export async function untilKeysAreThere(controlAdmin: string, waitMs: number): Promise<void> {
+/**
+ * Waits until control has the keys that policies name, or `waitMs` are over: issuers may start with the mesh.
+ * @return what is wrong with the resources then, one line each
+ */
+export async function untilKeysAreThere(controlAdmin: string, waitMs: number): Promise<string[]> {
   const deadline = performance.now() + waitMs;
-  while (performance.now() < deadline) {
-    const { status, body } = await get(`${controlAdmin}/problems`);
-    if (status === 200 && !body.includes('jwks-unavailable')) break;
+  let problems = await problemsOf(controlAdmin);
+  while (performance.now() < deadline && problems.some((p) => p.code === 'jwks-unavailable')) {
     await sleep(100);
+    problems = await problemsOf(controlAdmin);
   }
   await untilEnforced(controlAdmin);
+  return problems.map(({ file, line, message }) => {
+    const place = file === undefined ? '' : `${file}${line === undefined ? '' : `:${line}`}: `;
+    return `${place}${message}`;
+  });
+}
+
+async function problemsOf(controlAdmin: string): Promise<readonly Problem[]> {
+  const { status, body } = await get(`${controlAdmin}/problems`);
+  return status === 200 ? (JSON.parse(body) as readonly Problem[]) : [];
 }
 
 async function sidecarStates(controlAdmin: string): Promise<readonly SidecarState[] | null> {

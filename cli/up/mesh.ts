@@ -12,15 +12,18 @@ import { LocalTokens } from './tokens.ts';
 
 /** What a person is told while the mesh runs. */
 export interface MeshEvents {
-  /** A line that a process printed. */
+  /** A line that a program of the user's printed. */
   line(process: string, line: string): void;
+  /** A line that a process of the mesh printed. */
+  log(process: string, line: string): void;
   /** Something that the person should know: a crash, a program to start by hand. */
   note(text: string): void;
 }
 
 export interface MeshOptions {
-  /** Folders or files of YAML that control reads. */
+  /** Folders or files of YAML that control reads, as the user names them from `cwd`: messages name them so. */
   readonly resources: readonly string[];
+  readonly cwd: string;
   /** Private folder for keys, tokens, pods and logs. */
   readonly state: string;
   readonly pods: readonly LocalPod[];
@@ -79,6 +82,13 @@ export class LocalMesh {
     return new Map(this.#processes.map((p) => [p.spec.name, p.pid]));
   }
 
+  /** Ends one process for good, as an outage would; @throws for a name that pids() does not have */
+  async halt(name: string): Promise<void> {
+    const found = this.#processes.find((process) => process.spec.name === name);
+    if (found === undefined) throw new Error(`no process ${name}`);
+    await found.stop('SIGKILL');
+  }
+
   /** Ends programs first, then sidecars, then control and CA. */
   async stop(): Promise<void> {
     this.#tokens.stop();
@@ -112,6 +122,7 @@ export class LocalMesh {
       SELVAGE_CA_ADMIN: `127.0.0.1:${ports.caAdmin}`,
       SELVAGE_CA_DIR: join(state, 'ca'),
       SELVAGE_CA_JWKS_FILE: this.#tokens.jwksFile,
+      SELVAGE_CA_AUDIT_FILE: join(state, 'logs', 'audit.jsonl'),
       SELVAGE_TRUST_DOMAIN: trustDomain,
     });
     await this.#ready('the CA', ports.caAdmin);
@@ -181,7 +192,7 @@ export class LocalMesh {
       onLine: (line) => events.line(name, line),
       onStart: () => void this.#readyWhenListening(pod),
       onCrash: (reason, restartMs) => {
-        events.note(`${name} ${reason}; starting it again in ${restartMs / 1000} s`);
+        events.note(crashText(name, reason, restartMs));
         // As a kubelet does: endpoints without this pod go out to every caller.
         void this.#podFiles.write(pod, false);
       },
@@ -199,20 +210,18 @@ export class LocalMesh {
   }
 
   #run(name: string, main: string, settings: Readonly<Record<string, string>>): void {
-    const { events, environment } = this.options;
+    const { events, environment, cwd } = this.options;
     this.#supervise({
       name,
       argv: [process.execPath, join(root, main)],
-      cwd: root,
+      cwd,
       env: {
         PATH: environment['PATH'] ?? '',
         SELVAGE_LOG_LEVEL: environment['SELVAGE_LOG_LEVEL'] ?? 'warn',
         ...settings,
       },
-      onLine: (line) => events.line(name, line),
-      onCrash: (reason, restartMs) => {
-        events.note(`${name} ${reason}; starting it again in ${restartMs / 1000} s`);
-      },
+      onLine: (line) => events.log(name, line),
+      onCrash: (reason, restartMs) => events.note(crashText(name, reason, restartMs)),
     });
   }
 
@@ -236,4 +245,8 @@ export class LocalMesh {
   async #ready(name: string, adminPort: number): Promise<void> {
     await untilReady(name, `http://127.0.0.1:${adminPort}/ready`, startTimeoutMs);
   }
+}
+
+function crashText(name: string, reason: string, restartMs: number): string {
+  return `${name} ${reason}; starting it again in ${(restartMs / 1000).toFixed(1)} s`;
 }

@@ -40,8 +40,8 @@ export class Supervised {
     return this.#child?.pid;
   }
 
-  /** SIGTERM, and SIGKILL when it does not end in time. Resolves when it is gone. */
-  stop(): Promise<void> {
+  /** By default SIGTERM, and SIGKILL when it does not end in time. Resolves when it is gone. */
+  stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     this.#stopping = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     const child = this.#child;
@@ -52,7 +52,7 @@ export class Supervised {
         clearTimeout(kill);
         resolve();
       });
-      child.kill('SIGTERM');
+      child.kill(signal);
     });
   }
 

@@ -10,6 +10,7 @@ import { paint } from '../table.ts';
 import { Edits } from './edits.ts';
 import { untilKeysAreThere } from './enforced.ts';
 import { LocalMesh } from './mesh.ts';
+import { MeshLog } from './mesh-log.ts';
 import { type LocalPod, planPods } from './plan.ts';
 import { PortRange } from './ports.ts';
 import {
@@ -68,7 +69,7 @@ export class RunningMesh {
   }
 
   static async start(options: RunningOptions, io: Io): Promise<RunningMesh> {
-    const { folder, model, state, otlpEndpoint, firstPort } = options;
+    const { shown, model, state, otlpEndpoint, firstPort } = options;
     const range = new PortRange(firstPort);
     const take = (): Promise<number> => range.take();
     const ports = {
@@ -81,8 +82,10 @@ export class RunningMesh {
       localWorkloads(model, (file) => resolve(io.cwd, file)),
       take,
     );
-    const mesh = await LocalMesh.start({
-      resources: [folder],
+    const log = new MeshLog((text) => io.stdout.write(text), io.tty);
+    const starting = LocalMesh.start({
+      resources: [shown],
+      cwd: io.cwd,
       state,
       pods,
       trustDomain: model.resources.meshConfig.trustDomain,
@@ -91,9 +94,17 @@ export class RunningMesh {
       environment: process.env,
       events: {
         line: (name, line) => io.stdout.write(`${paint(`${name} |`, 'dim', io.tty)} ${line}\n`),
+        log: (name, line) => log.take(name, line),
         note: (text) => io.stdout.write(`${paint('!', 'yellow', io.tty)} ${text}\n`),
       },
     });
+    const mesh = await starting.catch((error: unknown) => {
+      log.failed();
+      throw error;
+    });
+    const left = await untilKeysAreThere(mesh.controlAdmin, keysWaitMs);
+    log.up();
+    for (const problem of left) io.stdout.write(`${paint('!', 'yellow', io.tty)} ${problem}\n`);
     return new RunningMesh(mesh, options, io);
   }
 
@@ -102,10 +113,14 @@ export class RunningMesh {
     return this.#mesh.pids();
   }
 
+  /** Ends one process for good, as an outage would. */
+  halt(name: string): Promise<void> {
+    return this.#mesh.halt(name);
+  }
+
   /** Makes every HTTP call of the PolicyTests, in order. */
   async send(model: MeshModel): Promise<SentCall[]> {
     const results: SentCall[] = [];
-    await untilKeysAreThere(this.#mesh.controlAdmin, keysWaitMs);
     for (const call of testCalls(model)) {
       if (call.tcp === true) continue;
       const headers = await this.#headersOf(call);

@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { type Cell, table } from '../table.ts';
+import { type Cell, paint, table } from '../table.ts';
 import type { LocalPod } from './plan.ts';
 import { type RawReply, send } from './send.ts';
-import { type AccessLine, resultOf } from './traffic.ts';
+import { type AccessLine, deciderOf, resultOf } from './traffic.ts';
 
 /** One call to make for real. */
 export interface LiveCall {
@@ -96,7 +96,10 @@ export async function sendLive(mesh: LiveMesh, call: LiveCall): Promise<LiveResu
     headers,
     timeoutMs,
   });
-  const line = await mesh.findLine(target, (l) => l.traceId === traceId);
+  const line =
+    (await mesh.findLine(target, (l) => l.direction === 'inbound' && l.traceId === traceId)) ??
+    // It never got there: the caller's own sidecar says why.
+    (await mesh.findLine(caller, (l) => l.direction === 'outbound' && l.traceId === traceId));
   return { call, reply, traceId, line, unsent: '' };
 }
 
@@ -104,23 +107,26 @@ function isOf(line: AccessLine, traceId: string, localPort: number): boolean {
   return line.traceId === traceId || line.remoteAddress === `127.0.0.1:${localPort}`;
 }
 
-/** The table that `demo` and `up --send` print. */
+/** The table that `demo` and `up --send` print: a line for each call, and below a denial what came nearest. */
 export function scenarioTable(results: readonly LiveResult[], tty: boolean): string {
   const rows = results.map(({ call, reply, traceId, line, unsent }): Cell[] => [
     { text: call.from === 'none' ? 'nobody (plaintext)' : call.from },
     { text: call.to },
     { text: `${call.method} ${call.path}` },
     unsent === '' ? resultOf(reply.status) : { text: 'not sent', colour: 'yellow' },
-    { text: traceId.slice(0, 16), colour: 'dim' },
-    { text: unsent || reasonOf(line, reply) },
+    { text: traceId, colour: 'dim' },
+    { text: unsent || (line === null ? answerOf(reply) : deciderOf(line)) },
   ]);
-  return table(['CALLER', 'CALLED', 'REQUEST', 'RESULT', 'TRACE', 'WHY'], rows, tty);
+  const heading = ['CALLER', 'CALLED', 'REQUEST', 'RESULT', 'TRACE', 'DECIDED BY'];
+  const [head = '', ...lines] = table(heading, rows, tty).trimEnd().split('\n');
+  const withNearest = lines.flatMap((text, i) => {
+    const nearest = results[i]?.line?.nearest ?? '';
+    return nearest === '' ? [text] : [text, paint(`    nearest: ${nearest}`, 'dim', tty)];
+  });
+  return [head, ...withNearest].map((text) => `${text}\n`).join('');
 }
 
-function reasonOf(line: AccessLine | null, reply: RawReply): string {
-  if (line !== null) {
-    return [line.why || line.details, line.nearest].filter((text) => text !== '').join('; ');
-  }
+function answerOf(reply: RawReply): string {
   return reply.status === 0 ? `connection ${reply.failure}` : reply.body.trim().slice(0, 120);
 }
 

@@ -13,10 +13,13 @@ export interface AccessLine {
   readonly status: number;
   readonly flags: string;
   readonly details: string;
+  /** One sentence; '' where the application's own answer says it all. */
   readonly why: string;
+  /** `payments/admit rule 0 (shop.yaml:32)`; '' where no rule decided. */
+  readonly decidedBy: string;
+  /** What came nearest to allowing the call, and what of it did not match; '' without. */
   readonly nearest: string;
   readonly traceId: string;
-  readonly requestId: string;
   /** `billing/billing-sa`; '' for plaintext. */
   readonly source: string;
   /** `127.0.0.1:51812`. */
@@ -25,41 +28,67 @@ export interface AccessLine {
 
 /** Reads the keys that matter out of a log line, whatever else it has. */
 export function accessLine(line: Readonly<Record<string, unknown>>): AccessLine {
-  const text = (key: string): string => {
-    const value = line[key];
-    return typeof value === 'string' ? value : '';
-  };
+  const text = (key: string): string => textOf(line[key]);
   const id = parseSpiffeId(text('source_principal'));
+  const at = text('at');
   return {
-    direction: text('upstream_cluster').startsWith('outbound|') ? 'outbound' : 'inbound',
+    direction: /^outbound|^Passthrough/.test(text('upstream_cluster')) ? 'outbound' : 'inbound',
     method: text('method'),
     path: text('path'),
     status: Number(line['response_code'] ?? 0),
     flags: text('response_flags'),
     details: text('response_code_details'),
-    why: text('why'),
-    nearest: text('nearest'),
+    why: text('policy') === '' && at !== '' ? `${text('why')} (${at})` : text('why'),
+    decidedBy: ruleName(line['policy'], line['rule'], line['at']),
+    nearest: nearestOf(line['nearest']),
     traceId: text('trace_id'),
-    requestId: text('request_id'),
     source: id === null ? '' : `${id.namespace}/${id.serviceAccount}`,
     remoteAddress: text('downstream_remote_address'),
   };
 }
 
+/** Who decided, in few words; the whole reason where it was no rule. */
+export function deciderOf(line: AccessLine): string {
+  if (line.decidedBy !== '') return line.decidedBy;
+  if (line.nearest !== '') return 'no ALLOW rule matches';
+  return line.why || line.details;
+}
+
 /** One line of live traffic; null for lines that would only repeat what the other side says. */
 export function describeTraffic(pod: LocalPod, line: AccessLine, tty: boolean): string | null {
-  if (line.direction === 'outbound' && (line.flags === '-' || line.flags === '')) return null;
-  const from = line.direction === 'outbound' ? pod.workload : line.source || 'anonymous';
-  const to = line.direction === 'outbound' ? 'its way out' : pod.workload;
+  const outbound = line.direction === 'outbound';
+  if (outbound && (line.flags === '-' || line.flags === '')) return null;
+  const from = outbound ? pod.workload : line.source || 'anonymous';
+  const to = outbound ? 'its way out' : pod.workload;
   const result = resultOf(line.status);
   const call = line.method === '' ? 'connection' : `${line.method} ${line.path}`;
-  const reason = [line.why || line.details, line.nearest].filter((text) => text !== '').join('; ');
-  return [
-    `${from} -> ${to}`,
-    call,
-    paint(result.text, result.colour, tty),
-    paint(reason, 'dim', tty),
-  ].join('  ');
+  const nearest = line.nearest === '' ? '' : `; nearest is ${line.nearest}`;
+  const reason = paint(`${deciderOf(line)}${nearest}`, 'dim', tty);
+  return `${from} -> ${to}  ${call}  ${paint(result.text, result.colour, tty)}  ${reason}`;
+}
+
+function nearestOf(nearest: unknown): string {
+  if (typeof nearest !== 'object' || nearest === null) return '';
+  const { policy, rule, at, missed } = nearest as Readonly<Record<string, unknown>>;
+  const misses = Array.isArray(missed) ? missed.map(missText) : [];
+  return `${ruleName(policy, rule, at)}: ${misses.join('; ')}`;
+}
+
+/** `from.source.principals is cluster.local/ns/web/sa/web-sa, not cluster.local/ns/billing/sa/billing-sa`. */
+function missText(miss: unknown): string {
+  const { field, wanted, got } = Object(miss) as Readonly<Record<string, unknown>>;
+  const values = Array.isArray(wanted) ? wanted.map(textOf).join(' or ') : '';
+  return `${textOf(field)} is ${textOf(got)}, not ${values}`;
+}
+
+function ruleName(policy: unknown, rule: unknown, at: unknown): string {
+  if (typeof policy !== 'string' || policy === '') return '';
+  const number = typeof rule === 'number' ? ` rule ${rule}` : '';
+  return `${policy}${number}${typeof at === 'string' ? ` (${at})` : ''}`;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 /** `200`, `403 denied`, `closed`. */

@@ -137,7 +137,7 @@ export class InboundListener {
     } else if (admission.kind === 'terminate') {
       if (bytes.length > 0) raw.unshift(bytes);
       this.#options.tls.accept(raw, hello, (socket, reason) => {
-        if (socket === null) this.#refuse(connection, raw, reason, null, hello.sni);
+        if (socket === null) this.#report(connection, reason, null, hello.sni);
         else this.#secured(connection, socket, hello);
       });
     } else {
@@ -154,8 +154,7 @@ export class InboundListener {
       return;
     }
     const peer = readPeer(certificate, this.#options.identity());
-    connection.setPeer(hello, peer.identities, peer.forwardedClientCert);
-    connection.deadlineMs = peer.notAfterMs;
+    connection.setPeer(socket, hello, peer);
     const refusal = this.#judgePeer(hello, peer.identities, peer.notAfterMs);
     if (refusal !== '') {
       this.#refuse(connection, socket, refusal, null, hello.sni);
@@ -198,19 +197,23 @@ export class InboundListener {
   }
 
   #refuse(
-    downstream: InboundConnection,
+    connection: InboundConnection,
     socket: Socket,
     reason: string,
     at: string | null,
     sni = '',
   ): void {
+    this.#report(connection, reason, at, sni);
+    // Plaintext gets a reset, as from Envoy; within TLS a reset would lose the alert on its way.
+    if (connection.transport === 'plaintext') socket.resetAndDestroy();
+    else socket.destroy();
+  }
+
+  #report(downstream: InboundConnection, reason: string, at: string | null, sni: string): void {
     const { transport } = downstream;
     const destinationPort = this.#target.port;
     const refusal = { downstream, destinationPort, transport, sni, reason, at };
     this.#options.telemetry.connectionRefused(refusal);
-    // Plaintext gets a reset, as from Envoy; within TLS a reset would lose the alert on its way.
-    if (transport === 'plaintext') socket.resetAndDestroy();
-    else socket.destroy();
   }
 
   /** There is one from the first connection on, and never again none. */

@@ -21,7 +21,11 @@ export const handshakeTimeoutMs = 10_000;
 /** How long a peer may resume a session; its certificate's end is looked at on each connection. */
 const sessionTimeoutSeconds = 3600;
 
-/** @param reason '' when the handshake is done and the peer's certificate verified */
+/**
+ * @param socket null: refused, and closed already. Node 26 crashes (SIGSEGV) when the wrapped
+ *   socket is destroyed from within the handshake, so nobody but the TLS socket closes it.
+ * @param reason '' when the handshake is done and the peer's certificate verified
+ */
 type Done = (socket: TLSSocket | null, reason: string) => void;
 
 export class TlsTerminator {
@@ -68,8 +72,9 @@ export class TlsTerminator {
     });
     server.on('secureConnection', (socket) => this.#secured(socket));
     server.on('tlsClientError', (error, socket) => {
-      this.#pending.get(keyOf(socket))?.(null, `the TLS handshake failed: ${error.message}`);
+      const settle = this.#pending.get(keyOf(socket));
       socket.destroy();
+      settle?.(null, `the TLS handshake failed: ${error.message}`);
     });
     return server;
   }
@@ -79,8 +84,9 @@ export class TlsTerminator {
     if (settle === undefined) {
       socket.destroy();
     } else if (!socket.authorized) {
-      settle(null, refusalOf(socket));
+      const reason = refusalOf(socket);
       socket.destroy();
+      settle(null, reason);
     } else {
       settle(socket, '');
     }

@@ -60,6 +60,3 @@ export function compilePolicies(input: PolicyInput): CompiledPolicies {
     mtls: resolveMtls(peers, workload, mesh.rootNamespace),
   };
 }
-
-export type { MtlsDecision } from './peer-authentication.ts';
-export type { RuleSet } from './rule-set.ts';

@@ -98,7 +98,7 @@ class Output {
   }
 
   toString(): string {
-    return String.fromCharCode(...this.#codes);
+    return Buffer.from(this.#codes).toString('latin1');
   }
 }
 

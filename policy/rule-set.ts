@@ -10,7 +10,7 @@ import { readRule, type Clause, type RuleModel, type UnknownKey } from './rule.t
 import type { Verdict } from './verdict.ts';
 
 export type Chain = 'http' | 'tcp';
-export type Action = AuthorizationPolicy['spec']['action'];
+type Action = AuthorizationPolicy['spec']['action'];
 
 /** A rule that is not in force, with what keeps it out. */
 export interface DroppedRule {

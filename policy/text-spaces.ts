@@ -3,6 +3,7 @@ import type { Candidate } from './candidate-index.ts';
 import type { TextSpace } from './conditions/condition.ts';
 import { headerLines, pathEnd } from './conditions/request.ts';
 import type { ConnectionFacts, RequestFacts } from './facts.ts';
+import { claimAt, readClaimPath } from './match/claims.ts';
 import type { TextTree, Visitor } from './match/text-tree.ts';
 
 /** The keys of one space. */
@@ -23,15 +24,29 @@ export type Walk = (
 
 /** How to walk a space. */
 export function walkOf(space: TextSpace): Walk {
-  if (!space.startsWith('header:')) return walks[space as keyof typeof walks];
-  const name = space.slice('header:'.length);
+  if (space.startsWith('header:')) return headerWalk(space.slice('header:'.length));
+  if (space.startsWith('claim:')) return claimWalk(space.slice('claim:'.length));
+  return walks[space as keyof typeof walks];
+}
+
+function headerWalk(name: string): Walk {
   return (keys, _, request, visitor) => {
     if (request === null) return;
     for (const value of headerLines(request, name)) walkText(keys, value, value.length, visitor);
   };
 }
 
-const walks: Readonly<Record<Exclude<TextSpace, `header:${string}`>, Walk>> = {
+function claimWalk(brackets: string): Walk {
+  const path = readClaimPath(brackets) ?? [];
+  return (keys, _, request, visitor) => {
+    if (request === null || request.token === null) return;
+    const claim = claimAt(request.token.payload, path);
+    if (!Array.isArray(claim)) walkClaim(keys, claim, visitor);
+    else for (const element of claim) walkClaim(keys, element, visitor);
+  };
+}
+
+const walks: Readonly<Record<Exclude<TextSpace, `header:${string}` | `claim:${string}`>, Walk>> = {
   identity(keys, connection, _, visitor) {
     for (const identity of connection.identities) {
       walkText(keys, identity, identity.length, visitor);
@@ -72,12 +87,30 @@ const walks: Readonly<Record<Exclude<TextSpace, `header:${string}`>, Walk>> = {
 const schemeLength = 'spiffe://'.length;
 
 function walkText(keys: TextKeys, text: string, end: number, visitor: Visitor<Candidate>): void {
-  keys.forward.walk(text, 0, end, visitor);
-  if (keys.backward !== null) keys.backward.walk(text, 0, end, visitor);
+  walkPart(keys, text, 0, end, visitor);
 }
 
+function walkPart(
+  keys: TextKeys,
+  text: string,
+  from: number,
+  to: number,
+  visitor: Visitor<Candidate>,
+): void {
+  keys.forward.walk(text, from, to, visitor);
+  if (keys.backward !== null) keys.backward.walk(text, from, to, visitor);
+}
+
+/** A claim as a whole and, as some claims are split at blanks, each word of it: to find too much does no harm. */
 function walkClaim(keys: TextKeys, claim: unknown, visitor: Visitor<Candidate>): void {
-  if (typeof claim === 'string') walkText(keys, claim, claim.length, visitor);
+  if (typeof claim !== 'string') return;
+  walkText(keys, claim, claim.length, visitor);
+  let from = 0;
+  for (let blank = claim.indexOf(' '); blank !== -1; blank = claim.indexOf(' ', from)) {
+    walkPart(keys, claim, from, blank, visitor);
+    from = blank + 1;
+  }
+  if (from > 0) walkPart(keys, claim, from, claim.length, visitor);
 }
 
 /** Every `/ns/NAMESPACE/` of an identity; there is one, unless the CA makes odd names. */

@@ -1,6 +1,7 @@
 // One field of a rule, made ready: its test, what it wants for explanations, and the keys it can be found by.
 import type { ConnectionFacts, RequestFacts } from '../facts.ts';
 import type { IpBlock } from '../match/ip.ts';
+import type { TextPattern } from '../match/text.ts';
 
 /** Whether the facts meet a condition. Conditions of HTTP fields are never given `null`. */
 export type Test = (connection: ConnectionFacts, request: RequestFacts | null) => boolean;
@@ -18,7 +19,10 @@ export type Key =
 
 export type IpSpace = 'source.ip' | 'remote.ip' | 'destination.ip';
 
-/** `service-account` texts are `namespace/sa/account`; the values of each header are a space of their own. */
+/**
+ * `service-account` texts are `namespace/sa/account`. The values of each header (by lower-case name) and of each
+ * claim (by its path, `[a][b]`) are a space of their own.
+ */
 export type TextSpace =
   | 'identity'
   | 'namespace'
@@ -30,7 +34,8 @@ export type TextSpace =
   | 'sni'
   | 'iss'
   | 'sub'
-  | `header:${string}`;
+  | `header:${string}`
+  | `claim:${string}`;
 
 /** What becomes of the values of one field. */
 export interface Matcher {
@@ -93,4 +98,28 @@ export function makeConditions(
     made.push({ field, path, wanted, attribute, holds, broken, keys: null });
   }
   return made;
+}
+
+/** A key for each value; null when one has none. */
+export function allKeys<Value>(
+  values: readonly Value[],
+  keyOf: (value: Value) => Key | null,
+): readonly Key[] | null {
+  const keys: Key[] = [];
+  for (const value of values) {
+    const key = keyOf(value);
+    if (key === null) return null;
+    keys.push(key);
+  }
+  return keys;
+}
+
+/** The keys of patterns; none when one of them is met by any text. */
+export function textKeys(
+  space: TextSpace,
+  patterns: readonly TextPattern[],
+): readonly Key[] | null {
+  return allKeys(patterns, ({ form, text }) =>
+    form === 'any' || text === '' ? null : { kind: 'text', space, form, text },
+  );
 }

@@ -11,7 +11,14 @@ import {
 } from '../match/identity.ts';
 import { containsIp, parseIpBlock, plainPeerIp, readIp, type IpBlock } from '../match/ip.ts';
 import { remoteIp } from '../remote-ip.ts';
-import type { Attribute, IpSpace, Key, Matcher, Test } from './condition.ts';
+import {
+  allKeys,
+  type Attribute,
+  type IpSpace,
+  type Key,
+  type Matcher,
+  type Test,
+} from './condition.ts';
 
 /** `principals`, `source.principal`. @param expand gives a value under each trust domain that means it */
 export function principals(expand: (value: string) => readonly string[]): Attribute {
@@ -67,20 +74,6 @@ export function destinationIpOf(connection: ConnectionFacts): string {
 export function remoteIpOf(connection: ConnectionFacts, request: RequestFacts | null): string {
   const peer = plainPeerIp(connection.sourceIp);
   return request === null ? peer : remoteIp(request.values('x-forwarded-for'), peer);
-}
-
-/** A key for each value; null when one has none. */
-export function allKeys<Value>(
-  values: readonly Value[],
-  keyOf: (value: Value) => Key | null,
-): readonly Key[] | null {
-  const keys: Key[] = [];
-  for (const value of values) {
-    const key = keyOf(value);
-    if (key === null) return null;
-    keys.push(key);
-  }
-  return keys;
 }
 
 function identityAttribute(

@@ -2,8 +2,7 @@
 import type { RequestFacts } from '../facts.ts';
 import { isTemplate, parseTemplate, type PathTemplate } from '../match/template.ts';
 import { lowerAscii, readPattern, TextSet, type TextPattern } from '../match/text.ts';
-import type { Attribute, Key, Matcher, TextSpace } from './condition.ts';
-import { allKeys } from './peer.ts';
+import { textKeys, type Attribute, type Matcher } from './condition.ts';
 
 const noValues: readonly string[] = [];
 
@@ -165,11 +164,4 @@ function pseudoHeader(request: RequestFacts, name: string): string | null {
 
 function readPort(value: string): number {
   return /^\d{1,10}$/.test(value) && Number(value) <= 65_535 ? Number(value) : -1;
-}
-
-/** The keys of patterns; none when one of them is met by any text. */
-function textKeys(space: TextSpace, patterns: readonly TextPattern[]): readonly Key[] | null {
-  return allKeys(patterns, ({ form, text }) =>
-    form === 'any' || text === '' ? null : { kind: 'text', space, form, text },
-  );
 }

@@ -7,8 +7,8 @@ import {
   showClaim,
   type TokenTest,
 } from '../match/claims.ts';
-import type { Attribute, Matcher } from './condition.ts';
-import { allKeys } from './peer.ts';
+import { readPattern } from '../match/text.ts';
+import { allKeys, textKeys, type Attribute, type Matcher } from './condition.ts';
 
 /** `requestPrincipals`, `request.auth.principal`: `issuer/subject`. */
 export const requestPrincipals: Attribute = {
@@ -31,22 +31,26 @@ export const requestPrincipals: Attribute = {
 };
 
 /** `request.auth.audiences`. */
-export const audiences: Attribute = claimAttribute(['aud']);
+export const audiences: Attribute = claimAttribute('[aud]');
 
 /** `request.auth.presenter`. */
-export const presenters: Attribute = claimAttribute(['azp']);
+export const presenters: Attribute = claimAttribute('[azp]');
 
 /** `request.auth.claims[a][b]`. @param brackets the key after `request.auth.claims` */
 export function claims(brackets: string): Attribute {
-  return claimAttribute(readClaimPath(brackets));
+  return claimAttribute(brackets);
 }
 
-function claimAttribute(path: readonly string[] | null): Attribute {
+function claimAttribute(brackets: string): Attribute {
+  const path = readClaimPath(brackets);
   return {
     http: true,
     build(values) {
       if (path === null) return { any: null, broken: values, keys: null };
-      return tokenMatcher(claimTest(path, values), null);
+      return tokenMatcher(
+        claimTest(path, values),
+        textKeys(`claim:${brackets}`, values.map(readPattern)),
+      );
     },
     got: (_, r) => (path !== null && r?.token ? (showClaim(r.token, path) ?? '') : ''),
   };

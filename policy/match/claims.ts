@@ -95,7 +95,11 @@ function exactOf(claim: 'sub' | 'iss', side: string | Literal): RequestPrincipal
   return typeof side === 'string' ? null : { claim, text: side.literal };
 }
 
-function claimAt(payload: Readonly<Record<string, unknown>>, path: readonly string[]): unknown {
+/** What stands at a path of names; undefined when nothing does. */
+export function claimAt(
+  payload: Readonly<Record<string, unknown>>,
+  path: readonly string[],
+): unknown {
   let value: unknown = payload;
   for (const name of path) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;

@@ -2,7 +2,7 @@
 import { TextTree } from './text-tree.ts';
 
 /** `any`: present (and, for most fields, not empty). */
-export type TextForm = 'any' | 'exact' | 'prefix' | 'suffix';
+type TextForm = 'any' | 'exact' | 'prefix' | 'suffix';
 
 export interface TextPattern {
   readonly form: TextForm;

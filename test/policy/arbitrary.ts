@@ -125,7 +125,7 @@ const rule = fc.record({
   when: fc.option(fc.array(when, { maxLength: 2 }), { nil: undefined, freq: 1 }),
 });
 
-export const policy: fc.Arbitrary<AuthorizationPolicy> = fc
+const policy: fc.Arbitrary<AuthorizationPolicy> = fc
   .record({
     name: fc.constantFrom('p', 'q', 'r', 'p-2', 'pp'),
     namespace: fc.constantFrom('shop', 'shop', 'shop', 'istio-system', 'x'),

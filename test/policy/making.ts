@@ -54,7 +54,7 @@ export const cart: Workload = {
   ],
 };
 
-export function mesh(more: Record<string, unknown> = {}): MeshConfig {
+function mesh(more: Record<string, unknown> = {}): MeshConfig {
   return meshConfig.parse(more);
 }
 

@@ -80,6 +80,6 @@ test('any bytes are admitted with a path, or refused', () => {
       const refusal = admitRequest({ ...plain, rawTarget }, 'DECODE_AND_MERGE_SLASHES', out);
       expect(refusal !== '' || out.path.startsWith('/')).toBe(true);
     }),
-    { numRuns: 2000, seed: 2 },
+    { numRuns: 1000, seed: 2 },
   );
 });

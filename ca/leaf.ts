@@ -25,14 +25,35 @@ export interface Signer {
   readonly keyId: Buffer;
 }
 
+/** The key that is certified, and for how long. */
+type LeafKey = Pick<LeafPlan, 'publicKeyInfo' | 'notBeforeMs' | 'notAfterMs'>;
+
 export interface SignedLeaf {
   readonly pem: string;
   /** 32 hexadecimal digits, lower case. */
   readonly serial: string;
 }
 
-/** Signs; the subject is empty and the alternative name therefore critical (RFC 5280 section 4.2.1.6). */
+/** What a certificate says of its holder, as DER. */
+interface LeafNames {
+  /** A Name (RFC 5280 section 4.1.2.4). */
+  readonly subject: Buffer;
+  /** GeneralNames; without any there is no alternative name at all. */
+  readonly alternative: readonly Buffer[];
+}
+
+/** Signs a workload's certificate. */
 export function signLeaf(signer: Signer, plan: LeafPlan): SignedLeaf {
+  const alternative = [
+    uriName(plan.uri),
+    ...plan.dnsNames.map(dnsName),
+    ...plan.ipAddresses.map((address) => contextBytes(7, ipBytes(address))),
+  ];
+  return signNamed(signer, plan, { subject: emptySubject, alternative });
+}
+
+/** Signs for any names, which no CA of a mesh does: replays need what other issuers might sign. */
+export function signNamed(signer: Signer, plan: LeafKey, names: LeafNames): SignedLeaf {
   const serialBytes = randomBytes(16);
   const algorithm = signatureAlgorithm(signer.key);
   const info = sequence(
@@ -41,9 +62,9 @@ export function signLeaf(signer: Signer, plan: LeafPlan): SignedLeaf {
     algorithm.der,
     signer.subject,
     sequence(time(plan.notBeforeMs), time(plan.notAfterMs)),
-    emptySubject,
+    names.subject,
     plan.publicKeyInfo,
-    context(3, sequence(keyUsage, extendedKeyUsage, noCa, keyIdOf(signer), namesOf(plan))),
+    context(3, sequence(...commonExtensions, keyIdOf(signer), ...alternativeNames(names))),
   );
   const signature = sign(algorithm.hash, info, { key: signer.key, dsaEncoding: 'der' });
   return {
@@ -78,6 +99,7 @@ const extendedKeyUsage = sequence(
   octetString(sequence(oid('1.3.6.1.5.5.7.3.1'), oid('1.3.6.1.5.5.7.3.2'))),
 );
 const noCa = sequence(oid('2.5.29.19'), truth, octetString(sequence()));
+const commonExtensions = [keyUsage, extendedKeyUsage, noCa];
 const authorityKeyId = oid('2.5.29.35');
 const subjectAltName = oid('2.5.29.17');
 
@@ -90,13 +112,21 @@ function keyIdOf(signer: Signer): Buffer {
   return sequence(authorityKeyId, octetString(sequence(contextBytes(0, signer.keyId))));
 }
 
-function namesOf(plan: LeafPlan): Buffer {
-  const names = [
-    contextBytes(6, Buffer.from(plan.uri, 'ascii')),
-    ...plan.dnsNames.map((name) => contextBytes(2, Buffer.from(name, 'ascii'))),
-    ...plan.ipAddresses.map((address) => contextBytes(7, ipBytes(address))),
-  ];
-  return sequence(subjectAltName, truth, octetString(sequence(...names)));
+/** Critical where the subject is empty (RFC 5280 section 4.2.1.6). */
+function alternativeNames({ subject, alternative }: LeafNames): Buffer[] {
+  if (alternative.length === 0) return [];
+  const critical = subject.equals(emptySubject) ? [truth] : [];
+  return [sequence(subjectAltName, ...critical, octetString(sequence(...alternative)))];
+}
+
+/** A GeneralName (RFC 5280 section 4.2.1.6). */
+export function uriName(uri: string): Buffer {
+  return contextBytes(6, Buffer.from(uri, 'ascii'));
+}
+
+/** A GeneralName (RFC 5280 section 4.2.1.6). */
+export function dnsName(name: string): Buffer {
+  return contextBytes(2, Buffer.from(name, 'ascii'));
 }
 
 function ipBytes(address: string): Buffer {

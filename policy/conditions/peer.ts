@@ -141,13 +141,13 @@ function ipAttribute(
         if (block === null) broken.push(value);
         else blocks.push(block);
       }
-      const any: Test = (c, r) => {
+      const test: Test = (c, r) => {
         const address = readIp(textOf(c, r));
         for (const block of blocks) if (containsIp(block, address)) return true;
         return false;
       };
       const keys = blocks.map((block): Key => ({ kind: 'ip', space, block }));
-      return { any: blocks.length === 0 ? null : any, broken, keys };
+      return { any: blocks.length === 0 ? null : test, broken, keys };
     },
     got: textOf,
   };

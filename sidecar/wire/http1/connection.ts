@@ -5,27 +5,25 @@ import type { Downstream, RequestPath } from '../../exchange.ts';
 import type { FailureCode } from '../../failures.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
-import { relay, relayIdleTimeoutMs } from '../tcp.ts';
+import { relayIdleTimeoutMs } from '../tcp.ts';
 import type { Relay, RelayCounters } from '../tcp.ts';
 
 import { BodyCursor } from './body.ts';
-import type { Http1Limits } from './limits.ts';
+import { openTunnel } from './connect-tunnel.ts';
+import { Input } from './input.ts';
+import type { Consumer } from './input.ts';
+import { closesAfter, isDroppable } from './keep-alive.ts';
 import { RequestHead } from './request-head.ts';
+import type { ConnectionHost } from './server.ts';
 import { Turn } from './turn.ts';
 
-/** What a connection needs of its server. */
-export interface ConnectionHost {
-  readonly limits: Readonly<Http1Limits>;
-  readonly path: RequestPath;
-  closed(connection: Http1Connection): void;
-}
-
-export class Http1Connection implements Sweepable {
+export class Http1Connection implements Sweepable, Consumer {
   readonly socket: Socket;
   readonly downstream: Downstream;
   readonly path: RequestPath;
   readonly request: RequestHead;
   readonly requestBody: BodyCursor;
+  readonly input: Input;
   deadlineMs: number;
   /** End of the body bytes that came with the head, in `request.buffer`. */
   firstEnd = 0;
@@ -35,12 +33,7 @@ export class Http1Connection implements Sweepable {
   private readonly host: ConnectionHost;
   private turn: Turn | null = null;
   private relaying: Relay | null = null;
-  /** Bytes read and not used yet, from `from` to `to`. */
-  private input: Buffer | null = null;
-  private from = 0;
-  private to = 0;
-  private consuming = false;
-  private paused = false;
+
   private requests = 0;
   private startedAtMs = 0;
   private closing = false;
@@ -52,7 +45,7 @@ export class Http1Connection implements Sweepable {
   private droppedBytes = 0;
   private readonly scheme: string;
 
-  private readonly onData = (chunk: Buffer): void => this.read(chunk);
+  private readonly onData = (chunk: Buffer): void => this.input.push(chunk);
   private readonly onEnd = (): void => this.ended();
   private readonly onDrain = (): void => this.drained();
   private readonly onClose = (): void => this.closed();
@@ -62,6 +55,7 @@ export class Http1Connection implements Sweepable {
     this.path = host.path;
     this.socket = socket;
     this.downstream = downstream;
+    this.input = new Input(socket, this);
     this.request = new RequestHead(host.limits);
     this.requestBody = new BodyCursor(host.limits);
     this.scheme = 'encrypted' in socket ? 'https' : 'http';
@@ -72,7 +66,7 @@ export class Http1Connection implements Sweepable {
     socket.on('drain', this.onDrain);
     socket.on('close', this.onClose);
     // 'close' follows, and says all that matters.
-    socket.on('error', ignore);
+    socket.on('error', () => {});
   }
 
   /** Ends the connection now; the exchange that is under way is cut off. */
@@ -88,47 +82,22 @@ export class Http1Connection implements Sweepable {
     if (this.turn === null && !this.request.begun && !this.dropping) this.linger();
   }
 
-  read(chunk: Buffer): void {
-    if (this.input === null) {
-      this.input = chunk;
-      this.from = 0;
-      this.to = chunk.length;
-    } else {
-      this.input = Buffer.concat([this.input.subarray(this.from, this.to), chunk]);
-      this.from = 0;
-      this.to = this.input.length;
-    }
-    this.consume();
-  }
-
   // What its turn calls.
 
   /** The present exchange is the last. */
   closesAfter(): boolean {
-    const { request } = this;
+    if (this.closing || closesAfter(this.request, this.requestBody)) return true;
     const { requestsPerConnectionMax: max } = this.host.limits;
-    if (this.closing || request.close || request.minor === 0) return true;
-    // The client may never send a body that it was not told to continue with.
-    if (request.expectsContinue && !this.requestBody.done && this.requestBody.bytes === 0)
-      return true;
-    // What follows a refused upgrade may not be HTTP at all (RFC 9110 7.8).
-    if (request.upgradeAsked || request.method === 'CONNECT') return true;
     return max > 0 && this.requests >= max;
   }
 
-  /** Whether the rest of the request's body may be read and dropped to keep the connection. */
-  bodyWelcome(): boolean {
-    const { request, requestBody } = this;
-    if (requestBody.done) return true;
-    if (request.expectsContinue) return false;
-    return request.contentLength - requestBody.bytes <= this.host.limits.drainBytesMax;
+  bodyDroppable(): boolean {
+    return isDroppable(this.request, this.requestBody, this.host.limits.drainBytesMax);
   }
 
   /** The turn can go on: uses bytes that waited, reads on if there is room. */
   wake(): void {
-    if (this.consuming || this.gone) return;
-    if (this.input !== null) this.consume();
-    else this.flow();
+    if (!this.gone) this.input.wake();
   }
 
   /** A byte moved. */
@@ -144,21 +113,21 @@ export class Http1Connection implements Sweepable {
   /** Gives the socket to a relay; `over` is called at its end. */
   relayTo(upstream: Socket, over: (counters: RelayCounters) => void): void {
     const { socket } = this;
-    const counters = { receivedBytes: 0, sentBytes: 0 };
     this.deadlineMs = 0;
     socket.off('data', this.onData);
     socket.off('end', this.onEnd);
     socket.off('drain', this.onDrain);
-    socket.allowHalfOpen = true;
-    if (this.from < this.to) socket.unshift(this.input!.subarray(this.from, this.to));
-    this.input = null;
-    this.from = this.to;
-    const idleTimeoutMs = this.host.limits.streamIdleTimeoutMs || relayIdleTimeoutMs;
-    const onEnd = (): void => {
-      this.relaying = null;
-      over(counters);
-    };
-    this.relaying = relay({ downstream: socket, upstream, counters, idleTimeoutMs, onEnd });
+    const { streamIdleTimeoutMs } = this.host.limits;
+    this.relaying = openTunnel(
+      socket,
+      this.input.take(),
+      upstream,
+      streamIdleTimeoutMs,
+      (counters) => {
+        this.relaying = null;
+        over(counters);
+      },
+    );
   }
 
   /** The answer has begun and cannot be completed: the client must not take it for whole. */
@@ -172,7 +141,7 @@ export class Http1Connection implements Sweepable {
   turnOver(keep: boolean): void {
     this.turn = null;
     this.upstreamFull = false;
-    const ends = !keep || this.closing || !this.bodyWelcome();
+    const ends = !keep || this.closing || !this.bodyDroppable();
     this.request.clear();
     if (ends) {
       this.linger();
@@ -193,39 +162,35 @@ export class Http1Connection implements Sweepable {
     else this.linger();
   }
 
-  private consume(): void {
-    if (this.consuming) return;
-    this.consuming = true;
-    while (this.from < this.to && this.step());
-    this.consuming = false;
-    if (this.from >= this.to) this.input = null;
-    this.flow();
-  }
+  // What its input calls.
 
-  /** Uses some of the input. @returns false: the rest has to wait */
-  private step(): boolean {
+  step(): boolean {
     if (this.lingering) return this.dropInput();
     if (this.dropping) return this.dropBody();
     const { turn } = this;
     if (turn === null) return !this.socket.writableNeedDrain && this.readHead();
     if (turn.tunnelled) {
       this.progressed();
-      const { input, from } = this;
-      this.from = this.to;
-      turn.send(input!, from, this.to);
+      const { buffer, from, to } = this.input;
+      this.input.from = to;
+      turn.send(buffer!, from, to);
       return true;
     }
     return turn.sending && !this.requestBody.done && this.readBody(turn);
   }
 
+  wantsMore(): boolean {
+    return this.lingering || !this.upstreamFull;
+  }
+
   private readHead(): boolean {
-    const { request, requestBody } = this;
+    const { request, requestBody, input } = this;
     const { headTimeoutMs, bodyBytesMax } = this.host.limits;
     const begun = request.begun;
     if (!begun) this.startedAtMs = performance.now();
-    const state = request.feed(this.input!, this.from, this.to);
+    const state = request.feed(input.buffer!, input.from, input.to);
     if (state === 'more') {
-      this.from = this.to;
+      input.from = input.to;
       if (!begun) this.deadlineMs = deadlineIn(headTimeoutMs);
       return true;
     }
@@ -234,9 +199,9 @@ export class Http1Connection implements Sweepable {
     const { end, limit } = request;
     const first = requestBody.done ? end : requestBody.take(request.buffer, end, limit);
     if (first < 0) return this.refuseHead('malformed');
-    this.input = request.buffer;
-    this.from = this.firstEnd = first;
-    this.to = limit;
+    input.buffer = request.buffer;
+    input.from = this.firstEnd = first;
+    input.to = limit;
     this.requests++;
     this.progressed();
     request.scheme = this.scheme;
@@ -248,38 +213,39 @@ export class Http1Connection implements Sweepable {
   }
 
   private readBody(turn: Turn): boolean {
-    const { input, from, requestBody } = this;
+    const { input, requestBody } = this;
     const { bodyBytesMax } = this.host.limits;
     this.progressed();
-    const end = requestBody.take(input!, from, this.to);
+    const { buffer, from } = input;
+    const end = requestBody.take(buffer!, from, input.to);
     if (end < 0) {
       this.closing = true;
       turn.fail('malformed');
       return true;
     }
-    this.from = end;
+    input.from = end;
     if (bodyBytesMax > 0 && requestBody.bytes > bodyBytesMax) turn.fail('body-too-large');
-    else turn.send(input!, from, end);
+    else turn.send(buffer!, from, end);
     return true;
   }
 
   private dropBody(): boolean {
-    const end = this.requestBody.take(this.input!, this.from, this.to);
-    this.droppedBytes += end - this.from;
+    const { input, requestBody } = this;
+    const end = requestBody.take(input.buffer!, input.from, input.to);
+    this.droppedBytes += end - input.from;
     if (end < 0 || this.droppedBytes > this.host.limits.drainBytesMax) {
       this.linger();
       return true;
     }
-    this.from = end;
-    if (!this.requestBody.done) return true;
-    this.dropping = false;
-    this.deadlineMs = deadlineIn(this.host.limits.idleTimeoutMs);
+    input.from = end;
+    this.dropping = !requestBody.done;
+    if (requestBody.done) this.deadlineMs = deadlineIn(this.host.limits.idleTimeoutMs);
     return true;
   }
 
   private dropInput(): boolean {
-    this.droppedBytes += this.to - this.from;
-    this.from = this.to;
+    this.droppedBytes += this.input.to - this.input.from;
+    this.input.from = this.input.to;
     if (this.droppedBytes > this.host.limits.drainBytesMax) this.socket.destroySoon();
     return true;
   }
@@ -313,26 +279,15 @@ export class Http1Connection implements Sweepable {
     this.wake();
   }
 
-  /** Reads on exactly when there is nothing left to use and room for more. */
-  private flow(): void {
-    const wants = this.lingering || (this.input === null && !this.upstreamFull);
-    if (wants !== this.paused || this.gone) return;
-    this.paused = !wants;
-    if (wants) this.socket.resume();
-    else this.socket.pause();
-  }
-
   private drained(): void {
-    if (this.turn !== null) this.turn.resume();
+    this.turn?.resume();
     this.wake();
   }
 
   private ended(): void {
-    if (this.turn === null) {
-      this.linger();
-      // The peer ended too, there is nothing left to wait for.
-      this.socket.destroySoon();
-    } else if (this.turn.tunnelled) this.turn.downstreamEnd();
+    // With nothing under way there is nobody left to wait for.
+    if (this.turn === null) this.socket.destroySoon();
+    else if (this.turn.tunnelled) this.turn.downstreamEnd();
     else this.turn.fail('downstream-gone');
   }
 
@@ -340,13 +295,8 @@ export class Http1Connection implements Sweepable {
     this.gone = true;
     this.lingering = true;
     unwatch(this);
-    this.input = null;
-    this.from = this.to;
+    this.input.take();
     if (this.relaying === null) this.turn?.fail('downstream-gone');
     this.host.closed(this);
   }
-}
-
-function ignore(): void {
-  // Nothing: see where it is used.
 }

@@ -4,12 +4,18 @@ import type { Socket } from 'node:net';
 import type { Downstream, RequestPath } from '../../exchange.ts';
 
 import { Http1Connection } from './connection.ts';
-import type { ConnectionHost } from './connection.ts';
 import type { Http1Limits } from './limits.ts';
 
 export interface Http1ServerOptions {
   readonly limits: Readonly<Http1Limits>;
   readonly path: RequestPath;
+}
+
+/** What a connection needs of its server. */
+export interface ConnectionHost {
+  readonly limits: Readonly<Http1Limits>;
+  readonly path: RequestPath;
+  closed(connection: Http1Connection): void;
 }
 
 export class Http1Server implements ConnectionHost {
@@ -34,7 +40,7 @@ export class Http1Server implements ConnectionHost {
   accept(socket: Socket, downstream: Downstream, firstBytes: Buffer | null): Http1Connection {
     const connection = new Http1Connection(this, socket, downstream);
     this.open.add(connection);
-    if (firstBytes !== null && firstBytes.length > 0) connection.read(firstBytes);
+    if (firstBytes !== null && firstBytes.length > 0) connection.input.push(firstBytes);
     if (this.draining) connection.drain();
     return connection;
   }

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { http1Limits } from '#sidecar/wire/http1/limits.ts';
@@ -250,7 +250,10 @@ test('hop-by-hop headers and those that Connection names are not forwarded', () 
 
 test('an upgrade that Connection names goes on with a Connection of our own', () => {
   const head = new RequestHead(http1Limits);
-  parse(`${start}Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nTE: trailers\r\n\r\n`, head);
+  parse(
+    `${start}Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nTE: trailers\r\n\r\n`,
+    head,
+  );
   expect(head.upgrade).toBe('websocket');
   expect(forwarded(head)).toBe(
     `${start}Upgrade: WebSocket\r\nTE: trailers\r\nconnection: upgrade\r\n\r\n`,
@@ -259,7 +262,10 @@ test('an upgrade that Connection names goes on with a Connection of our own', ()
 
 test('nothing of a request is left when the next one is read', () => {
   const head = new RequestHead(http1Limits);
-  parse(`${start}connection: close, x\r\nx: 1\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n`, head);
+  parse(
+    `${start}connection: close, x\r\nx: 1\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n`,
+    head,
+  );
   head.append('y', '1');
   head.clear();
   parse('GET / HTTP/1.1\r\n\r\n', head);
@@ -333,7 +339,8 @@ test.each([
 
 test('a response goes on in our version, without its hop-by-hop headers', () => {
   const head = new ResponseHead(http1Limits);
-  const text = 'HTTP/1.0 200 OK\r\nConnection: close\r\nKeep-Alive: timeout=7, max=2\r\nA: b\r\n\r\n';
+  const text =
+    'HTTP/1.0 200 OK\r\nConnection: close\r\nKeep-Alive: timeout=7, max=2\r\nA: b\r\n\r\n';
   head.feed(Buffer.from(text), 0, text.length);
   const out = Buffer.alloc(head.sizeMax('x: y\r\n'));
   expect(out.toString('latin1', 0, head.writeTo(out, 0, 'x: y\r\n'))).toBe(
@@ -348,8 +355,13 @@ const oddHead = fc
     fc.oneof(
       { weight: 6, arbitrary: fc.constantFrom('a: b\r\n', 'X-Y:z\r\n', 'host: c\r\n', 'e: \r\n') },
       fc.constantFrom(
-        ...['content-length: 3\r\n', 'transfer-encoding: chunked\r\n', 'connection: close, a\r\n'],
-        ...['connection: host\r\n', 'upgrade: x\r\n', 'content-length: 03\r\n', 'te: x\r\n'],
+        'content-length: 3\r\n',
+        'content-length: 03\r\n',
+        'transfer-encoding: chunked\r\n',
+        'connection: close, a\r\n',
+        'connection: host\r\n',
+        'upgrade: x\r\n',
+        'te: x\r\n',
       ),
       fc.constantFrom('\r', '\n', '\r\n', ' ', '\t', ':', '\0', 'x', '\x80', ','),
     ),
@@ -369,23 +381,17 @@ test('the parser agrees with a naive one, whole and in pieces', () => {
         const sorted = cuts.filter((cut) => cut < text.length).toSorted((a, b) => a - b);
         for (const pieces of [[], sorted]) {
           const head = new RequestHead(http1Limits);
-          const state = parsePieces(text, pieces, head);
+          const done = parsePieces(text, pieces, head) === 'done';
+          const { method, rawTarget: target, minor, contentLength, chunked } = head;
+          const got = done ? { method, target, minor, contentLength, chunked } : null;
           if (expected === null || expected === 'more') {
-            expect(state).not.toBe('done');
+            if (got !== null) return false;
             continue;
           }
-          expect(state).toBe('done');
-          expect([head.method, head.rawTarget, head.minor]).toEqual([
-            expected.method,
-            expected.target,
-            expected.minor,
-          ]);
-          expect([head.contentLength, head.chunked]).toEqual([
-            expected.contentLength,
-            expected.chunked,
-          ]);
-          expect(head.values('a').length).toBeLessThanOrEqual(expected.lines.length);
+          const { lines: _lines, rest: _rest, ...rest } = expected;
+          expect(got).toEqual(rest);
         }
+        return true;
       },
     ),
     { seed: 7, numRuns: 3_000 },

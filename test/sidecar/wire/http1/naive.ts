@@ -66,11 +66,11 @@ export function naiveHead(text: string): NaiveHead | 'more' | null {
 /** @returns the content and where it ends; null: malformed; 'more' */
 export function naiveChunks(text: string): { content: string; end: number } | 'more' | null {
   let content = '';
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const size = /^([\da-fA-F]{1,10})(;[\t\x20-\x7e\x80-\xff]*)?\r\n/.exec(text.slice(at));
     if (size === null) {
       const prefix = /^([\da-fA-F]{0,10}|[\da-fA-F]{1,10};[\t\x20-\x7e\x80-\xff]*)\r?$/;
-      return prefix.test(text.slice(at)) && !/^\r/.test(text.slice(at)) ? 'more' : null;
+      return prefix.test(text.slice(at)) && text[at] !== '\r' ? 'more' : null;
     }
     at += size[0].length;
     const length = Number.parseInt(size[1]!, 16);

@@ -45,6 +45,8 @@ export class Rig {
   readonly unheard: Exchange[] = [];
   readonly upstreamSockets: Socket[] = [];
   readonly clients: Client[] = [];
+  /** The engine's own, downstream and upstream. */
+  readonly engineSockets: Socket[] = [];
   server!: Http1Server;
   pool!: Http1Pool;
   port = 0;
@@ -62,13 +64,16 @@ export class Rig {
       }));
     rig.pool = new Http1Pool({
       address: `127.0.0.1:${upstreamPort}`,
-      connect: (onread: OnReadOpts) =>
-        net.connect({
+      connect: (onread: OnReadOpts) => {
+        const socket = net.connect({
           host: '127.0.0.1',
           port: upstreamPort,
           noDelay: true,
           ...(options.plainRead ? {} : { onread }),
-        }),
+        });
+        rig.engineSockets.push(socket);
+        return socket;
+      },
       limits: { ...http1PoolLimits, ...options.poolLimits },
     });
     const path: RequestPath = {
@@ -80,9 +85,15 @@ export class Rig {
     };
     rig.server = new Http1Server({ limits: { ...http1Limits, ...options.limits }, path });
     rig.port = await rig.listen((socket) => {
+      rig.engineSockets.push(socket);
       rig.server.accept(socket, downstreamOf(socket), null);
     });
     return rig;
+  }
+
+  /** Bytes that the engine's sockets hold now. */
+  get heldBytes(): number {
+    return this.engineSockets.reduce((sum, s) => sum + s.readableLength + s.writableLength, 0);
   }
 
   connect(): Client {

@@ -60,7 +60,7 @@ export function readResource(source: ResourceSource): ReadResource {
   if (!entry.versions.includes(version)) {
     const message = `${kind} has no version "${version}"`;
     const mend = `write apiVersion: ${group === '' ? '' : `${group}/`}${entry.versions[0]}`;
-    return unnamed(error('apiVersion', message, mend));
+    return unnamed({ ...error('apiVersion', message, mend), code: 'version-unknown' });
   }
   return readKind(value, entry, source);
 }

@@ -141,7 +141,7 @@ function unknownFinding(key: string, known: readonly string[], path: string): Fi
   const similar = nearest(key.replaceAll('_', ''), known);
   const mend =
     similar === null ? `the fields here are ${known.join(', ')}` : `did you mean ${similar}?`;
-  const message = `there is no field "${short(key)}" here: Kubernetes drops it without a word`;
+  const message = `there is no field "${short(key)}" here: it is dropped without a word`;
   return { severity: 'warning', code: 'field-unknown', path, message, mend };
 }
 

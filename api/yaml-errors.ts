@@ -46,7 +46,7 @@ export function adviceOn(error: YAMLParseError, source: string): Advice {
   if (code === 'BAD_INDENT' && message.startsWith('Flow')) {
     const open = message.includes('sequence') ? '[' : '{';
     const close = open === '[' ? ']' : '}';
-    return { message: `the ${open} opened here is never closed`, mend: `add the ${close}` };
+    return { message: `the ${open} that is open here is never closed`, mend: `add the ${close}` };
   }
   if (code === 'MISSING_CHAR' && message.includes('flow')) {
     return {

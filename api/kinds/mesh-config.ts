@@ -1,9 +1,18 @@
 // The part of Istio's MeshConfig that changes a verdict. In a folder it is a ConfigMap `istio` or a MeshConfig document.
 import { z } from 'zod';
 
+/** Protobuf's JSON takes a number in quotes as well, and Istio's own examples write it so. */
+const port = z.union([
+  z.number().int().min(1).max(65535),
+  z
+    .string()
+    .regex(/^\d{1,5}$/)
+    .transform(Number),
+]);
+
 const httpAuthorizer = z.object({
   service: z.string(),
-  port: z.number().int(),
+  port,
   /** Go duration. Istio's default is 600s. */
   timeout: z.string().optional(),
   pathPrefix: z.string().optional(),
@@ -19,7 +28,7 @@ const httpAuthorizer = z.object({
 export const extensionProvider = z.object({
   name: z.string(),
   envoyExtAuthzHttp: httpAuthorizer.optional(),
-  envoyExtAuthzGrpc: z.object({ service: z.string(), port: z.number().int() }).loose().optional(),
+  envoyExtAuthzGrpc: z.looseObject({ service: z.string(), port }).optional(),
 });
 
 export const pathNormalization = z.enum([

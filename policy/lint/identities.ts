@@ -39,7 +39,7 @@ function checkPrincipal(at: PolicyValue, context: LintContext): Problem[] {
   }
   const notExpanded = unexpanded(at, domains);
   if (notExpanded.length > 0) return notExpanded;
-  const { form } = readPattern(value);
+  const { form, text } = readPattern(value);
   const parts = value.split('/');
   const shaped = parts.length === 5 && parts[1] === 'ns' && parts[3] === 'sa';
   if (form === 'exact' && !shaped) {
@@ -48,7 +48,7 @@ function checkPrincipal(at: PolicyValue, context: LintContext): Problem[] {
     return [said(at, 'principal-malformed', message, mend)];
   }
   // A star in the middle is told of by the check of wildcards.
-  if (value.slice(1, -1).includes('*') || form === 'any') return [];
+  if (text.includes('*') || form === 'any') return [];
   const [domain = ''] = parts;
   if (shaped && !domain.includes('*') && !isDomain(domain, domains)) {
     return [unknownDomain(at, domain, domains)];

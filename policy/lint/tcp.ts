@@ -63,7 +63,7 @@ function dropped(
     code: 'allow-dropped-on-tcp',
     path: first.path,
     message:
-      `on ${placesOf(lost)} this whole rule is dropped, because TCP has no ${first.field}; ` +
+      `on ${placesOf(lost)} this whole rule is dropped, because TCP has no ${fieldsOf([first])}; ` +
       'the policy still counts there, so what no other rule allows is closed',
     mend: 'write a rule of its own for the TCP port: `to: [{operation: {ports: [...]}}]`',
   });
@@ -87,19 +87,16 @@ function survivorOn({ workload, port }: TcpPort, context: LintContext): boolean 
 function widened(rule: RuleModel, ports: readonly TcpPort[]): Problem | null {
   const pairs = rule.froms.flatMap((from) => rule.tos.map((to) => [...from, ...to]));
   for (const pair of pairs) {
-    const lost = pair.find((condition) => condition.attribute.http);
-    if (lost === undefined) continue;
+    const lost = pair.filter((condition) => condition.attribute.http);
     const hit = ports.filter(({ port }) => reaches(pair, port));
-    if (hit.length === 0) continue;
+    const [first] = lost;
+    if (first === undefined || hit.length === 0) continue;
     const left = pair.filter((condition) => !condition.attribute.http && !isPort(condition));
-    const closed =
-      left.length === 0
-        ? 'it closes every connection'
-        : `it closes every connection that meets ${listed(left.map(({ field }) => field))}`;
+    const closed = left.length === 0 ? 'every connection' : `all that meets ${fieldsOf(left)}`;
     return warning(rule.policy, {
       code: 'deny-closes-tcp',
-      path: lost.path,
-      message: `on ${placesOf(hit)} this DENY rule has no ${lost.field}, because TCP has none: ${closed}`,
+      path: first.path,
+      message: `on ${placesOf(hit)} there are no ${fieldsOf(lost)}: without them this DENY rule closes ${closed}`,
       mend: `add ports: [${httpPortsOf(hit)}] to the operation`,
     });
   }
@@ -138,6 +135,14 @@ function tcpPortsOf(workloads: readonly MeshWorkload[]): TcpPort[] {
 
 function isPort({ field }: Condition): boolean {
   return /(^|\.)(ports|notPorts)$|\[destination\.port\]/.test(field);
+}
+
+/** `paths and methods`. */
+function fieldsOf(conditions: readonly Condition[]): string {
+  const names = conditions.map(({ field }) => {
+    return /^when\[(.+?)\](?:\.notValues)?$/.exec(field)?.[1] ?? field.split('.').at(-1) ?? field;
+  });
+  return listed(names);
 }
 
 function reaches(clause: Clause, port: number): boolean {

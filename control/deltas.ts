@@ -16,7 +16,7 @@ export function serviceKey(service: Service): string {
 /** What turns `from` into `to`. Objects that both share are taken as equal without a look inside. */
 export function diffSnapshots(from: Snapshot, to: Snapshot): SnapshotDelta {
   const policies = diffList(from.policies, to.policies, policyKey);
-  const services = diffList(from.services, to.services, serviceKey);
+  const services = diffServices(from.services, to.services);
   return {
     from: from.version,
     to: to.version,
@@ -25,6 +25,27 @@ export function diffSnapshots(from: Snapshot, to: Snapshot): SnapshotDelta {
     ...(policies === null ? {} : { policies }),
     ...(services === null ? {} : { services }),
   };
+}
+
+const serviceDeltas = new WeakMap<
+  readonly Service[],
+  WeakMap<readonly Service[], ListDelta<Service> | null>
+>();
+
+/** All workloads of a namespace share their list of services, so one comparison serves them all. */
+function diffServices(from: readonly Service[], to: readonly Service[]): ListDelta<Service> | null {
+  if (from === to) return null;
+  let known = serviceDeltas.get(to);
+  if (known === undefined) {
+    known = new WeakMap();
+    serviceDeltas.set(to, known);
+  }
+  let delta = known.get(from);
+  if (delta === undefined) {
+    delta = diffList(from, to, serviceKey);
+    known.set(from, delta);
+  }
+  return delta;
 }
 
 /** Whether a delta says that nothing but the number changed. */

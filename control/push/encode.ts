@@ -1,47 +1,56 @@
-// Snapshots and deltas as lines; what many sidecars share is turned into text once.
-import type { ControlMessage, Service, Snapshot } from '#api/snapshot.ts';
+// Snapshots and deltas as lines of bytes; what many sidecars share is encoded once and never copied.
+import type { Service, Snapshot } from '#api/snapshot.ts';
 
 import { diffSnapshots } from '../deltas.ts';
 
-const servicesTexts = new WeakMap<readonly Service[], string>();
-const deltaTexts = new WeakMap<Snapshot, WeakMap<Snapshot, string>>();
+/** One line in parts, to be written in this order. Parts are shared between sidecars: nobody may change them. */
+export type Line = readonly Buffer[];
+
+const servicesBytes = new WeakMap<readonly Service[], Buffer>();
+const deltaLines = new WeakMap<Snapshot, WeakMap<Snapshot, Line>>();
+const tail = Buffer.from('}}\n');
+const ping: Line = [Buffer.from('{"type":"ping"}\n')];
 
 /** One line that brings a sidecar from `base` (null: it has nothing) to `target`. */
-export function encodeUpdate(base: Snapshot | null, target: Snapshot): string {
+export function encodeUpdate(base: Snapshot | null, target: Snapshot): Line {
   return base === null ? encodeSnapshot(target) : encodeDelta(base, target);
 }
 
-export function encodePing(): string {
-  return line({ type: 'ping' });
+export function encodePing(): Line {
+  return ping;
 }
 
-/** All workloads of a namespace share one list of services, by far the largest part. */
-function encodeSnapshot(snapshot: Snapshot): string {
-  let services = servicesTexts.get(snapshot.services);
+export function lineBytes(line: Line): number {
+  return line.reduce((bytes, part) => bytes + part.length, 0);
+}
+
+/**
+ * All workloads of a namespace share one list of services, by far the largest part: a thousand sidecars that connect
+ * again at once wait with references to the same bytes.
+ */
+function encodeSnapshot(snapshot: Snapshot): Line {
+  let services = servicesBytes.get(snapshot.services);
   if (services === undefined) {
-    services = JSON.stringify(snapshot.services);
-    servicesTexts.set(snapshot.services, services);
+    services = Buffer.from(JSON.stringify(snapshot.services));
+    servicesBytes.set(snapshot.services, services);
   }
   const { services: _, ...rest } = snapshot;
   const head = JSON.stringify(rest).slice(0, -1);
-  return `{"type":"snapshot","snapshot":${head},"services":${services}}}\n`;
+  return [Buffer.from(`{"type":"snapshot","snapshot":${head},"services":`), services, tail];
 }
 
 /** The pods of one workload all get the same delta. */
-function encodeDelta(base: Snapshot, target: Snapshot): string {
-  let texts = deltaTexts.get(target);
-  if (texts === undefined) {
-    texts = new WeakMap();
-    deltaTexts.set(target, texts);
+function encodeDelta(base: Snapshot, target: Snapshot): Line {
+  let lines = deltaLines.get(target);
+  if (lines === undefined) {
+    lines = new WeakMap();
+    deltaLines.set(target, lines);
   }
-  let text = texts.get(base);
-  if (text === undefined) {
-    text = line({ type: 'delta', delta: diffSnapshots(base, target) });
-    texts.set(base, text);
+  let line = lines.get(base);
+  if (line === undefined) {
+    const message = { type: 'delta', delta: diffSnapshots(base, target) };
+    line = [Buffer.from(`${JSON.stringify(message)}\n`)];
+    lines.set(base, line);
   }
-  return text;
-}
-
-function line(message: ControlMessage): string {
-  return `${JSON.stringify(message)}\n`;
+  return line;
 }

@@ -1,12 +1,12 @@
 // One connected sidecar: what it has, what is on its way, and what it should have.
 import type { Snapshot } from '#api/snapshot.ts';
 
-import { encodePing, encodeUpdate } from './encode.ts';
+import { encodePing, encodeUpdate, lineBytes, type Line } from './encode.ts';
 import { MessageRefused, type Hello } from './messages.ts';
 
 /** The writing half of a stream, as the session needs it. */
 export interface Writer {
-  write(text: string): void;
+  write(line: Line): void;
   /** Ends the stream; the peer may connect again. */
   end(): void;
 }
@@ -145,9 +145,9 @@ export class Session {
     // refused may only have missed its base, so the whole follows.
     if (refused !== null && refused.version === target.version && refused.whole) return;
     const base = refused === null ? this.#acked : null;
-    const text = encodeUpdate(base, target);
+    const line = encodeUpdate(base, target);
     this.#inFlight = { snapshot: target, whole: base === null, sinceMs: Date.now() };
-    this.#events.pushed(base === null ? 'snapshot' : 'delta', text.length);
-    this.#writer.write(text);
+    this.#events.pushed(base === null ? 'snapshot' : 'delta', lineBytes(line));
+    this.#writer.write(line);
   }
 }

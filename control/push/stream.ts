@@ -5,6 +5,7 @@ import { formatSpiffeId, type SpiffeId } from '#api/spiffe.ts';
 import { LineReader } from '#runtime/lines.ts';
 import type { Log } from '#runtime/log.ts';
 
+import type { Line } from './encode.ts';
 import {
   MessageRefused,
   parseSidecarMessage,
@@ -114,7 +115,12 @@ async function admit(
     [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/x-ndjson',
   });
   const writer = {
-    write: (text: string) => void (stream.writable && stream.write(text)),
+    write: (line: Line) => {
+      if (!stream.writable) return;
+      stream.cork();
+      for (const part of line) stream.write(part);
+      stream.uncork();
+    },
     end: () => {
       stream.end();
       // A peer that does not end its half is cut off.

@@ -37,15 +37,33 @@ function applyList<T>(
   delta: ListDelta<T>,
   keyOf: (item: T) => string,
 ): readonly T[] {
-  const items = new Map(base.map((item) => [keyOf(item), item]));
-  for (const key of delta.remove) items.delete(key);
-  for (const item of delta.set) items.set(keyOf(item), item);
-  if (delta.order === undefined) return [...items.values()];
-  if (delta.order.length !== items.size) {
-    throw new DeltaMismatch(`the order names ${delta.order.length} of ${items.size} items`);
+  const removed = new Set(delta.remove);
+  const set = new Map(delta.set.map((item) => [keyOf(item), item]));
+  const kept: T[] = [];
+  for (const item of base) {
+    const key = keyOf(item);
+    const replacement = set.get(key);
+    if (replacement !== undefined) {
+      kept.push(replacement);
+      set.delete(key);
+    } else if (!removed.has(key)) kept.push(item);
+  }
+  // New ones come last, in the order of `set`.
+  const result = [...kept, ...set.values()];
+  return delta.order === undefined ? result : inOrder(result, delta.order, keyOf);
+}
+
+function inOrder<T>(
+  list: readonly T[],
+  order: readonly string[],
+  keyOf: (item: T) => string,
+): readonly T[] {
+  const items = new Map(list.map((item) => [keyOf(item), item]));
+  if (order.length !== items.size) {
+    throw new DeltaMismatch(`the order names ${order.length} of ${items.size} items`);
   }
   // Each key once: a repeated one would hide that another is missing, perhaps a DENY policy.
-  return delta.order.map((key) => {
+  return order.map((key) => {
     const item = items.get(key);
     if (item === undefined) throw new DeltaMismatch(`the order names ${key}, which is not there`);
     items.delete(key);

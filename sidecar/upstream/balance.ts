@@ -18,10 +18,13 @@ export class RoundRobin<Member> implements Balancer<Member> {
   pick(members: readonly Member[], tried: readonly Member[]): Member | null {
     const count = members.length;
     for (let i = 0; i < count; i += 1) {
-      const at = this.#next % count;
-      this.#next = at + 1;
+      const at = (this.#next + i) % count;
       const member = members[at];
-      if (member !== undefined && !tried.includes(member)) return member;
+      if (member === undefined || tried.includes(member)) continue;
+      // A second try takes nobody's turn: else every call would begin with the endpoint that is
+      // down, and end with the one that is not.
+      if (tried.length === 0) this.#next = at + 1;
+      return member;
     }
     return null;
   }

@@ -58,7 +58,7 @@ async function ended(socket: Socket): Promise<void> {
 
 async function tokens(): Promise<{
   policy: string;
-  sign(claims: Record<string, unknown>, audience?: string): Promise<string>;
+  sign: (claims: Record<string, unknown>, audience?: string) => Promise<string>;
 }> {
   const { privateKey, publicKey } = await generateKeyPair('ES256');
   const jwks = JSON.stringify({
@@ -89,7 +89,7 @@ spec:
   };
 }
 
-test('tokens: none passes, a good one is told and cut, a bad one is 401, a foreign one 403', async () => {
+test('no token passes, a good one is told and cut, a bad one is 401, a foreign one 403', async () => {
   const application = await rig.application();
   const { policy, sign } = await tokens();
   const sidecar = await rig.sidecar({ application: application.port, policies: policy });
@@ -127,7 +127,7 @@ test('a rule may ask for a claim', async () => {
   expect(await send('blue')).toBe(403);
 });
 
-test('a WebSocket passes, and is closed when policy comes to deny the request that opened it', async () => {
+test('a WebSocket passes, and is closed when policy comes to deny what opened it', async () => {
   const application = await rig.application();
   const sidecar = await rig.sidecar({ application: application.port });
   const client = await rig.issued(spiffe('shop', 'web'));
@@ -273,9 +273,9 @@ test('certificate rotation under traffic drops no request and closes no connecti
   const client = await rig.issued(spiffe('shop', 'web'));
   const kept = await mutual(sidecar.inboundPort, client);
   const statuses: number[] = [];
-  let running = true;
-  const load = [0, 1, 2].map(async () => {
-    while (running) {
+  const load = { running: true };
+  const clients = [0, 1, 2].map(async () => {
+    while (load.running) {
       const reply = await exchange(await mutual(sidecar.inboundPort, client), get('/'));
       statuses.push(reply.status);
     }
@@ -288,8 +288,8 @@ test('certificate rotation under traffic drops no request and closes no connecti
     serials.add(socket.getPeerX509Certificate()?.serialNumber ?? '');
     socket.destroy();
   }
-  running = false;
-  await Promise.all(load);
+  load.running = false;
+  await Promise.all(clients);
   expect(serials.size).toBe(5);
   expect(statuses.length).toBeGreaterThan(5);
   expect(statuses.filter((status) => status !== 200)).toEqual([]);

@@ -8,7 +8,7 @@ import { CallError } from './calls/failure.ts';
 import { loadModel, type MeshModel } from './calls/model.ts';
 import { printProblems } from './calls/problems.ts';
 import type { Io } from './io.ts';
-import { RunningMesh } from './up/running.ts';
+import { RunningMesh, testCalls } from './up/running.ts';
 import { scenarioTable } from './up/scenario.ts';
 import { untilSignal } from './up/signals.ts';
 import { welcome } from './up/welcome.ts';
@@ -77,7 +77,7 @@ async function serve(
     io.stdout.write(`${results.length - unexpected} of ${results.length} calls went as expected\n`);
   }
   if (!options.once) {
-    io.stdout.write(welcome(running.pods, running.services, options.folder));
+    io.stdout.write(welcome(running.pods, running.services, testCalls(model), options.folder));
     running.follow();
     await signal;
     io.stdout.write('\nending the mesh\n');

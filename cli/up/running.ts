@@ -197,7 +197,8 @@ export class RunningMesh {
   }
 }
 
-function testCalls(model: MeshModel): TestCall[] {
+/** The calls of the folder's PolicyTests, in order. */
+export function testCalls(model: MeshModel): TestCall[] {
   return model.tests.flatMap(({ document }) => {
     const spec = policyTestSpec.safeParse(document['spec']);
     return spec.success ? spec.data.calls : [];

@@ -1,42 +1,84 @@
 // What a person can try by hand, as lines that work when they are pasted.
+import type { PolicyTestSpec } from '#api/kinds/policy-test.ts';
+
 import type { LocalPod } from './plan.ts';
 import type { ServiceName } from './scenario.ts';
 
 export interface NamedService extends ServiceName {
-  /** The workload behind it. */
+  /** The pod behind it. */
   readonly pod: LocalPod;
 }
 
-/** URLs, curl lines for each caller, and where to look further. */
+type TestCall = PolicyTestSpec['calls'][number];
+
+/** Calls of each expectation that are shown; more would bury the rest. */
+const callsShown = 2;
+
+/**
+ * curl lines for calls that the folder's PolicyTests expect to pass and to fail, or for each caller where there are no
+ * tests; and where to look further.
+ */
 export function welcome(
   pods: readonly LocalPod[],
   services: readonly NamedService[],
+  calls: readonly TestCall[],
   folder: string,
 ): string {
-  const lines = ['', 'The mesh is up. Try:'];
-  const [first] = services;
-  for (const pod of pods) {
-    if (pod.sidecar === null || first === undefined) continue;
-    const other = services.find((s) => s.pod.workload !== pod.workload) ?? first;
-    lines.push(
-      `  # as ${pod.namespace}/${pod.serviceAccount}`,
-      `  curl -i --proxy http://127.0.0.1:${pod.sidecar.outbound} http://${other.host}:${other.port}/`,
-    );
+  const tests = calls.filter((call) => call.tokenFrom === undefined && call.tcp !== true);
+  const shown = ['allow', 'deny', 'closed'].flatMap((expect) =>
+    tests.filter((call) => call.expect === expect).slice(0, callsShown),
+  );
+  const tries =
+    shown.length > 0
+      ? shown.flatMap((call) => testLines(call, pods, services))
+      : pods.flatMap((pod) => callerLines(pod, services));
+  const sidecars = pods.flatMap((pod) =>
+    pod.sidecar === null
+      ? []
+      : [`  ${pod.name.padEnd(16)} http://127.0.0.1:${pod.sidecar.admin}/help`],
+  );
+  return [
+    '',
+    'The mesh is up. Try:',
+    ...tries,
+    '',
+    'What each sidecar enforces, counts and logs:',
+    ...sidecars,
+    '',
+    `Edit the YAML in ${folder} and see which verdicts change. Ctrl-C ends it.`,
+    '',
+  ]
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+function testLines(
+  call: TestCall,
+  pods: readonly LocalPod[],
+  services: readonly NamedService[],
+): string[] {
+  const { from, to, method = 'GET', path = '/', expect } = call;
+  const service = services.find(({ pod }) => `${pod.namespace}/${pod.workload}` === to);
+  const caller = pods.find((pod) => `${pod.namespace}/${pod.serviceAccount}` === from);
+  if (service === undefined) return [];
+  const verb = method === 'GET' ? '' : ` -X ${method}`;
+  const title = `  # ${call.name ?? `${method} ${path}`} (${expect})`;
+  if (from === 'none') {
+    const listen = service.pod.ports[0]?.listen ?? 0;
+    return [title, `  curl -i --path-as-is${verb} 'http://127.0.0.1:${listen}${path}'`];
   }
-  for (const pod of pods) {
-    const [port] = pod.ports;
-    if (pod.sidecar === null || port === undefined) continue;
-    lines.push(
-      `  # ${pod.name} without a certificate`,
-      `  curl -i http://127.0.0.1:${port.listen}/`,
-    );
-    break;
-  }
-  lines.push('', 'Sidecars:');
-  for (const pod of pods) {
-    if (pod.sidecar === null) continue;
-    lines.push(`  ${pod.name.padEnd(16)} http://127.0.0.1:${pod.sidecar.admin}/help`);
-  }
-  lines.push('', `Edit the YAML in ${folder} and see which verdicts change. Ctrl-C ends it.`, '');
-  return lines.map((line) => `${line}\n`).join('');
+  if (caller?.sidecar == null) return [];
+  const proxy = `--proxy http://127.0.0.1:${caller.sidecar.outbound}`;
+  const url = `'http://${service.host}:${service.port}${path}'`;
+  return [title, `  curl -i --path-as-is${verb} ${proxy} ${url}`];
+}
+
+/** One call of each caller to another service. */
+function callerLines(pod: LocalPod, services: readonly NamedService[]): string[] {
+  const other = services.find((service) => service.pod.workload !== pod.workload) ?? services[0];
+  if (pod.sidecar === null || other === undefined) return [];
+  return [
+    `  # as ${pod.namespace}/${pod.serviceAccount}`,
+    `  curl -i --proxy http://127.0.0.1:${pod.sidecar.outbound} http://${other.host}:${other.port}/`,
+  ];
 }

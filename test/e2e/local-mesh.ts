@@ -1,0 +1,97 @@
+// A whole mesh for a test: a copy of the shop, its own ports, every line that a person would see.
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { expect } from 'vitest';
+
+import { loadModel } from '#cli/calls/model.ts';
+import type { LocalPod } from '#cli/up/plan.ts';
+import { RunningMesh } from '#cli/up/running.ts';
+import { type RawReply, send } from '#cli/up/send.ts';
+
+const shop = join(import.meta.dirname, '../../manifests/examples/shop');
+
+export class TestMesh {
+  readonly folder: string;
+  readonly running: RunningMesh;
+  /** What a person would have read so far. */
+  readonly output: () => string;
+  readonly #state: string;
+
+  private constructor(folder: string, state: string, running: RunningMesh, output: () => string) {
+    this.folder = folder;
+    this.#state = state;
+    this.running = running;
+    this.output = output;
+  }
+
+  /** Starts the shop, or the YAML of another folder. @param firstPort each test file takes its own range */
+  static async start(firstPort: number, source: string = shop): Promise<TestMesh> {
+    const cwd = await mkdtemp(join(tmpdir(), 'selvage-e2e-'));
+    const state = await mkdtemp(join(tmpdir(), 'selvage-state-'));
+    await cp(source, join(cwd, 'mesh'), { recursive: true });
+    let text = '';
+    const stream = { write: (more: string) => (text += more) };
+    const io = { stdout: stream, stderr: stream, cwd, tty: false };
+    const model = loadModel(['mesh'], cwd);
+    const running = await RunningMesh.start(
+      { folder: join(cwd, 'mesh'), shown: 'mesh', state, model, otlpEndpoint: '', firstPort },
+      io,
+    );
+    return new TestMesh(join(cwd, 'mesh'), state, running, () => text);
+  }
+
+  pod(workload: string): LocalPod {
+    const pod = this.running.pods.find((one) => one.workload === workload);
+    if (pod === undefined) throw new Error(`no pod of ${workload}`);
+    return pod;
+  }
+
+  /** A call through the sidecar of `from` to a URL of the mesh. */
+  call(
+    from: string,
+    method: string,
+    url: string,
+    headers: [string, string][] = [],
+  ): Promise<RawReply> {
+    const port = this.pod(from).sidecar?.outbound ?? 0;
+    const host = new URL(url).host;
+    return send({
+      host: '127.0.0.1',
+      port,
+      method,
+      target: url,
+      headers: [['host', host], ...headers],
+      timeoutMs: 10_000,
+    });
+  }
+
+  /** billing charges a card: the call that the shop's policies admit. */
+  charge(): Promise<RawReply> {
+    return this.call('billing', 'POST', 'http://payments.payments:8080/api/v1/charges');
+  }
+
+  async stop(): Promise<void> {
+    await this.running.stop();
+    await rm(this.#state, { recursive: true, force: true });
+    await rm(join(this.folder, '..'), { recursive: true, force: true });
+  }
+}
+
+/** Asks until the answer is as wanted; fails with the last answer when it never is. */
+export async function eventually<T>(
+  ask: () => Promise<T>,
+  wanted: (answer: T) => boolean,
+  timeoutMs = 15_000,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  let answer = await ask();
+  while (!wanted(answer) && performance.now() < deadline) {
+    await sleep(50);
+    answer = await ask();
+  }
+  expect(wanted(answer), `the last answer was ${JSON.stringify(answer)}`).toBe(true);
+  return answer;
+}

@@ -1,0 +1,62 @@
+// The CA's root is replaced while calls flow: old and new are trusted side by side, and nobody notices.
+import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { eventually, TestMesh } from './local-mesh.ts';
+
+const firstPort = 22_600;
+const caAdmin = firstPort + 1;
+let mesh: TestMesh;
+beforeAll(async () => {
+  mesh = await TestMesh.start(firstPort);
+});
+afterAll(() => mesh.stop());
+
+function ask(
+  port: number,
+  method: string,
+  path: string,
+): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const call = request({ host: '127.0.0.1', port, method, path, agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => (body += text));
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, body }));
+    });
+    call.once('error', reject);
+    call.end();
+  });
+}
+
+test('publish, switch and a restart of every sidecar keep all calls going', async () => {
+  const statuses: number[] = [];
+  let going = true;
+  const traffic = (async () => {
+    while (going) statuses.push((await mesh.charge()).status);
+  })();
+  expect((await ask(caAdmin, 'POST', '/rotate?step=publish')).status).toBe(200);
+  await sleep(500);
+  expect((await ask(caAdmin, 'POST', '/rotate?step=switch')).status).toBe(200);
+  await sleep(500);
+  going = false;
+  await traffic;
+  expect(statuses.length).toBeGreaterThan(10);
+  expect(new Set(statuses)).toEqual(new Set([201]));
+});
+
+test('a sidecar that gets a certificate of the new root still talks to those of the old', async () => {
+  const roots = JSON.parse((await ask(caAdmin, 'GET', '/roots')).body) as { role: string }[];
+  expect(roots.length).toBe(2);
+  process.kill(mesh.running.pids().get('sidecar/payments-0') ?? 0, 'SIGKILL');
+  await eventually(
+    () => mesh.charge(),
+    ({ status }) => status === 201,
+  );
+  process.kill(mesh.running.pids().get('sidecar/billing-0') ?? 0, 'SIGKILL');
+  await eventually(
+    () => mesh.charge(),
+    ({ status }) => status === 201,
+  );
+});

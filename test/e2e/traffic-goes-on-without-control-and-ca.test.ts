@@ -1,0 +1,51 @@
+// The control plane and the CA may be gone for hours; callers must not notice.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { eventually, TestMesh } from './local-mesh.ts';
+
+let mesh: TestMesh;
+beforeAll(async () => {
+  mesh = await TestMesh.start(22_000);
+});
+afterAll(() => mesh.stop());
+
+test('killing control and the CA in the middle of traffic fails no request', async () => {
+  const statuses: number[] = [];
+  let going = true;
+  const traffic = (async () => {
+    while (going) statuses.push((await mesh.charge()).status);
+  })();
+  for (const name of ['control/control', 'ca/ca', 'control/control', 'ca/ca']) {
+    const pid = mesh.running.pids().get(name);
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    await sleep(400);
+  }
+  going = false;
+  await traffic;
+  expect(statuses.length).toBeGreaterThan(20);
+  expect(new Set(statuses)).toEqual(new Set([201]));
+});
+
+test('with both gone for good, allowed calls pass and denied ones are denied', async () => {
+  await mesh.running.halt('control/control');
+  await mesh.running.halt('ca/ca');
+  expect((await mesh.charge()).status).toBe(201);
+  expect(
+    (await mesh.call('web', 'POST', 'http://payments.payments:8080/api/v1/charges')).status,
+  ).toBe(403);
+});
+
+test('a sidecar that is killed then comes back with the snapshot it had on disk', async () => {
+  const pid = mesh.running.pids().get('sidecar/payments-0');
+  process.kill(pid ?? 0, 'SIGKILL');
+  const between = await mesh.charge();
+  expect([503, 201]).toContain(between.status);
+  // Its certificate was only in memory, and the CA is gone: it cannot prove who it is, and says so.
+  const reply = await eventually(
+    () => mesh.charge(),
+    ({ status }) => status === 503,
+  );
+  expect(reply.body).not.toBe('');
+});

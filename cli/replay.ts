@@ -11,9 +11,14 @@ import { readReplayCases, type ReplayCase, ReplayFileError } from './replay/form
 /** Exit status 0: all as recorded; 1: differences; 2: wrong usage or unreadable files. */
 export async function replay(args: string[], io: Io): Promise<number> {
   try {
-    const { positionals } = parseArgs({ args, allowPositionals: true, options: {} });
+    const { positionals, values } = parseArgs({ args, allowPositionals: true, options });
     if (positionals.length === 0) throw new ReplayFileError('give at least one file of cases');
-    return await replayFiles(positionals, evaluate, io);
+    const cases = positionals
+      .flatMap((file) => readReplayCases(file))
+      .filter((one) => one.oracleError === undefined);
+    return values['through-sidecar']
+      ? await replayThroughSidecar(cases, io)
+      : await replayCases(cases, evaluate, 1, io);
   } catch (error) {
     if (!(error instanceof ReplayFileError) && !isUsage(error)) throw error;
     io.stderr.write(`selvage replay: ${error.message}\n`);
@@ -21,17 +26,39 @@ export async function replay(args: string[], io: Io): Promise<number> {
   }
 }
 
-/** Replays files by any means of judging. @throws ReplayFileError */
-export async function replayFiles(
-  files: readonly string[],
+const options = { 'through-sidecar': { type: 'boolean', default: false } } as const;
+
+/** More than one, so that the log of one case is waited for while the next is on its way. */
+const casesThroughSidecar = 8;
+
+async function replayThroughSidecar(cases: readonly ReplayCase[], io: Io): Promise<number> {
+  const { throughSidecar } = await import('./replay/through-sidecar.ts');
+  const complain = (line: string): unknown => io.stderr.write(`${line}\n`);
+  const sidecars = await throughSidecar(cases, complain);
+  try {
+    return await replayCases(cases, sidecars.run, casesThroughSidecar, io);
+  } finally {
+    await sidecars.close();
+  }
+}
+
+/** Replays by any means of judging, several cases at once; tells of them in their order. @throws ReplayFileError */
+async function replayCases(
+  cases: readonly ReplayCase[],
   runner: Runner,
+  casesAtOnce: number,
   io: Io,
 ): Promise<number> {
   const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const file of files) {
-    for (const one of readReplayCases(file)) {
-      if (one.oracleError === undefined) await replayCase(one, runner, io, counts);
+  const running: Promise<readonly Observed[]>[] = [];
+  let started = 0;
+  for (const one of cases) {
+    for (; started < cases.length && running.length < casesAtOnce; started += 1) {
+      const next = cases[started];
+      if (next !== undefined) running.push(begin(runner, next));
     }
+    const observed = await running.shift();
+    if (observed !== undefined) tell(one, observed, io, counts);
   }
   const { passed, failed, skipped } = counts;
   const end = skipped === 0 ? '' : `, ${skipped} skipped`;
@@ -39,13 +66,19 @@ export async function replayFiles(
   return failed === 0 ? 0 : 1;
 }
 
-async function replayCase(
+/** Its failure is heard when its turn comes to be told. */
+function begin(runner: Runner, one: ReplayCase): Promise<readonly Observed[]> {
+  const observed = runner(one);
+  observed.catch(() => undefined);
+  return observed;
+}
+
+function tell(
   c: ReplayCase,
-  runner: Runner,
+  observed: readonly Observed[],
   io: Io,
   counts: { passed: number; failed: number; skipped: number },
-): Promise<void> {
-  const observed = await runner(c);
+): void {
   for (const [index, call] of c.requests.entries()) {
     const expected = c.expected[index];
     const got = observed[index];

@@ -8,10 +8,17 @@ import type { Expected, ReplayCase } from './format.ts';
 /** What became of a request, by whatever means it was judged. */
 export interface Observed {
   readonly decision: Decision;
+  /** HTTP status, 0 without a response; absent where it is not known. */
+  readonly status?: number;
   /** Response code details, '' without any; null where they cannot be seen: then only decisions are compared. */
   readonly details: string | null;
   /** Why, in a sentence; '' if unknown. */
   readonly reason: string;
+  /** As the application gets an admitted request; '' without one, absent where it is not known. */
+  readonly path?: string;
+  readonly authority?: string;
+  /** The means of judging cannot make this call, and why; nothing else of this then counts. */
+  readonly unsendable?: string;
 }
 
 /** Judges all requests of a case, in order. */
@@ -27,24 +34,45 @@ export type Comparison =
  * refuses is always a failure.
  */
 export function compare(call: RecordedCall, expected: Expected, observed: Observed): Comparison {
+  const { unsendable } = observed;
+  if (unsendable !== undefined) return { result: 'skipped', reason: unsendable };
   const blind = observed.details === null;
-  const wanted = nameOf(expected.decision, blind ? '' : (expected.details ?? ''));
-  const got = nameOf(observed.decision, observed.details ?? '');
-  if (wanted === got) return { result: 'passed' };
+  const known = observed.status === undefined ? {} : { status: expected.status };
+  const wanted = nameOf({ ...expected, ...known, details: blind ? '' : expected.details });
+  const got = nameOf(observed);
+  if (wanted === got) return compareArrival(expected, observed);
   if (observed.decision === 'badrequest' || observed.decision === 'unauthenticated') {
-    const known = stricter.find((one) => one.applies(call));
-    if (known !== undefined) return { result: 'skipped', reason: known.name };
+    const deliberate = stricter.find((one) => one.applies(call));
+    if (deliberate !== undefined) return { result: 'skipped', reason: deliberate.name };
   }
   return { result: 'failed', expected: wanted, got };
 }
 
-/** `deny by foo/p rule 0`, `deny by default`, `allow`. */
-function nameOf(decision: Decision, details: string): string {
+/** An admitted request has to arrive as it was judged. */
+function compareArrival(expected: Expected, observed: Observed): Comparison {
+  if (observed.decision !== 'allow') return { result: 'passed' };
+  for (const part of ['path', 'authority'] as const) {
+    const wanted = expected[part];
+    const got = observed[part] ?? '';
+    if (wanted === undefined || got === '' || wanted === got) continue;
+    return { result: 'failed', expected: `${part} ${wanted}`, got: `${part} ${got}` };
+  }
+  return { result: 'passed' };
+}
+
+/** `deny by foo/p rule 0`, `deny by default`, `allow`, `other (426)`. */
+function nameOf(
+  one: Pick<Observed, 'decision' | 'status'> & { readonly details?: string | null | undefined },
+): string {
+  const { decision, status } = one;
+  if (decision === 'other' && status !== undefined) return `other (${status})`;
   if (decision !== 'deny') return decision;
+  const details = one.details ?? '';
   const rule = namedRule.exec(details);
   if (rule !== null) return `deny by ${rule[1]}/${rule[2]} rule ${rule[3]}`;
   if (details === 'rbac_access_denied_matched_policy[none]') return 'deny by default';
   return decision;
 }
 
-const namedRule = /ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[([^\]]*)\]/;
+/** Namespace, policy and rule in Envoy's details of a refusal. */
+export const namedRule = /ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[([^\]]*)\]/;

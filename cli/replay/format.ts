@@ -14,6 +14,8 @@ export interface ReplayCase {
   readonly workload: ReplayWorkload;
   /** YAML documents, the oldest first. */
   readonly policies: readonly string[];
+  /** YAML documents beside the policies: the ServiceEntry of an authorizer. */
+  readonly extraResources?: readonly string[];
   /** Policies that the webhook refuses are in force all the same. */
   readonly admitInvalid?: boolean;
   readonly requests: readonly (RecordedCall & { readonly id: string })[];

@@ -12,14 +12,20 @@ const killAfterMs = 5000;
 
 export class SidecarProcess {
   readonly lines = new AccessLines();
+  /** Rejects when the process ends before `stop`. */
+  readonly failed: Promise<never>;
   readonly #child: ChildProcess;
   readonly #ready = Promise.withResolvers<readonly number[]>();
+  readonly #failed = Promise.withResolvers<never>();
   readonly #complain: (text: string) => void;
   #stopping = false;
 
   /** @param complain told of each line that speaks of a fault */
   constructor(environment: Readonly<Record<string, string>>, complain: (text: string) => void) {
     this.#complain = complain;
+    this.failed = this.#failed.promise;
+    // Also where nobody waits for it.
+    this.failed.catch(() => undefined);
     this.#child = spawn(process.execPath, [main], {
       env: {
         ...environment,
@@ -75,7 +81,8 @@ export class SidecarProcess {
 
   #ended(reason: string): void {
     if (this.#stopping) return;
-    this.#ready.reject(new Error(`the sidecar cannot be used: ${reason}`));
-    this.#complain(`the sidecar cannot be used: ${reason}`);
+    const error = new Error(`the sidecar cannot be used: ${reason}`);
+    this.#ready.reject(error);
+    this.#failed.reject(error);
   }
 }

@@ -64,7 +64,8 @@ export async function throughSidecar(
   const lanes = new Map<string, Lane>();
   return {
     run: (c) => {
-      const key = identityOf(c);
+      const { namespace, name, serviceAccount } = c.workload;
+      const key = `${namespace}/${name}/${serviceAccount}`;
       const lane = lanes.get(key) ?? new Lane(surroundings, c, join(folder, `${lanes.size}`));
       lanes.set(key, lane);
       return lane.run(c);
@@ -140,7 +141,8 @@ class Lane {
   }
 
   async #send(c: ReplayCase): Promise<readonly Sent[]> {
-    await this.#apply(c);
+    const sidecar = await this.#started;
+    await Promise.race([this.#apply(c), sidecar.failed]);
     const { certificates } = this.#surroundings;
     const serverName = `outbound_.8080_._.srv.${c.workload.namespace}.svc.cluster.local`;
     const common = {

@@ -1,16 +1,34 @@
-// A bump allocator for bytes on their way out: one allocation serves hundreds of writes.
+// Memory for bytes on their way out: a bump allocator for heads, recycled sheets for bodies.
 import type { Writable } from 'node:stream';
 
 const slabBytes = 65_536;
-/** Larger pieces get memory of their own. */
+/** Larger pieces get a sheet. */
 const pieceBytesMax = 16_384;
+/** One read of an upstream and the head before it. */
+const sheetBytes = 72 * 1_024;
+/** Sheets that are kept while nobody needs them: 1.1 MB. */
+const idleSheetsMax = 16;
+
+interface Sheet {
+  readonly buffer: Buffer;
+  /** The bytes were written, or never will be. */
+  readonly done: () => void;
+}
 
 let slab: Buffer = Buffer.allocUnsafeSlow(slabBytes);
 let used = 0;
+const idleSheets: Sheet[] = [];
+/** The one that `allocate` returned last, if it did. */
+let sheet: Sheet | null = null;
 
 /** Memory for at most `size` bytes. Give it to `write` before the next call. */
 export function allocate(size: number): Buffer {
-  if (size > pieceBytesMax) return Buffer.allocUnsafeSlow(size);
+  sheet = null;
+  if (size > sheetBytes) return Buffer.allocUnsafeSlow(size);
+  if (size > pieceBytesMax) {
+    sheet = idleSheets.pop() ?? newSheet();
+    return sheet.buffer;
+  }
   if (used + size > slabBytes) {
     slab = Buffer.allocUnsafeSlow(slabBytes);
     used = 0;
@@ -25,6 +43,7 @@ export function allocate(size: number): Buffer {
  */
 export function write(socket: Writable, piece: Buffer, size: number): boolean {
   const bytes = size === piece.length ? piece : piece.subarray(0, size);
+  if (sheet !== null) return socket.write(bytes, sheet.done);
   const more = socket.write(bytes);
   if (piece.buffer === slab.buffer) {
     used = piece.byteOffset + (socket.writableLength === 0 ? 0 : size);
@@ -37,4 +56,15 @@ export function writeCopy(socket: Writable, source: Buffer, from: number, to: nu
   const piece = allocate(to - from);
   source.copy(piece, 0, from, to);
   return write(socket, piece, to - from);
+}
+
+function newSheet(): Sheet {
+  const buffer = Buffer.allocUnsafeSlow(sheetBytes);
+  const made: Sheet = {
+    buffer,
+    done: () => {
+      if (idleSheets.length < idleSheetsMax) idleSheets.push(made);
+    },
+  };
+  return made;
 }

@@ -117,17 +117,13 @@ export class Http1Connection implements Sweepable, Consumer {
     socket.off('data', this.onData);
     socket.off('end', this.onEnd);
     socket.off('drain', this.onDrain);
+    const rest = this.input.take();
+    const onOver = (counters: RelayCounters): void => {
+      this.relaying = null;
+      over(counters);
+    };
     const { streamIdleTimeoutMs } = this.host.limits;
-    this.relaying = openTunnel(
-      socket,
-      this.input.take(),
-      upstream,
-      streamIdleTimeoutMs,
-      (counters) => {
-        this.relaying = null;
-        over(counters);
-      },
-    );
+    this.relaying = openTunnel(socket, rest, upstream, streamIdleTimeoutMs, onOver);
   }
 
   /** The answer has begun and cannot be completed: the client must not take it for whole. */

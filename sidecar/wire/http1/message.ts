@@ -109,8 +109,11 @@ export abstract class MessageHead extends Head {
   }
 
   private noteKeepAlive(from: number, to: number): void {
-    let at = this.buffer.indexOf('timeout=', from, 'latin1') + 8;
-    if (at < from + 8 || at >= to) return;
+    const name = 'timeout';
+    let at = from;
+    while (at < to && !this.valueIs(at, Math.min(to, at + name.length), name)) at++;
+    at += name.length + 1;
+    if (at >= to) return;
     let seconds = 0;
     for (; at < to && seconds < 100_000; at++) {
       const digit = this.buffer[at]! - 48;

@@ -62,6 +62,8 @@ test('an exchange without a byte for streamIdleTimeoutMs is answered 504, or 408
   stalling.send('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nx');
   await stalling.until('408 Request Timeout');
   await waitFor(() => rig.pool.connections === 0);
+  const codes = rig.finished.map((x) => x.failure?.code);
+  expect(codes).toEqual(['upstream-timeout', 'request-timeout']);
 });
 
 test('a connection ends after requestsPerConnectionMax requests, and says so', async () => {

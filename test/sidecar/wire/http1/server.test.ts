@@ -259,6 +259,10 @@ test('100-continue goes upstream and its answer comes back before the body', asy
   await client.until('\r\n\r\nok');
   client.send('PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello');
   await waitFor(() => rig.finished.length === 2);
+  expect(rig.finished.map((x) => [x.status, x.requestBodyBytes])).toEqual([
+    [200, 5],
+    [200, 5],
+  ]);
 });
 
 test('a refusal before a body that the client has announced closes the connection', async () => {
@@ -315,6 +319,7 @@ test('an answer that comes while the request is still being sent is relayed', as
   await waitFor(() => rig.pool.connections === 0);
   client.send(`${'x'.repeat(997)}${get}`);
   await waitFor(() => rig.upstreamSockets.length === 2);
+  expect(rig.finished[0]).toMatchObject({ status: 413, failure: null });
 });
 
 test('a websocket goes through after 101, half-closed either way', async () => {
@@ -458,6 +463,7 @@ test('layers may take their time, and a body waits meanwhile', async () => {
   await new Promise((resolve) => setTimeout(resolve, 5));
   client.send('llo');
   await client.until('ok');
+  expect(rig.finished[0]).toMatchObject({ status: 200, requestBodyBytes: 5 });
 });
 
 test('a layer that answers when the client is gone, or twice, reaches nobody', async () => {

@@ -3,6 +3,7 @@ import type { PathNormalization } from '#api/kinds/mesh-config.ts';
 import type { Problem } from '#api/problem.ts';
 
 import { readPattern } from '../match/text.ts';
+import { normalizePath } from '../path.ts';
 import { type LintContext, listed, warning } from './context.ts';
 import { isTemplate } from './paths.ts';
 import type { PolicyValue } from './values.ts';
@@ -14,7 +15,7 @@ export function checkDenials({ values, mesh }: LintContext): Problem[] {
     const { action } = policy.spec;
     // "All but /admin" in an ALLOW has the same hole.
     const closes = (action === 'DENY' && !negative) || (action === 'ALLOW' && negative);
-    if (field !== 'paths' || !closes || !isPlain(value)) return [];
+    if (field !== 'paths' || !closes || !isPlain(value, normalization)) return [];
     const open = spellings(value, normalization).filter((other) => !isCovered(other, at, values));
     if (open.length === 0) return [];
     const kept = negative
@@ -31,8 +32,10 @@ export function checkDenials({ values, mesh }: LintContext): Problem[] {
   });
 }
 
-function isPlain(value: string): boolean {
+/** An exact path that requests can have. */
+function isPlain(value: string, normalization: PathNormalization): boolean {
   const { form, text } = readPattern(value);
+  if (normalizePath(value, normalization) !== value) return false;
   return form === 'exact' && !isTemplate(value) && /^\/[^*?#]*[^/*?#]$/.test(text);
 }
 

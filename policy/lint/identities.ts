@@ -85,7 +85,9 @@ function unexpanded(at: PolicyValue, domains: readonly string[]): Problem[] {
     `"${value}" holds for the trust domain ${domain} alone: only principals of the form ` +
     `domain/ns/x/sa/y stand for ${others.join(', ')} too`;
   const mend =
-    value.endsWith('/*') && rest.length === 3 ? `write "${value.slice(0, -1)}sa/*"` : undefined;
+    value.endsWith('/*') && rest.length === 3
+      ? `write "${value.slice(0, -1)}sa/*"`
+      : 'write it in that form, or once for each trust domain';
   return [said(at, 'principal-not-expanded', message, mend)];
 }
 

@@ -62,7 +62,7 @@ function unknownAccounts({ mesh, workloads }: LintContext): Problem[] {
     if (serviceAccount === 'default' || !inUse.has(namespace)) return [];
     if (known.has(`${namespace}/${serviceAccount}`)) return [];
     return warning(resource, {
-      code: 'service-account-unknown',
+      code: 'workload-account-unknown',
       path: kind === 'Pod' ? 'spec.serviceAccountName' : 'spec.template.spec.serviceAccountName',
       message: `there is no ServiceAccount ${serviceAccount} in ${namespace}: its pods cannot start`,
       mend: `correct the name, or add a ServiceAccount ${serviceAccount}`,

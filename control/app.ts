@@ -1,4 +1,7 @@
 // Control put together: sources, keys, snapshots, the push server, the admin endpoint.
+import { join } from 'node:path';
+
+import type { Problem } from '#api/problem.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
 import { startAdmin } from '#runtime/admin.ts';
 import type { Log } from '#runtime/log.ts';
@@ -33,8 +36,8 @@ export interface Identity {
   stop(): void;
 }
 
-const pushLimits: Omit<PushLimits, 'connectionsMax'> = {
-  handshakeTimeoutMs: 10_000,
+const pushLimits: Omit<PushLimits, 'connectionsMax' | 'perIdentityMax'> = {
+  handshakeTimeoutMs: 5000,
   pingEveryMs: 15_000,
   helloTimeoutMs: 10_000,
   unknownWaitMs: 30_000,
@@ -63,7 +66,7 @@ export async function startControl(
     ...settings.admin,
     routes: adminRoutes({
       ...parts,
-      problems: () => publisher.problems(),
+      problems: () => [...publisher.problems(), ...refusalsOf(sessions)],
       ready: () => ready,
     }),
   });
@@ -76,7 +79,12 @@ export async function startControl(
     trustDomain: trustDomainOf(identity.current()),
     sessions,
     events: streamEvents(metrics, log),
-    limits: { ...pushLimits, connectionsMax: settings.connectionsMax },
+    limits: {
+      ...pushLimits,
+      connectionsMax: settings.connectionsMax,
+      // One account, however many pods it has or whoever stole its key, leaves places to others.
+      perIdentityMax: Math.ceil(settings.connectionsMax / 2),
+    },
     log,
   });
   identity.onChange((next) => {
@@ -91,6 +99,7 @@ export async function startControl(
     close: async () => {
       ready = false;
       source.stop();
+      await source.flush();
       parts.keys.stop();
       identity.stop();
       await server.close();
@@ -115,6 +124,7 @@ interface Parts {
 function assemble(settings: ControlSettings, log: Log, svid: () => Svid | null): Parts {
   const source = new FolderSource({
     folders: settings.resources,
+    memoryFolder: settings.stateFolder === '' ? '' : join(settings.stateFolder, 'last-good'),
     onChange: (noticedAtMs) => void publisher.update(noticedAtMs),
     log,
   });
@@ -153,6 +163,15 @@ function assemble(settings: ControlSettings, log: Log, svid: () => Svid | null):
     certificateNotAfterMs: () => svid()?.notAfterMs ?? 0,
   });
   return { source, fetcher, keys, snapshots, changes, sessions, publisher, metrics };
+}
+
+/** What sidecars would not put in force, as problems: the one place where an operator looks. */
+function refusalsOf(sessions: Sessions): Problem[] {
+  return sessions.states().flatMap(({ namespace, workload, pod, refused }) => {
+    if (refused === null) return [];
+    const message = `${pod} of ${namespace}/${workload} refuses snapshot ${refused.version} and keeps the one before: ${refused.reason}`;
+    return [{ severity: 'error', code: 'snapshot-refused', message } as const];
+  });
 }
 
 function trustDomainOf(svid: Svid): string {

@@ -25,7 +25,7 @@ export class Catalog {
   readonly #listed: readonly Listed[];
   /** The last list of each namespace, from earlier catalogs. */
   readonly #earlier: ReadonlyMap<string, readonly Service[]>;
-  readonly #byNamespace = new Map<string, readonly Service[]>();
+  readonly #byNamespace: Map<string, readonly Service[]>;
 
   /** @param previous its equal parts are used again, so that a comparison sees at once that they are equal */
   constructor(mesh: MeshResources, previous: Catalog | null) {
@@ -36,8 +36,10 @@ export class Catalog {
       ...mesh.serviceEntries.flatMap((entry) => listEntry(entry, mesh.meshConfig.trustDomain)),
     ];
     this.#listed = listed.map((one) => ({ ...one, service: again(before, one.service) }));
+    const unchanged = previous !== null && sameServices(this.#listed, previous.#listed);
     this.#earlier =
       previous === null ? new Map() : new Map([...previous.#earlier, ...previous.#byNamespace]);
+    this.#byNamespace = unchanged ? new Map(previous.#byNamespace) : new Map();
   }
 
   all(): Service[] {
@@ -86,6 +88,15 @@ export class Catalog {
     const unchanged = old?.length === list.length && list.every((one, i) => one === old[i]);
     return unchanged ? old : list;
   }
+}
+
+function sameServices(a: readonly Listed[], b: readonly Listed[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(
+      (one, i) => one.service === b[i]?.service && isDeepStrictEqual(one.exportTo, b[i].exportTo),
+    )
+  );
 }
 
 function rank({ service, shortHost }: Listed, namespace: string): number {

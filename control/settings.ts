@@ -1,6 +1,14 @@
 // Settings of control: the one place where its environment is read.
 import { logLevels } from '#runtime/log.ts';
-import { address, integer, list, oneOf, requiredText, url } from '#runtime/setting-types.ts';
+import {
+  address,
+  anyText,
+  integer,
+  list,
+  oneOf,
+  requiredText,
+  url,
+} from '#runtime/setting-types.ts';
 import { Wanted, type Settings } from '#runtime/settings.ts';
 
 import { deniedByDefault, parseCidr } from './jwks/addresses.ts';
@@ -57,6 +65,13 @@ export const controlFields = [
     parse: list(',', cidr),
     default: deniedByDefault.join(','),
     doc: 'addresses that keys are never fetched from, as CIDRs separated by ","; add 127.0.0.0/8,::1 in a cluster',
+  },
+  {
+    name: 'stateFolder',
+    env: 'SELVAGE_STATE_DIR',
+    parse: anyText,
+    default: '',
+    doc: 'folder where the last good text of each file outlives a restart; empty: nowhere',
   },
   {
     name: 'logLevel',

@@ -1,6 +1,13 @@
 // The HTTP/2 connections of the push server: finds the dead and the idle, closes all at the end.
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 
+export interface ConnectionLimits {
+  /** A connection without a stream holds one of few places for so long at most. */
+  readonly idleTimeoutMs: number;
+  readonly pingEveryMs: number;
+  readonly perIdentityMax: number;
+}
+
 interface Connection {
   streams: number;
   /** HTTP/2 PING frames sent since the last answer. */
@@ -14,12 +21,12 @@ const unansweredMax = 3;
 
 export class Connections {
   readonly #open = new Map<ServerHttp2Session, Connection>();
-  readonly #idleTimeoutMs: number;
+  readonly #byIdentity = new Map<string, number>();
+  readonly #options: ConnectionLimits;
   readonly #timer: NodeJS.Timeout;
 
-  /** @param idleTimeoutMs a connection without a stream holds one of few places for so long at most */
-  constructor(options: { readonly idleTimeoutMs: number; readonly pingEveryMs: number }) {
-    this.#idleTimeoutMs = options.idleTimeoutMs;
+  constructor(options: ConnectionLimits) {
+    this.#options = options;
     const everyMs = Math.min(options.pingEveryMs, options.idleTimeoutMs);
     this.#timer = setInterval(() => this.#look(), everyMs);
     this.#timer.unref();
@@ -29,9 +36,22 @@ export class Connections {
     return this.#open.size;
   }
 
-  add(session: ServerHttp2Session): void {
+  /** False: its identity has too many already, and it was closed. */
+  add(session: ServerHttp2Session, identity: string): boolean {
+    const others = this.#byIdentity.get(identity) ?? 0;
+    if (others >= this.#options.perIdentityMax) {
+      session.destroy();
+      return false;
+    }
+    this.#byIdentity.set(identity, others + 1);
     this.#open.set(session, { streams: 0, unanswered: 0, idleSinceMs: Date.now() });
-    session.on('close', () => this.#open.delete(session));
+    session.on('close', () => {
+      this.#open.delete(session);
+      const left = (this.#byIdentity.get(identity) ?? 1) - 1;
+      if (left === 0) this.#byIdentity.delete(identity);
+      else this.#byIdentity.set(identity, left);
+    });
+    return true;
   }
 
   use(stream: ServerHttp2Stream): void {
@@ -57,7 +77,8 @@ export class Connections {
   #look(): void {
     const now = Date.now();
     for (const [session, connection] of this.#open) {
-      const idle = connection.streams === 0 && now - connection.idleSinceMs >= this.#idleTimeoutMs;
+      const idle =
+        connection.streams === 0 && now - connection.idleSinceMs >= this.#options.idleTimeoutMs;
       if (idle || connection.unanswered >= unansweredMax || session.destroyed) {
         session.destroy();
         continue;

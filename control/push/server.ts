@@ -39,6 +39,8 @@ export interface PushServerOptions {
 
 export interface PushLimits extends StreamLimits {
   readonly connectionsMax: number;
+  /** Connections of one SPIFFE ID. */
+  readonly perIdentityMax: number;
   readonly handshakeTimeoutMs: number;
   readonly pingEveryMs: number;
 }
@@ -69,7 +71,10 @@ export async function startPushServer(options: PushServerOptions): Promise<PushS
   server.maxConnections = limits.connectionsMax;
   const connections = new Connections(limits);
   server.on('session', (session) => {
-    connections.add(session);
+    const identity = svidUri((session.socket as TLSSocket).getPeerX509Certificate());
+    if (!connections.add(session, identity)) {
+      log.warn({ identity }, 'too many connections of one identity; refusing another');
+    }
     session.on('error', (error) => log.debug({ error }, 'connection of a sidecar failed'));
   });
   server.on('tlsClientError', (error, socket) => {

@@ -9,6 +9,7 @@ import type { Log } from '#runtime/log.ts';
 
 import { Debounce } from './debounce.ts';
 import { keepLastGood } from './last-good.ts';
+import { SourceMemory } from './memory.ts';
 import { listYamlFiles, stampOf, type FileStamp, type Listing } from './scan.ts';
 
 export interface FolderSourceOptions {
@@ -17,6 +18,8 @@ export interface FolderSourceOptions {
   /** @param noticedAtMs Date.now() of the first sign of the change */
   readonly onChange: (noticedAtMs: number) => void;
   readonly log: Log;
+  /** Where good texts are kept over a restart; '' or left out: nowhere. */
+  readonly memoryFolder?: string;
   readonly limits?: Partial<FolderLimits>;
 }
 
@@ -45,10 +48,16 @@ interface Known extends Loaded {
   readonly stamp: string;
 }
 
+interface FileContent {
+  readonly text: string;
+  readonly loaded: Loaded;
+}
+
 export class FolderSource {
   readonly #options: FolderSourceOptions;
   readonly #limits: FolderLimits;
   readonly #debounce: Debounce;
+  readonly #memory: SourceMemory;
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #vanishing = new Map<string, number>();
   #known = new Map<string, Known>();
@@ -62,6 +71,7 @@ export class FolderSource {
     const folders = options.folders.map((folder) => join(folder, '.'));
     this.#options = { ...options, folders };
     this.#limits = { ...folderLimits, ...options.limits };
+    this.#memory = new SourceMemory(options.memoryFolder ?? '', options.log);
     this.#debounce = new Debounce({
       quietMs: this.#limits.quietMs,
       waitMaxMs: this.#limits.waitMaxMs,
@@ -74,6 +84,7 @@ export class FolderSource {
     this.#watch();
     await this.#scan(false);
     if (this.#stopped) return;
+    if (this.#folderProblems.length === 0) this.#memory.keepOnly(this.#known.keys());
     this.#timer = setInterval(() => {
       this.#watch();
       void this.#look(Date.now());
@@ -87,6 +98,11 @@ export class FolderSource {
     if (this.#timer !== null) clearInterval(this.#timer);
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
+  }
+
+  /** Resolves when what is to outlive a restart is on disk. */
+  flush(): Promise<void> {
+    return this.#memory.flush();
   }
 
   /** All that is in force, in the order of folders, paths and documents. */
@@ -146,29 +162,38 @@ export class FolderSource {
       );
       if (before !== undefined && (hidden || !this.#hasVanished(path))) return before;
       this.#vanishing.delete(path);
+      this.#memory.remember(path, null);
       return null;
     }
     if (before?.stamp === found.stamp) {
       this.#vanishing.delete(path);
       return before;
     }
-    const loaded = await this.#read(path, found);
+    const read = await this.#read(path, found);
     // Written to while it was read: what was read is no state of the file.
-    if (loaded === null) {
+    if (read === null) {
       if (later) this.#debounce.poke();
       else setTimeout(() => this.#debounce.poke(), this.#limits.quietMs).unref();
       return before ?? null;
     }
+    const { loaded, text } = read;
     const emptied = loaded.resources.length + loaded.problems.length === 0;
     if (emptied && before !== undefined && before.resources.length > 0) {
       if (!this.#hasVanished(path)) return before;
     }
     this.#vanishing.delete(path);
-    const kept = keepLastGood(path, before?.resources ?? null, loaded);
-    return { stamp: found.stamp, ...kept };
+    const good = loaded.problems.every(({ severity }) => severity !== 'error');
+    if (good) this.#memory.remember(path, text);
+    const last = good ? null : (before?.resources ?? (await this.#recall(path)));
+    return { stamp: found.stamp, ...keepLastGood(path, last, loaded) };
   }
 
-  async #read(path: string, found: FileStamp): Promise<Loaded | null> {
+  async #recall(path: string): Promise<readonly AnyResource[] | null> {
+    const text = await this.#memory.recall(path);
+    return text === null ? null : loadText(text, path).resources;
+  }
+
+  async #read(path: string, found: FileStamp): Promise<FileContent | null> {
     if (found.bytes > this.#limits.fileBytesMax) {
       const message = `the file has ${found.bytes} bytes; at most ${this.#limits.fileBytesMax} are read`;
       return refusal(path, 'file-too-large', message);
@@ -176,7 +201,7 @@ export class FolderSource {
     try {
       const text = await readFile(path, 'utf8');
       if ((await stampOf(path))?.stamp !== found.stamp) return null;
-      return loadText(text, path);
+      return { text, loaded: loadText(text, path) };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
       const reason = error instanceof Error ? error.message : String(error);
@@ -220,8 +245,9 @@ export class FolderSource {
   }
 }
 
-function refusal(file: string, code: string, message: string): Loaded {
-  return { resources: [], problems: [{ severity: 'error', code, message, file, line: 1 }] };
+function refusal(file: string, code: string, message: string): FileContent {
+  const problem = { severity: 'error', code, message, file, line: 1 } as const;
+  return { text: '', loaded: { resources: [], problems: [problem] } };
 }
 
 function folderProblems(listing: Listing, filesMax: number): Problem[] {

@@ -1,4 +1,5 @@
 // Lists the YAML files below a folder, each with a stamp that changes when its content does.
+import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -46,18 +47,24 @@ async function listFolder(folder: string, depth: number, found: Found): Promise<
     found.unreadable.set(folder, entries.message);
     return;
   }
-  for (const entry of entries.toSorted((a, b) => compare(a.name, b.name))) {
+  // Hidden: editors' swap files, .git, and the folders behind a mounted ConfigMap's links.
+  const visible = entries
+    .filter(({ name }) => !name.startsWith('.') && name !== 'node_modules')
+    .toSorted((a, b) => compare(a.name, b.name));
+  const stamps = await Promise.all(
+    visible.map(async (entry) => (isYaml(entry) ? stampOf(join(folder, entry.name)) : null)),
+  );
+  for (const [index, entry] of visible.entries()) {
     if (found.files.size >= found.filesMax) return;
-    // Hidden: editors' swap files, .git, and the folders behind a mounted ConfigMap's links.
-    if (entry.name.startsWith('.') || entry.name === 'node_modules') continue;
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) {
-      if (depth < depthMax) await listFolder(path, depth + 1, found);
-    } else if (/\.ya?ml$/i.test(entry.name)) {
-      const stamp = await stampOf(path);
-      if (stamp !== null) found.files.set(path, stamp);
-    }
+    const stamp = stamps[index] ?? null;
+    if (stamp !== null) found.files.set(path, stamp);
+    else if (entry.isDirectory() && depth < depthMax) await listFolder(path, depth + 1, found);
   }
+}
+
+function isYaml(entry: Dirent): boolean {
+  return !entry.isDirectory() && /\.ya?ml$/i.test(entry.name);
 }
 
 /** Null when there is no regular file behind the path (any more). */

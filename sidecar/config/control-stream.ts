@@ -78,7 +78,7 @@ export function openControlStream(options: ControlStreamOptions): ControlStream 
   );
   session.on('error', (error) => end(reasonOf(error)));
   session.on('close', closed);
-  session.on('goaway', (code) => end(code === 0 ? '' : `control went away with code ${code}`));
+  session.on('goaway', (code) => (code === 0 ? closed() : end(`control went away, code ${code}`)));
   stream.on('error', (error) => end(reasonOf(error)));
   stream.on('close', closed);
   stream.on('response', (headers) => {

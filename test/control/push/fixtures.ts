@@ -23,6 +23,7 @@ export interface Workplace {
 
 export const quickLimits: PushLimits = {
   connectionsMax: 2000,
+  perIdentityMax: 1000,
   handshakeTimeoutMs: 2000,
   pingEveryMs: 15_000,
   helloTimeoutMs: 1000,

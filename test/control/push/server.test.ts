@@ -332,6 +332,25 @@ test('connections over the limit are refused, and those before go on', async () 
   expect(place.events).not.toContain('connected web-1');
 });
 
+test('one identity cannot take all places: another still gets in', async () => {
+  const place = await workplace({ limits: { perIdentityMax: 1 } });
+  place.snapshots.set('a/web', webSnapshot(1, ['x']));
+  const api = webSnapshot(1, ['x']);
+  const workload = { ...api.workload, name: 'api', serviceAccount: 'api' };
+  place.snapshots.set('a/api', { ...api, workload });
+  await (await place.client()).start();
+  const second = await place.client({ pod: 'web-1' });
+  void second.start();
+  await until(() => second.state().lastError !== null, 'refused');
+  const issued = await issue(place.ca, { uri: 'spiffe://cluster.local/ns/a/sa/api' });
+  const other = await place.client({ issued, workload: 'api', pod: 'api-0' });
+  await other.start();
+  expect(place.events.filter((e) => e.startsWith('connected'))).toEqual([
+    'connected web-0',
+    'connected api-0',
+  ]);
+});
+
 test('a connection that asks for nothing is closed', async () => {
   const place = await workplace({ limits: { idleTimeoutMs: 60 } });
   const session = await rawSession(place);

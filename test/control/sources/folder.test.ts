@@ -176,6 +176,37 @@ test('a file that is broken from the start leaves out only what is broken', asyn
   expect(from.problems()[0]).toMatchObject({ severity: 'error', file: join(folder, 'a.yaml') });
 });
 
+test('a file that is broken while control starts again keeps its last good content, from memory', async () => {
+  const file = join(folder, 'a.yaml');
+  const memoryFolder = join(folder, '.memory');
+  const again = async (): Promise<FolderSource> => {
+    source?.stop();
+    const made = new FolderSource({
+      folders: [folder],
+      onChange: () => undefined,
+      log: silentLog,
+      memoryFolder,
+    });
+    source = made;
+    await made.start();
+    await made.flush();
+    return made;
+  };
+  await writeFile(file, `${policy('a', '/one')}---\n${policy('b', '/two')}`);
+  await again();
+  await writeFile(file, broken);
+  const from = await again();
+  expect(pathsOf(from)).toEqual(['one', 'two']);
+  expect(codes(from)).toContain('last-good-kept');
+  // A mistake in one resource: the other is taken as it is now.
+  await writeFile(file, `${policy('a', '/new')}---\n${policy('b').replace('spec:', 'spec: 7 #')}`);
+  expect(names(await again())).toEqual(['a', 'b']);
+  await rm(file);
+  await again();
+  await writeFile(file, broken);
+  expect(names(await again())).toEqual([]);
+});
+
 test('a broken file that is deleted takes its last good content and its report with it', async () => {
   await writeFile(join(folder, 'a.yaml'), policy('a'));
   const from = await start();

@@ -21,6 +21,9 @@ export interface LintContext {
   readonly complete: boolean;
   /** Workloads that a policy applies to, whether they have a sidecar or not. */
   readonly workloadsUnder: (policy: AuthorizationPolicy) => readonly MeshWorkload[];
+  /** The other way round: policies that apply to a workload, the oldest first. */
+  readonly policiesOn: (workload: MeshWorkload) => readonly AuthorizationPolicy[];
+  readonly valuesIn: (policy: AuthorizationPolicy) => readonly PolicyValue[];
 }
 
 export type Check = (context: LintContext) => Problem[];
@@ -30,11 +33,13 @@ export function makeContext(mesh: MeshResources): LintContext {
   const workloads = workloadsOf(mesh);
   const { trustDomain, trustDomainAliases, rootNamespace } = mesh.meshConfig;
   const under = new Map<AuthorizationPolicy, readonly MeshWorkload[]>();
+  const on = new Map<MeshWorkload, AuthorizationPolicy[]>(workloads.map((one) => [one, []]));
+  const values = new Map<AuthorizationPolicy, readonly PolicyValue[]>();
   for (const policy of mesh.authorizationPolicies) {
-    under.set(
-      policy,
-      workloads.filter((workload) => appliesTo(policy, workload, rootNamespace)),
-    );
+    const chosen = workloads.filter((workload) => appliesTo(policy, workload, rootNamespace));
+    under.set(policy, chosen);
+    for (const workload of chosen) on.get(workload)?.push(policy);
+    values.set(policy, valuesOf(policy));
   }
   const namespaces = new Set([
     rootNamespace,
@@ -51,12 +56,14 @@ export function makeContext(mesh: MeshResources): LintContext {
   return {
     mesh,
     workloads,
-    values: mesh.authorizationPolicies.flatMap(valuesOf),
+    values: [...values.values()].flat(),
     namespaces,
     accounts,
     domains: [trustDomain, ...trustDomainAliases],
     complete: workloads.length + mesh.serviceAccounts.length + mesh.namespaces.length > 0,
     workloadsUnder: (policy) => under.get(policy) ?? [],
+    policiesOn: (workload) => on.get(workload) ?? [],
+    valuesIn: (policy) => values.get(policy) ?? [],
   };
 }
 

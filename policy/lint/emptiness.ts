@@ -3,15 +3,17 @@ import type { AuthorizationPolicy, Rule } from '#api/kinds/authorization-policy.
 import { joinIndex } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 
+import { isDryRun } from '../attach.ts';
 import { type LintContext, warning } from './context.ts';
 
-export function checkEmptiness({ mesh }: LintContext): Problem[] {
-  return mesh.authorizationPolicies.flatMap((policy) => [
+export function checkEmptiness(context: LintContext): Problem[] {
+  return context.mesh.authorizationPolicies.flatMap((policy) => [
     ...noRules(policy),
     ...(policy.spec.rules ?? []).flatMap((rule, i) =>
       emptyLists(policy, rule, joinIndex('spec.rules', i)),
     ),
     ...ruleForAll(policy),
+    ...allowsForOthers(policy, context),
   ]);
 }
 
@@ -31,9 +33,7 @@ function noRules(policy: AuthorizationPolicy): Problem[] {
 
 function ruleForAll(policy: AuthorizationPolicy): Problem[] {
   const { rules = [], action } = policy.spec;
-  const at = rules.findIndex(({ from = [], to = [], when = [] }) => {
-    return from.length + to.length + when.length === 0;
-  });
+  const at = rules.findIndex(isForAll);
   // Alone it is the known way to say "everything"; beside others it makes them pointless.
   if (at === -1 || rules.length === 1) return [];
   return [
@@ -44,6 +44,34 @@ function ruleForAll(policy: AuthorizationPolicy): Problem[] {
       mend: 'remove the rule, or write what it is for; check the indentation below it',
     }),
   ];
+}
+
+/** ALLOW policies add up: none of them takes back what another gives. */
+function allowsForOthers(policy: AuthorizationPolicy, context: LintContext): Problem[] {
+  if (policy.spec.action !== 'ALLOW' || isDryRun(policy)) return [];
+  const at = (policy.spec.rules ?? []).findIndex(isForAll);
+  if (at === -1) return [];
+  for (const workload of context.workloadsUnder(policy)) {
+    const other = context.policiesOn(workload).find((one) => {
+      const { action, rules = [] } = one.spec;
+      return action === 'ALLOW' && !isDryRun(one) && !rules.some(isForAll);
+    });
+    if (other === undefined) continue;
+    const { namespace, name } = other.metadata;
+    return [
+      warning(policy, {
+        code: 'allow-overrides',
+        path: joinIndex('spec.rules', at),
+        message: `this rule allows every call, so ${namespace}/${name} restricts nothing on ${workload.namespace}/${workload.name}: ALLOW policies add up`,
+        mend: 'remove one of the two, or write the restriction as DENY',
+      }),
+    ];
+  }
+  return [];
+}
+
+function isForAll({ from = [], to = [], when = [] }: Rule): boolean {
+  return from.length + to.length + when.length === 0;
 }
 
 function emptyLists(policy: AuthorizationPolicy, rule: Rule, at: string): Problem[] {

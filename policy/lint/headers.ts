@@ -66,10 +66,16 @@ function tokenRemoved(at: PolicyValue, { mesh, workloadsUnder }: LintContext): P
 }
 
 function checkValue(at: PolicyValue): Problem | null {
-  const { value } = at;
-  if (value === value.trim()) return null;
-  const message = `${at.label}: "${value}" never matches: blanks around a header's value are cut`;
-  return said(at, 'header-blank', message, `write "${value.trim()}"`, at.path);
+  const { value, label } = at;
+  if (value !== value.trim()) {
+    const message = `${label}: "${value}" never matches: blanks around a header's value are cut`;
+    return said(at, 'header-blank', message, `write "${value.trim()}"`, at.path);
+  }
+  const words = value.split(/, */);
+  if (words.length === 1 || !words.every((word) => /^[\w-]+$/.test(word))) return null;
+  const message = `${label}: "${value}" is one text: it matches a header line with just these letters`;
+  const mend = `for either of them write ${words.map((word) => `"${word}"`).join(', ')}`;
+  return said(at, 'header-comma', message, mend, at.path);
 }
 
 function said(

@@ -62,10 +62,9 @@ function anonymousPasses(at: PolicyValue, context: LintContext): Problem[] {
 }
 
 function headerlessPasses(at: PolicyValue, context: LintContext): Problem[] {
-  const sameHeader = context.values.some(
-    (one) =>
-      one.policy === at.policy && one.rule === at.rule && one.label === at.label && !one.negative,
-  );
+  const sameHeader = context
+    .valuesIn(at.policy)
+    .some((one) => one.rule === at.rule && one.label === at.label && !one.negative);
   if (sameHeader) return [];
   return [
     said(
@@ -77,14 +76,9 @@ function headerlessPasses(at: PolicyValue, context: LintContext): Problem[] {
 }
 
 /** The rule names such a thing positively too: what is missing fails there. */
-function hasPositive(
-  at: PolicyValue,
-  fields: ReadonlySet<Field>,
-  { values }: LintContext,
-): boolean {
-  return values.some((one) => {
-    const same = one.policy === at.policy && one.rule === at.rule;
-    if (!same || one.negative || !fields.has(one.field)) return false;
+function hasPositive(at: PolicyValue, fields: ReadonlySet<Field>, context: LintContext): boolean {
+  return context.valuesIn(at.policy).some((one) => {
+    if (one.rule !== at.rule || one.negative || !fields.has(one.field)) return false;
     // Items of `from` are alternatives: the positive field must be in the same one, or in `when`.
     return one.listPath.includes('.when[') || sourceOf(one) === sourceOf(at) || inWhen(at);
   });

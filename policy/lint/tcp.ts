@@ -17,20 +17,29 @@ interface TcpPort {
   readonly declared: boolean;
 }
 
+interface TcpContext extends LintContext {
+  readonly rulesOf: (policy: AuthorizationPolicy) => readonly RuleModel[];
+}
+
 export function checkTcp(context: LintContext): Problem[] {
-  return context.mesh.authorizationPolicies
-    .filter((policy) => !isDryRun(policy))
-    .flatMap((policy) => {
-      const ports = tcpPortsOf(context.workloadsUnder(policy));
-      if (ports.length === 0) return [];
-      return rulesOf(policy, context).flatMap((rule) => checkRule(rule, ports, context) ?? []);
-    });
+  const read = new Map<AuthorizationPolicy, readonly RuleModel[]>();
+  const rulesOf = (policy: AuthorizationPolicy): readonly RuleModel[] => {
+    const rules = read.get(policy) ?? readRules(policy, context.domains);
+    read.set(policy, rules);
+    return rules;
+  };
+  const policies = context.mesh.authorizationPolicies.filter((policy) => !isDryRun(policy));
+  return policies.flatMap((policy) => {
+    const ports = tcpPortsOf(context.workloadsUnder(policy));
+    if (ports.length === 0) return [];
+    return rulesOf(policy).flatMap((rule) => checkRule(rule, ports, { ...context, rulesOf }) ?? []);
+  });
 }
 
 function checkRule(
   rule: RuleModel,
   ports: readonly TcpPort[],
-  context: LintContext,
+  context: TcpContext,
 ): Problem | null {
   const first = [...rule.froms, ...rule.tos].flat().find((condition) => condition.attribute.http);
   if (first === undefined) return null;
@@ -50,7 +59,7 @@ function dropped(
   rule: RuleModel,
   first: Condition,
   ports: readonly TcpPort[],
-  context: LintContext,
+  context: TcpContext,
 ): Problem | null {
   const lost = ports.filter(
     (one) =>
@@ -70,18 +79,21 @@ function dropped(
 }
 
 /** Some ALLOW rule is left there, so the author has thought of the port. */
-function survivorOn({ workload, port }: TcpPort, context: LintContext): boolean {
-  return context.mesh.authorizationPolicies.some(
-    (policy) =>
-      policy.spec.action === 'ALLOW' &&
-      !isDryRun(policy) &&
-      context.workloadsUnder(policy).includes(workload) &&
-      rulesOf(policy, context).some(
-        ({ froms, tos }) =>
-          [...froms, ...tos].flat().every((condition) => !condition.attribute.http) &&
-          tos.some((to) => reaches(to, port)),
-      ),
-  );
+function survivorOn({ workload, port }: TcpPort, context: TcpContext): boolean {
+  return context
+    .policiesOn(workload)
+    .some(
+      (policy) =>
+        policy.spec.action === 'ALLOW' &&
+        !isDryRun(policy) &&
+        context
+          .rulesOf(policy)
+          .some(
+            ({ froms, tos }) =>
+              [...froms, ...tos].flat().every((condition) => !condition.attribute.http) &&
+              tos.some((to) => reaches(to, port)),
+          ),
+    );
 }
 
 function widened(rule: RuleModel, ports: readonly TcpPort[]): Problem | null {
@@ -116,7 +128,7 @@ function unasked(rule: RuleModel, first: Condition, ports: readonly TcpPort[]): 
   });
 }
 
-function rulesOf(policy: AuthorizationPolicy, { domains }: LintContext): RuleModel[] {
+function readRules(policy: AuthorizationPolicy, domains: readonly string[]): RuleModel[] {
   return (policy.spec.rules ?? []).flatMap((_, i) => {
     const rule = readRule(policy, i, domains);
     return 'froms' in rule ? [rule] : [];

@@ -19,7 +19,10 @@ export function checkTokens(context: LintContext): Problem[] {
   return [
     ...context.values.flatMap((at) => checkPrincipal(at, context)),
     ...unreadTokens(context),
-    ...context.mesh.requestAuthentications.flatMap((one) => optionalToken(one, context)),
+    ...context.mesh.requestAuthentications.flatMap((one) => [
+      ...optionalToken(one, context),
+      ...headerUnread(one),
+    ]),
   ];
 }
 
@@ -98,10 +101,27 @@ function optionalToken(authentication: RequestAuthentication, context: LintConte
   ];
 }
 
+/** Any place of its own switches the usual ones off. */
+function headerUnread(authentication: RequestAuthentication): Problem[] {
+  return authentication.spec.jwtRules.flatMap((rule, i) => {
+    const { fromHeaders = [], fromParams = [], fromCookies = [] } = rule;
+    const field = fromParams.length > 0 ? 'fromParams' : 'fromCookies';
+    if (fromParams.length + fromCookies.length === 0 || fromHeaders.length > 0) return [];
+    return warning(authentication, {
+      code: 'token-header-unread',
+      path: `spec.jwtRules[${i}].${field}`,
+      message: `${field} switches the usual places off: a token in the Authorization header is not read, and passes`,
+      mend: 'add fromHeaders: [{name: Authorization, prefix: "Bearer "}] if it is meant too',
+    });
+  });
+}
+
 function demandsToken(workload: MeshWorkload, context: LintContext): boolean {
-  return context.values.some(({ policy, field, negative }) => {
-    const meant = tokenFields.has(field) && demandsBy(policy) === negative;
-    return meant && context.workloadsUnder(policy).includes(workload);
+  return context.policiesOn(workload).some((policy) => {
+    const wanted = demandsBy(policy);
+    return context
+      .valuesIn(policy)
+      .some(({ field, negative }) => tokenFields.has(field) && wanted === negative);
   });
 }
 

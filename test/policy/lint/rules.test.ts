@@ -105,6 +105,16 @@ test('empty lists and rules are told of', () => {
   ).toEqual(['list-empty']);
 });
 
+test('an ALLOW policy for all takes every other one its effect', () => {
+  const narrow = policy('{rules: [{to: [{operation: {methods: [GET]}}]}]}', 'name: q');
+  const [problem, ...rest] = lint(mesh, policy('{rules: [{}]}', 'namespace: istio-system'), narrow);
+  expect(rest).toEqual([]);
+  expect(problem).toMatchObject({ code: 'allow-overrides' });
+  expect(problem?.message).toContain('bar/q restricts nothing on bar/web');
+  expect(codes(mesh, policy('{}'), narrow)).toEqual([]);
+  expect(codes(mesh, policy('{action: DENY, rules: [{}]}'), narrow)).toEqual([]);
+});
+
 test('a policy on trial is told of, and closes nothing', () => {
   const metadata = 'namespace: foo, annotations: {istio.io/dry-run: "true"}';
   const trial = policy('{action: DENY, rules: [{to: [{operation: {paths: ["/a*"]}}]}]}', metadata);
@@ -126,6 +136,13 @@ test('a RequestAuthentication that no policy asks a token for lets everybody in'
   expect(codes(mesh, authentication, asking('"*"', 'DENY'))).toEqual(['token-optional']);
   const elsewhere = asking('"*"').replace('namespace: bar', 'namespace: foo');
   expect(codes(mesh, authentication, elsewhere)).toContain('token-optional');
+});
+
+test('a place of its own for the token switches the usual ones off', () => {
+  const own = authentication.replace('jwks:', 'fromParams: [token], jwks:');
+  expect(codes(mesh, own, asking('"*"'))).toEqual(['token-header-unread']);
+  const both = own.replace('jwks:', 'fromHeaders: [{name: x}], jwks:');
+  expect(codes(mesh, both, asking('"*"'))).toEqual([]);
 });
 
 test('a condition on tokens where nobody reads tokens never matches', () => {

@@ -150,6 +150,16 @@ test('a DENY on an exact path says by which spellings it is passed', () => {
   expect(codes(mesh, operation('paths: [/admin]', 'ALLOW'))).toEqual([]);
 });
 
+test('escapes in another case and templates with a slash at the end are spellings too', () => {
+  expect(
+    lint(mesh, operation('paths: ["/a%2Fb", "/a%2Fb/*", "//a%2Fb*"]', 'DENY'))[0]?.message,
+  ).toContain('"/a%2fb"');
+  const [problem] = lint(mesh, operation('paths: ["/a/{*}"]', 'DENY'));
+  expect(problem).toMatchObject({ code: 'path-exact-evaded' });
+  expect(problem?.mend).toContain('"/a/{*}/{**}"');
+  expect(codes(mesh, operation('paths: ["/a/{*}", "/a/{*}/{**}"]', 'DENY'))).toEqual([]);
+});
+
 test('merged slashes leave one spelling less', () => {
   const merging = 'kind: MeshConfig\npathNormalization: {normalization: MERGE_SLASHES}';
   const [problem] = lint(mesh, merging, operation('paths: [/admin]', 'DENY'));
@@ -206,6 +216,8 @@ test('values of headers: blanks around them never match, stars in them are lette
   expect(codes(mesh, when('request.headers[x]', 'values: [" a"]'))).toEqual(['header-blank']);
   expect(codes(mesh, when('request.headers[x]', 'values: ["a*b"]'))).toEqual(['wildcard-literal']);
   expect(codes(mesh, when('request.headers[x]', 'values: ["a b", "*"]'))).toEqual([]);
+  expect(codes(mesh, when('request.headers[x]', 'values: ["a, b"]'))).toEqual(['header-comma']);
+  expect(codes(mesh, when('request.headers[x]', 'values: ["text/html,a/b"]'))).toEqual([]);
 });
 
 test('a token that RequestAuthentication removes is not in the header any more', () => {

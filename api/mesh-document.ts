@@ -1,4 +1,5 @@
-// The mesh's configuration in its three forms: a ConfigMap `istio`, an IstioOperator, a MeshConfig document.
+// The mesh's configuration in its three forms: a ConfigMap `istio`, an IstioOperator, a MeshConfig
+// document.
 import { meshConfig } from './kinds/mesh-config.ts';
 import { type Finding, placeOf } from './origin.ts';
 import type { Problem } from './problem.ts';

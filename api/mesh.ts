@@ -47,7 +47,9 @@ export interface MeshWorkload extends Workload {
   readonly origin?: Origin;
 }
 
-/** Istio's defaults; equal to what the kind's own shape fills in, which is too large to load for it. */
+/**
+ * Istio's defaults; equal to what the kind's own shape fills in, which is too large to load for it.
+ */
 export const defaultMeshConfig: MeshConfig = Object.freeze({
   trustDomain: 'cluster.local',
   trustDomainAliases: [],
@@ -59,7 +61,8 @@ export const defaultMeshConfig: MeshConfig = Object.freeze({
 });
 
 /**
- * Sorts resources by kind. One of the same kind, namespace and name takes the place (and so the age) of an
+ * Sorts resources by kind. One of the same kind, namespace and name takes the place (and so the
+ * age) of an
  * earlier one, as `kubectl apply` does. Ages: creationTimestamp, else the order given.
  */
 export function collectMesh(resources: readonly AnyResource[]): MeshResources {
@@ -98,10 +101,13 @@ const DEPLOYMENT = /^(Deployment|StatefulSet|DaemonSet)$/;
 
 /** Every workload: those of Deployments and their like, and the pods that none of them owns. */
 export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
+  const services = Map.groupBy(mesh.services, ({ metadata }) => metadata.namespace);
+  const servicesIn = (namespace: string): readonly ServiceResource[] =>
+    services.get(namespace) ?? [];
   const workloads = mesh.deployments.map((deployment): MeshWorkload => {
     const { kind, metadata, spec, origin } = deployment;
     const { metadata: pod, spec: podSpec } = spec.template;
-    const described = describe(mesh.services, metadata, pod.labels, podSpec, [metadata, pod]);
+    const described = describe(servicesIn, metadata, pod.labels, podSpec, [metadata, pod]);
     return { ...described, kind, resource: deployment, origin };
   });
   const owned = new Set(workloads.map(({ namespace, name }) => `${namespace}/${name}`));
@@ -113,7 +119,7 @@ export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
     if (owned.has(name)) continue;
     owned.add(name);
     const own = { ...metadata, name: owner };
-    const described = describe(mesh.services, own, metadata.labels, spec, [metadata]);
+    const described = describe(servicesIn, own, metadata.labels, spec, [metadata]);
     workloads.push({ ...described, kind, resource: pod, origin });
   }
   return workloads;
@@ -130,7 +136,7 @@ export function selects(
 }
 
 function describe(
-  services: readonly ServiceResource[],
+  servicesIn: (namespace: string) => readonly ServiceResource[],
   metadata: ObjectMeta,
   labels: Readonly<Record<string, string>>,
   spec: PodSpec,
@@ -138,16 +144,17 @@ function describe(
 ): Omit<MeshWorkload, 'kind' | 'resource' | 'origin'> {
   const { namespace, name } = metadata;
   const { serviceAccountName: serviceAccount, containers } = spec;
-  const ports = portsOf(services, namespace, labels, spec);
+  const ports = portsOf(servicesIn(namespace), labels, spec);
   const injected = isInjected(...marked);
   const marks = injectionMarks(...marked);
   return { namespace, name, labels, serviceAccount, ports, injected, marks, containers };
 }
 
-/** Ports that Services name come first and with their protocol; the first Service of a port wins. */
+/**
+ * Ports that Services name come first and with their protocol; the first Service of a port wins.
+ */
 function portsOf(
   services: readonly ServiceResource[],
-  namespace: string,
   labels: Readonly<Record<string, string>>,
   spec: PodSpec,
 ): WorkloadPort[] {
@@ -157,8 +164,7 @@ function portsOf(
     .filter(({ protocol }) => protocol === 'TCP');
   for (const service of services) {
     const { selector = {}, ports: declared } = service.spec;
-    if (service.metadata.namespace !== namespace || Object.keys(selector).length === 0) continue;
-    if (!selects(selector, labels)) continue;
+    if (Object.keys(selector).length === 0 || !selects(selector, labels)) continue;
     for (const one of declared) {
       if (one.protocol !== 'TCP') continue;
       const target = one.targetPort ?? one.port;

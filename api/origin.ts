@@ -25,7 +25,8 @@ export interface Finding {
   readonly mend?: string;
 }
 
-// Beside the origin and not in it: only messages at the desk want columns, and origins travel to sidecars.
+// Beside the origin and not in it: only messages at the desk want columns, and origins travel to
+// sidecars.
 const columns = new WeakMap<Origin, Readonly<Record<string, number>>>();
 
 const PLAIN_KEY = /^[\w$-]+$/;

@@ -1,4 +1,5 @@
-// One JSON value becomes a resource of a known kind, or the reasons why it is none: the same for files and for the webhook.
+// One JSON value becomes a resource of a known kind, or the reasons why it is none: the same for
+// files and for the webhook.
 import { foreignKind } from './kinds/foreign.ts';
 import { podStatus } from './kinds/pod.ts';
 import { type KindEntry, kinds } from './kinds/table.ts';

@@ -1,4 +1,5 @@
-// Holds a JSON value against a zod shape: what Kubernetes would refuse, what it would silently drop, in words.
+// Holds a JSON value against a zod shape: what Kubernetes would refuse, what it would silently
+// drop, in words.
 import { z } from 'zod';
 
 import { type Finding, joinIndex, joinKey } from './origin.ts';

@@ -16,7 +16,10 @@ export function nearest(word: string, candidates: readonly string[]): string | n
   return best;
 }
 
-/** Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment); three rows. */
+/**
+ * Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment); three
+ * rows.
+ */
 function distanceOf(a: string, b: string): number {
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, i) => i);

@@ -1,4 +1,5 @@
-// Kubernetes List kinds (`kubectl get -o yaml` writes them) become their items, each with its own paths.
+// Kubernetes List kinds (`kubectl get -o yaml` writes them) become their items, each with its own
+// paths.
 import { columnsOf, rememberColumns } from './origin.ts';
 import type { ResourceSource } from './read-meta.ts';
 import type { Origin } from './resource.ts';

@@ -1,4 +1,5 @@
-// The parser's errors in words that say what to do, for the mistakes people make in Kubernetes YAML.
+// The parser's errors in words that say what to do, for the mistakes people make in Kubernetes
+// YAML.
 import type { ErrorCode, YAMLParseError } from 'yaml';
 
 export interface Advice {

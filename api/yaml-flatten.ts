@@ -1,4 +1,5 @@
-// Turns a parsed YAML document into plain JSON values and the offset of every node, within bounds: aliases are counted as written out.
+// Turns a parsed YAML document into plain JSON values and the offset of every node, within bounds:
+// aliases are counted as written out.
 import {
   type Alias,
   type Document,
@@ -67,7 +68,9 @@ class Walk {
   /** Anchored nodes that are being written out: an alias to one of them never ends. */
   private readonly open = new Set<Node>();
   private nodes = 0;
-  /** Depth of aliases being written out, and of merges, whose parts give way to what stands there. */
+  /**
+   * Depth of aliases being written out, and of merges, whose parts give way to what stands there.
+   */
   private aliases = 0;
   private merges = 0;
 
@@ -134,7 +137,7 @@ class Walk {
     if (!isAlias(node)) return node;
     const target = this.anchors.get(node.source);
     if (target !== undefined) return target;
-    const message = `*${node.source} is read as an alias, and no anchor &${node.source} is above it`;
+    const message = `*${node.source} is an alias, and there is no &${node.source} above it`;
     const mend = `if the text is meant, put it in quotes: "*${node.source}"`;
     throw new Refusal(offsetOf(node), 'yaml-alias-unknown', message, mend);
   }
@@ -150,7 +153,7 @@ class Walk {
       }
       const key = this.key(pair.key);
       if (Object.hasOwn(value, key)) {
-        const message = `the key "${key}" stands twice in one mapping: one of the two would be lost`;
+        const message = `the key "${key}" stands twice in one mapping: one would be lost`;
         throw new Refusal(offsetOf(pair.key), 'yaml-key-duplicate', message, 'keep one of them');
       }
       const at = joinKey(path, key);
@@ -162,7 +165,10 @@ class Walk {
     return value;
   }
 
-  /** `<<: *base` and `<<: [*a, *b]`: keys that stand in the mapping itself win, then earlier sources. */
+  /**
+   * `<<: *base` and `<<: [*a, *b]`: keys that stand in the mapping itself win, then earlier
+   * sources.
+   */
   private merge(
     into: Record<string, unknown>,
     source: unknown,
@@ -199,7 +205,9 @@ class Walk {
     });
   }
 
-  /** Kubernetes turns YAML into JSON, whose keys are strings: `8080:` is "8080", `on:` is "true". */
+  /**
+   * Kubernetes turns YAML into JSON, whose keys are strings: `8080:` is "8080", `on:` is "true".
+   */
   private key(key: unknown): string {
     const node = this.resolve(key);
     if (isScalar(node)) this.anchor(node);

@@ -1,4 +1,5 @@
-// Reads YAML as Kubernetes does (YAML 1.1 scalars), with the line and column of every node and bounds on what it may cost.
+// Reads YAML as Kubernetes does (YAML 1.1 scalars), with the line and column of every node and
+// bounds on what it may cost.
 import {
   type Document,
   LineCounter,
@@ -49,8 +50,10 @@ export const yamlLimits: YamlLimits = {
   depthMax: 100,
 };
 
-// YAML 1.1 as Go's parser reads it for Kubernetes: `yes` and `on` are booleans, `0777` is octal, dates and
-// `12:30` are strings. Keys are compared in yaml-flatten.ts: the parser's own comparison is quadratic.
+// YAML 1.1 as Go's parser reads it for Kubernetes: `yes` and `on` are booleans, `0777` is octal,
+// dates and
+// `12:30` are strings. Keys are compared in yaml-flatten.ts: the parser's own comparison is
+// quadratic.
 const leftOut = new Set(['timestamp', 'omap', 'pairs', 'set', 'binary']);
 const options = {
   version: '1.1',
@@ -66,7 +69,8 @@ const options = {
 } as const;
 
 /**
- * Reads a text of one or more documents. Never throws: what is wrong is in `problems`, and a document with
+ * Reads a text of one or more documents. Never throws: what is wrong is in `problems`, and a
+ * document with
  * an error is left out. Empty documents are left out without a word.
  */
 export function readYaml(
@@ -75,7 +79,7 @@ export function readYaml(
   limits: YamlLimits = yamlLimits,
 ): { documents: YamlDocument[]; problems: Problem[] } {
   if (text.length > limits.textLengthMax) {
-    const message = `the text has ${text.length} characters; at most ${limits.textLengthMax} are read`;
+    const message = `${text.length} characters are over the limit of ${limits.textLengthMax}`;
     return refused({ file, code: 'yaml-too-large', message, mend: 'split the file' });
   }
   try {
@@ -104,7 +108,8 @@ function readDocuments(
   const documents: YamlDocument[] = [];
   const problems: Problem[] = [];
   const parsed = parseAllDocuments(text, { ...options, lineCounter: counter });
-  // An empty stream comes as an empty array with more properties; its errors are those of no document.
+  // An empty stream comes as an empty array with more properties; its errors are those of no
+  // document.
   for (const document of parsed) {
     if (document.errors.length > 0) {
       // A broken line makes each later one an error too: the first says it all.

@@ -1,4 +1,5 @@
-// Kinds that are not read, and what to say about them: nothing where Kubernetes' own, a warning where a mesh's.
+// Kinds that are not read, and what to say about them: nothing where Kubernetes' own, a warning
+// where a mesh's.
 import { nearest } from '../spelling.ts';
 import { kinds } from './table.ts';
 

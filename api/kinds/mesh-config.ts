@@ -1,4 +1,5 @@
-// The part of Istio's MeshConfig that changes a verdict. In a folder it is a ConfigMap `istio` or a MeshConfig document.
+// The part of Istio's MeshConfig that changes a verdict. In a folder it is a ConfigMap `istio` or a
+// MeshConfig document.
 import { z } from 'zod';
 
 /** Protobuf's JSON takes a number in quotes as well, and Istio's own examples write it so. */

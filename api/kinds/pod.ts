@@ -1,4 +1,5 @@
-// Pod (v1): the fields that decide identity, ports, injection and readiness; all others are kept as they are.
+// Pod (v1): the fields that decide identity, ports, injection and readiness; all others are kept as
+// they are.
 import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';

@@ -1,4 +1,5 @@
-// ServiceEntry (networking.istio.io): a service that no Service of the cluster names, as an external authorizer.
+// ServiceEntry (networking.istio.io): a service that no Service of the cluster names, as an
+// external authorizer.
 import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';

@@ -1,4 +1,5 @@
-// Every kind that is read: its group, the versions served, the shape of its spec and what else must hold.
+// Every kind that is read: its group, the versions served, the shape of its spec and what else must
+// hold.
 import { z } from 'zod';
 
 import type { Finding } from '../origin.ts';

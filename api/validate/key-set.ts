@@ -1,6 +1,9 @@
 // Inline JSON web key sets: whether a text is one, as far as can be told without reading the keys.
 
-/** What is wrong with a key set, or null. A single key counts as a set of one, as for Istio's parser. */
+/**
+ * What is wrong with a key set, or null. A single key counts as a set of one, as for Istio's
+ * parser.
+ */
 export function keySetFault(text: string): string | null {
   let value: unknown;
   try {

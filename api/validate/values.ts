@@ -1,4 +1,5 @@
-// What several fields of policies hold: addresses, ports, service accounts, path templates. Each check gives the reason or null.
+// What several fields of policies hold: addresses, ports, service accounts, path templates. Each
+// check gives the reason or null.
 
 /** Why a text is no address or CIDR block as Go's netip reads it; null when it is one. */
 export function ipBlockFault(value: string): string | null {

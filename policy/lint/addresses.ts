@@ -18,7 +18,9 @@ function spoofable(at: PolicyValue): Problem[] {
     warning(at.policy, {
       code: 'remote-ip-forgeable',
       path: at.listPath,
-      message: `${at.label}: a sidecar takes this address from the last X-Forwarded-For, which any caller can write`,
+      message:
+        `${at.label}: a sidecar takes this address from the last X-Forwarded-For, which any ` +
+        'caller can write',
       mend: 'decide by principals; use ipBlocks for the address of the connection itself',
     }),
   ];
@@ -43,7 +45,7 @@ function checkBlock(at: PolicyValue): Problem[] {
   }
   const set = hostBits(block);
   if (set === null) return [];
-  const message = `"${value}" means the whole block ${set}: the bits behind /${block.length} do not count`;
+  const message = `"${value}" means the block ${set}: bits behind /${block.length} do not count`;
   return say('ip-host-bits', message, `write "${set}", or the address without a length`);
 }
 

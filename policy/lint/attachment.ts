@@ -1,4 +1,4 @@
-// What policies apply to: selectors that find nothing, namespaces without sidecars, target references.
+// What policies apply to: selectors that find nothing, workloads without sidecars, targetRefs.
 import type { AuthorizationPolicy } from '#api/kinds/authorization-policy.ts';
 import type { RequestAuthentication } from '#api/kinds/request-authentication.ts';
 import type { Problem } from '#api/problem.ts';

@@ -11,7 +11,9 @@ export function checkClaims(context: LintContext): Problem[] {
     .flatMap((at) => [...dottedName(at), ...splitValue(at, context), ...typedValue(at)]);
 }
 
-/** `[realm_access.roles]` is one claim of that name. Claims that are URIs have dots of their own. */
+/**
+ * `[realm_access.roles]` is one claim of that name. Claims that are URIs have dots of their own.
+ */
 function dottedName(at: PolicyValue): Problem[] {
   if (!at.path.endsWith('[0]') || !/^[\w-]+(\.[\w-]+)+$/.test(at.name)) return [];
   const nested = at.name.split('.').map((part) => `[${part}]`);
@@ -23,7 +25,7 @@ function dottedName(at: PolicyValue): Problem[] {
 function splitValue(at: PolicyValue, context: LintContext): Problem[] {
   if (!at.value.includes(' ') || !splitClaims(at, context).has(at.name)) return [];
   const words = at.value.split(/ +/).filter((word) => word !== '');
-  const message = `"${at.value}" never matches: ${at.name} is split at blanks before it is compared`;
+  const message = `"${at.value}" never matches: ${at.name} is split at blanks first`;
   const each = words.map((word) => `"${word}"`).join(', ');
   const mend = `write one of ${each}; to demand all of them, a condition for each`;
   return [said(at, 'claim-split', at.path, message, mend)];

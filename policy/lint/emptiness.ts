@@ -40,7 +40,9 @@ function ruleForAll(policy: AuthorizationPolicy): Problem[] {
     warning(policy, {
       code: 'rule-matches-all',
       path: joinIndex('spec.rules', at),
-      message: `an empty rule matches every call: the other rules of this ${action} policy change nothing`,
+      message:
+        'an empty rule matches every call: ' +
+        `the other rules of this ${action} policy change nothing`,
       mend: 'remove the rule, or write what it is for; check the indentation below it',
     }),
   ];
@@ -62,7 +64,9 @@ function allowsForOthers(policy: AuthorizationPolicy, context: LintContext): Pro
       warning(policy, {
         code: 'allow-overrides',
         path: joinIndex('spec.rules', at),
-        message: `this rule allows every call, so ${namespace}/${name} restricts nothing on ${workload.namespace}/${workload.name}: ALLOW policies add up`,
+        message:
+          `this rule allows every call, so ${namespace}/${name} restricts nothing on ` +
+          `${workload.namespace}/${workload.name}: ALLOW policies add up`,
         mend: 'remove one of the two, or write the restriction as DENY',
       }),
     ];
@@ -94,7 +98,9 @@ function emptyLists(policy: AuthorizationPolicy, rule: Rule, at: string): Proble
       warning(policy, {
         code: 'list-empty',
         path,
-        message: `${path.split('.').at(-1)} is empty, which counts as not written: it restricts nothing`,
+        message:
+          `${path.split('.').at(-1)} is empty, which counts as not written: ` +
+          'it restricts nothing',
         mend: 'add a value, or remove the line',
       }),
     );

@@ -1,4 +1,4 @@
-// Conditions on headers that are changed or gone before a policy looks, and values that none can have.
+// Headers that are changed or gone before a policy looks, and values that none can have.
 import type { Problem } from '#api/problem.ts';
 
 import { appliesTo } from '../attach.ts';
@@ -29,7 +29,9 @@ function checkName(at: PolicyValue, context: LintContext): Problem | null {
     return said(at, 'header-gone', message, 'use another header');
   }
   if (name === 'x-forwarded-client-cert') {
-    const message = `${at.label}: the sidecar itself writes this header for every mutual TLS call, and cuts what a plaintext caller sends`;
+    const message =
+      `${at.label}: the sidecar itself writes this header for every mutual TLS call, and ` +
+      'cuts what a plaintext caller sends';
     return said(at, 'header-rewritten', message, 'use principals to name the caller');
   }
   if (name === ':path') {
@@ -56,7 +58,7 @@ function tokenRemoved(at: PolicyValue, { mesh, workloadsUnder }: LintContext): P
   );
   if (by === undefined) return null;
   const name = `${by.metadata.namespace}/${by.metadata.name}`;
-  const message = `${at.label}: RequestAuthentication ${name} removes the token before policies look`;
+  const message = `${at.label}: RequestAuthentication ${name} removes the token first`;
   return said(
     at,
     'header-gone',
@@ -73,7 +75,7 @@ function checkValue(at: PolicyValue): Problem | null {
   }
   const words = value.split(/, */);
   if (words.length === 1 || !words.every((word) => /^[\w-]+$/.test(word))) return null;
-  const message = `${label}: "${value}" is one text: it matches a header line with just these letters`;
+  const message = `${label}: "${value}" is one text, not a list`;
   const mend = `for either of them write ${words.map((word) => `"${word}"`).join(', ')}`;
   return said(at, 'header-comma', message, mend, at.path);
 }

@@ -1,4 +1,4 @@
-// Who a policy names: service accounts, namespaces and trust domains that do not exist or cannot be met.
+// Whom a policy names: accounts, namespaces and trust domains that do not exist or are not met.
 import { nearest } from '#api/spelling.ts';
 import type { Problem } from '#api/problem.ts';
 

@@ -1,4 +1,4 @@
-// Every check of a mesh beyond what Istio's webhook refuses: dangling references, and where Istio surprises.
+// Every check beyond what Istio's webhook refuses: dangling references, and Istio's surprises.
 import type { MeshResources } from '#api/mesh.ts';
 import type { Problem } from '#api/problem.ts';
 

@@ -64,7 +64,9 @@ function unknownAccounts({ mesh, workloads }: LintContext): Problem[] {
     return warning(resource, {
       code: 'workload-account-unknown',
       path: kind === 'Pod' ? 'spec.serviceAccountName' : 'spec.template.spec.serviceAccountName',
-      message: `there is no ServiceAccount ${serviceAccount} in ${namespace}: its pods cannot start`,
+      message:
+        `there is no ServiceAccount ${serviceAccount} in ${namespace}, ` +
+        'so its pods cannot start',
       mend: `correct the name, or add a ServiceAccount ${serviceAccount}`,
     });
   });

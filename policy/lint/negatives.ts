@@ -44,7 +44,8 @@ function plaintextPasses(at: PolicyValue, context: LintContext): Problem[] {
   return [
     said(
       at,
-      `${at.label} is also true of a caller without any identity: plaintext calls${where} are allowed`,
+      `${at.label} is also true of a caller without any identity: plaintext calls${where} ` +
+        'are allowed',
       'add principals: ["*"] to demand mutual TLS, or set PeerAuthentication to STRICT',
     ),
   ];

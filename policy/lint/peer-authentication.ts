@@ -43,7 +43,9 @@ function checkOne(policy: PeerAuthentication, context: LintContext): Problem[] {
       warning(policy, {
         code: 'peer-selector-in-root',
         path: 'spec.selector',
-        message: `in the root namespace ${rootNamespace} a PeerAuthentication with a selector is ignored`,
+        message:
+          `in the root namespace ${rootNamespace} ` +
+          'a PeerAuthentication with a selector is ignored',
         mend: 'put it into the namespace of the workload, or remove the selector to mean the mesh',
       }),
     ];
@@ -53,7 +55,7 @@ function checkOne(policy: PeerAuthentication, context: LintContext): Problem[] {
     warning(policy, {
       code: 'selector-matches-nothing',
       path: 'spec.selector.matchLabels',
-      message: `no workload in ${namespace} has the labels ${labelsOf(labels)}: nothing is enforced`,
+      message: `no workload in ${namespace} has the labels ${labelsOf(labels)}`,
       mend: 'compare them with the labels of the pod template',
     }),
   ];
@@ -81,7 +83,9 @@ function beaten(policy: PeerAuthentication, context: LintContext): Problem[] {
     warning(policy, {
       code: 'peer-authentication-beaten',
       path: 'metadata.name',
-      message: `${rival.metadata.name}${where} is older and holds for ${scope} too: the oldest wins, and this one is ignored there`,
+      message:
+        `${rival.metadata.name}${where} is older and holds for ${scope} too: the oldest ` +
+        'wins, and this one is ignored there',
       mend: 'merge the two into one',
     }),
   ];
@@ -96,7 +100,9 @@ function servicePorts(policy: PeerAuthentication, context: LintContext): Problem
     return warning(policy, {
       code: 'port-of-service',
       path: joinKey('spec.portLevelMtls', port),
-      message: `${port} is the Service's port; ${namesOf(chosen)} listens on ${target}, which is what portLevelMtls means`,
+      message:
+        `${port} is the Service's port; ${namesOf(chosen)} listens on ${target}, which is ` +
+        'what portLevelMtls means',
       mend: `write ${target}`,
     });
   });
@@ -118,7 +124,9 @@ function identitiesWithoutTls(context: LintContext): Problem[] {
     return warning(policy, {
       code: 'identity-without-mtls',
       path: listPath,
-      message: `${label} never matches on ${namesOf(off)}: a PeerAuthentication switches mutual TLS off there`,
+      message:
+        `${label} never matches on ${namesOf(off)}: a PeerAuthentication switches mutual ` +
+        'TLS off there',
       mend: 'set the PeerAuthentication to PERMISSIVE or STRICT',
     });
   });

@@ -13,7 +13,9 @@ export function checkPorts(context: LintContext): Problem[] {
     return warning(policy, {
       code: 'port-of-service',
       path,
-      message: `${label}: ${value} is the Service's port; ${namesOf(workloads)} listens on ${target}, which is what policies mean`,
+      message:
+        `${label}: ${value} is the Service's port; ${namesOf(workloads)} listens on ` +
+        `${target}, which is what policies mean`,
       mend: `write "${target}"`,
     });
   });

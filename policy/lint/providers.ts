@@ -1,4 +1,4 @@
-// External authorizers: those that the mesh's configuration does not know, and workloads with two of them.
+// External authorizers that the mesh does not know, and workloads with two of them.
 import type { AuthorizationPolicy } from '#api/kinds/authorization-policy.ts';
 import { nearest } from '#api/spelling.ts';
 import type { Problem } from '#api/problem.ts';
@@ -27,17 +27,19 @@ function unknownProvider(policy: AuthorizationPolicy, { mesh }: LintContext): Pr
     );
     const mend =
       similar === null ? 'add it to meshConfig.extensionProviders' : `did you mean ${similar}?`;
-    const message = `there is no extension provider "${name}": every call that a rule matches is refused`;
+    const message = `there is no extension provider "${name}": all that a rule matches is refused`;
     return say('provider-unknown', message, mend);
   }
   const authorizer = found.envoyExtAuthzHttp ?? found.envoyExtAuthzGrpc;
   if (authorizer === undefined) {
-    const message = `the extension provider "${name}" is no authorizer: every call that a rule matches is refused`;
+    const message = `the extension provider "${name}" is no authorizer: what a rule matches is refused`;
     return say('provider-unknown', message, 'give it envoyExtAuthzHttp');
   }
   const host = authorizer.service.replace(/^[^/]*\//, '');
   if (hostsOf(mesh).has(host) || mesh.services.length + mesh.serviceEntries.length === 0) return [];
-  const message = `no Service and no ServiceEntry is called ${host}, the authorizer "${name}": calls are refused`;
+  const message =
+    `the authorizer "${name}" is at ${host}, which no Service and no ServiceEntry is called: ` +
+    'calls are refused';
   return say(
     'authorizer-unknown',
     message,
@@ -74,7 +76,8 @@ function rivals(
         path: 'spec.provider.name',
         message:
           `${namesOf(both)} has two authorizers, "${own}" here and "${name}" of ` +
-          `${namespace}/${other.metadata.name}: every call that a rule of either matches is refused`,
+          `${namespace}/${other.metadata.name}: every call that a rule of either matches ` +
+          'is refused',
         mend: 'use one provider for each workload',
       }),
     ];

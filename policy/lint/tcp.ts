@@ -1,4 +1,5 @@
-// Ports that are not HTTP: there a rule loses its HTTP fields, or is lost whole, which makes it mean something else.
+// Ports that are not HTTP: there a rule loses its HTTP fields, or is lost whole, which makes it
+// mean something else.
 import type { AuthorizationPolicy } from '#api/kinds/authorization-policy.ts';
 import type { MeshWorkload } from '#api/mesh.ts';
 import type { Problem } from '#api/problem.ts';
@@ -108,7 +109,9 @@ function widened(rule: RuleModel, ports: readonly TcpPort[]): Problem | null {
     return warning(rule.policy, {
       code: 'deny-closes-tcp',
       path: first.path,
-      message: `on ${placesOf(hit)} there are no ${fieldsOf(lost)}: without them this DENY rule closes ${closed}`,
+      message:
+        `on ${placesOf(hit)} there are no ${fieldsOf(lost)}: without them this DENY rule ` +
+        `closes ${closed}`,
       mend: `add ports: [${httpPortsOf(hit)}] to the operation`,
     });
   }

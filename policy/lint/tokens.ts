@@ -37,7 +37,9 @@ function checkPrincipal(at: PolicyValue, context: LintContext): Problem[] {
   }
   if (slash > 0 && value[slash - 1] === '/') {
     const issuer = value.slice(0, slash);
-    const message = `"${value}" never matches: it is split at the last "/", which makes the issuer "${issuer}"`;
+    const message =
+      `"${value}" never matches: it is split at the last "/", which makes the issuer ` +
+      `"${issuer}"`;
     const mend = `write "${value.replace(/\*$/, '')}/*" with the whole issuer before the "/"`;
     return [said(at, 'request-principal-split-in-scheme', message, mend)];
   }
@@ -75,7 +77,9 @@ function unreadTokens(context: LintContext): Problem[] {
     return warning(at.policy, {
       code: 'token-unread',
       path: at.listPath,
-      message: `${at.label} ${meaning} on ${namesOf(without)}: no RequestAuthentication reads tokens there`,
+      message:
+        `${at.label} ${meaning} on ${namesOf(without)}: no RequestAuthentication reads ` +
+        'tokens there',
       mend: 'add a RequestAuthentication with the issuer and its keys',
     });
   });
@@ -96,7 +100,9 @@ function optionalToken(authentication: RequestAuthentication, context: LintConte
       message:
         `a RequestAuthentication refuses bad tokens and lets requests without any pass: ` +
         `no AuthorizationPolicy on ${namesOf(open)} asks for one`,
-      mend: 'add a DENY policy on notRequestPrincipals: ["*"], or an ALLOW policy on requestPrincipals',
+      mend:
+        'add a DENY policy on notRequestPrincipals: ["*"], or an ALLOW policy on ' +
+        'requestPrincipals',
     }),
   ];
 }
@@ -110,7 +116,9 @@ function headerUnread(authentication: RequestAuthentication): Problem[] {
     return warning(authentication, {
       code: 'token-header-unread',
       path: `spec.jwtRules[${i}].${field}`,
-      message: `${field} switches the usual places off: a token in the Authorization header is not read, and passes`,
+      message:
+        `${field} switches the usual places off: a token in the Authorization header is not ` +
+        'read, and passes',
       mend: 'add fromHeaders: [{name: Authorization, prefix: "Bearer "}] if it is meant too',
     });
   });
@@ -125,7 +133,10 @@ function demandsToken(workload: MeshWorkload, context: LintContext): boolean {
   });
 }
 
-/** Which half of a field demands a token: the negative in a DENY, the positive in an ALLOW; null: neither. */
+/**
+ * Which half of a field demands a token: the negative in a DENY, the positive in an ALLOW; null:
+ * neither.
+ */
 function demandsBy(policy: AuthorizationPolicy): boolean | null {
   if (isDryRun(policy)) return null;
   if (policy.spec.action === 'DENY') return true;

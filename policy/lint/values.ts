@@ -1,4 +1,5 @@
-// The values of an AuthorizationPolicy as a flat list: `source.principals` and the condition source.principal are one field.
+// The values of an AuthorizationPolicy as a flat list: `source.principals` and the condition
+// source.principal are one field.
 import type { AuthorizationPolicy } from '#api/kinds/authorization-policy.ts';
 import { joinIndex } from '#api/origin.ts';
 

@@ -80,7 +80,7 @@ test('an alias means the anchor above it, also where the name is used again', ()
 test.each([
   ['a tab in the indentation', 'a:\n\t- b', /tab/, 2],
   ['a bare star', 'principals: [*]', /\* begins an alias/, 1],
-  ['a star before a word', 'hosts:\n- *.example.com', /\*\.example\.com is read as an alias/, 2],
+  ['a star before a word', 'hosts:\n- *.example.com', /\*\.example\.com is an alias/, 2],
   ['an open quote', 'a: "x', /never closed/, 1],
   ['an open bracket', 'a: [1,\nb: 2', /\[ that is open here is never closed/, 2],
   ['two pairs on a line', 'a: b: c', /second "key: value"/, 1],

@@ -1,6 +1,6 @@
 // A throw-away certificate authority for tests, and certificates of it.
 import 'reflect-metadata';
-import { createHash, randomBytes, webcrypto } from 'node:crypto';
+import { randomBytes, webcrypto } from 'node:crypto';
 
 import * as x509 from '@peculiar/x509';
 
@@ -83,13 +83,6 @@ export async function issue(ca: TestCa, names: Issue): Promise<Issued> {
     ],
   });
   return { keyPem: await keyPem(key.privateKey), certPem: pem(certificate), caPem: ca.certPem };
-}
-
-/** SHA-256 of the leaf's DER, hex: what `Hash=` of x-forwarded-client-cert carries. */
-export function fingerprint(certPem: string): string {
-  return createHash('sha256')
-    .update(Buffer.from(new x509.X509Certificate(certPem).rawData))
-    .digest('hex');
 }
 
 function serial(): string {

@@ -101,7 +101,7 @@ export class LocalMesh {
 
   async #start(): Promise<void> {
     const { state, pods } = this.options;
-    for (const folder of ['tokens', 'pods', 'logs', 'ca', 'sidecars']) {
+    for (const folder of ['tokens', 'pods', 'logs', 'ca', 'control', 'sidecars']) {
       await mkdir(join(state, folder), { recursive: true, mode: 0o700 });
     }
     await this.#tokens.start();
@@ -136,6 +136,7 @@ export class LocalMesh {
       SELVAGE_CONTROL_ADMIN: `127.0.0.1:${ports.controlAdmin}`,
       SELVAGE_RESOURCES: [...resources, join(state, 'pods')].join(':'),
       SELVAGE_TOKEN_FILE: await this.#tokens.fileFor(account),
+      SELVAGE_STATE_DIR: join(state, 'control'),
       ...this.#authorities(),
     });
     await this.#ready('control', ports.controlAdmin);

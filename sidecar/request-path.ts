@@ -40,6 +40,8 @@ export function composePath(path: PathLayers): RequestPath {
       path.finish?.(x);
       path.observer.end(x);
     },
+    // Not a request, but an answer: it is counted and logged as any other.
+    unheard: (x) => path.observer.end(x),
     retry: path.retry,
   };
 }

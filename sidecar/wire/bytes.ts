@@ -10,7 +10,7 @@ export const SEMICOLON = 59;
 
 const tokenBytes = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const authorityBytes =
-  "-._~%!$&'()*+,;=:[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  "-._~%!$&'()*+,;=:@[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /** A token byte (RFC 9110 5.6.2) in lower case, or 0. */
 export const FOLD = table((byte) =>
@@ -20,7 +20,7 @@ export const FOLD = table((byte) =>
 export const FIELD = table((byte) => Number(byte === TAB || (byte >= SPACE && byte !== 127)));
 /** 1: may stand in a request target: visible ASCII. Stricter than Node, the same as Envoy. */
 export const TARGET = table((byte) => Number(byte > SPACE && byte < 127));
-/** 1: may stand in `Host`; no user information (RFC 9110 4.2.4). */
+/** 1: may stand in `Host`. `@` ought not to (RFC 9110 4.2.4), but Envoy lets policies see it. */
 export const AUTHORITY = table((byte) => Number(includes(authorityBytes, byte)));
 /** Value of a hexadecimal digit, or 255. */
 export const HEX = table((byte) => {

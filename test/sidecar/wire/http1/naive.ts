@@ -12,7 +12,7 @@ export interface NaiveHead {
 
 const requestLine = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+) ([\x21-\x7e]+) HTTP\/1\.([01])$/;
 const fieldLine = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/;
-const authority = /^[-._~%!$&'()*+,;=:[\]\dA-Za-z]*$/;
+const authority = /^[-._~%!$&'()*+,;=:@[\]\dA-Za-z]*$/;
 
 /** @returns null: malformed; 'more': no blank line yet (what is there may be malformed already) */
 export function naiveHead(text: string): NaiveHead | 'more' | null {

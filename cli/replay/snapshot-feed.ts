@@ -8,6 +8,7 @@ import type { Credentials } from './certificates.ts';
 
 const limits = {
   connectionsMax: 8,
+  perIdentityMax: 8,
   handshakeTimeoutMs: 10_000,
   pingEveryMs: 15_000,
   helloTimeoutMs: 10_000,

@@ -163,9 +163,7 @@ class Lane {
   async #observe(call: RecordedCall, sent: Sent | undefined): Promise<Observed> {
     if (sent === undefined) throw new Error(`request ${call.id} was not sent`);
     const { lines } = await this.#started;
-    const logged = sent.from !== '' && sent.reply.kind !== 'unsendable';
-    const to = `127.0.0.1:${this.#portOf(call)}`;
-    const line = logged ? await lines.of(sent.from, to, lineTimeoutMs) : null;
+    const line = sent.ends === null ? null : await lines.of(sent.ends, lineTimeoutMs);
     return observe(call, sent.reply, line);
   }
 

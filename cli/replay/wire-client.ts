@@ -5,6 +5,7 @@ import { connect as connectTls, type PeerCertificate, type SecureContext } from 
 import { alpnOf, type RecordedCall } from '#policy/judge/call.ts';
 import { uriNames } from '#runtime/tls/peer-names.ts';
 
+import type { Ends } from './access-lines.ts';
 import { readResponse, requestBytes, tcpBytes, type WireResponse } from './wire-request.ts';
 
 /** What came back. */
@@ -19,8 +20,8 @@ export type Reply =
 
 export interface Sent {
   readonly reply: Reply;
-  /** `127.0.1.2:40000`, the client's end; '' where there was no connection. */
-  readonly from: string;
+  /** Null where there was no connection. */
+  readonly ends: Ends | null;
 }
 
 export interface Destination {
@@ -36,15 +37,18 @@ export interface Destination {
 const replyTimeoutMs = 10_000;
 
 /** Sends one call on a connection of its own. Never rejects. */
-export function send(call: RecordedCall, to: Destination): Promise<Sent> {
+export function send(call: RecordedCall, destination: Destination): Promise<Sent> {
   const { promise, resolve } = Promise.withResolvers<Sent>();
-  const raw = connect({ host: '127.0.0.1', port: to.port, localAddress: call.source.ip });
+  const raw = connect({ host: '127.0.0.1', port: destination.port, localAddress: call.source.ip });
   raw.setNoDelay(true);
+  const openedAtMs = Date.now();
+  const to = `127.0.0.1:${destination.port}`;
   let from = '';
   let socket: Socket = raw;
   const settle = (reply: Reply): void => {
     clearTimeout(timer);
-    resolve({ reply, from });
+    const ends = from === '' ? null : { from, to, openedAtMs, closedAtMs: Date.now() };
+    resolve({ reply, ends });
     socket.destroy();
     raw.destroy();
   };
@@ -54,13 +58,13 @@ export function send(call: RecordedCall, to: Destination): Promise<Sent> {
     settle({ kind: unsendable.has(error.code) ? 'unsendable' : 'closed', reason: error.message });
   });
   raw.once('connect', () => {
-    from = `${raw.localAddress}:${raw.localPort}`;
     if (raw.localAddress !== call.source.ip) {
       const used = `the system sends from ${raw.localAddress} in place of ${call.source.ip}`;
       settle({ kind: 'unsendable', reason: used });
       return;
     }
-    socket = secure(raw, call, to);
+    from = `${raw.localAddress}:${raw.localPort}`;
+    socket = secure(raw, call, destination);
     exchange(socket, call, settle);
   });
   return promise;

@@ -1,8 +1,6 @@
 // What a connection's first bytes show: a TLS hello, HTTP, or something else.
 import type { Socket } from 'node:net';
 
-import { KNOWN_METHODS } from '#policy/request.ts';
-
 import { readClientHello, startsTls, type ClientHello } from '../wire/tls-hello.ts';
 
 /** How a connection begins. */
@@ -12,7 +10,13 @@ export type Opening =
   | { readonly kind: 'malformed'; readonly reason: string };
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-const METHOD_BYTES_MAX = Math.max(...[...KNOWN_METHODS].map((method) => method.length));
+const METHOD_BYTES_MAX = 32;
+/** A line that is legal so far is then taken for HTTP. */
+const LINE_BYTES_MAX = 2048;
+const VERSION = 'HTTP/1.';
+const token = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/;
+const target = /^(?:[/*]|[a-z][a-z\d+.-]*:\/\/)[\t\f!-~]*$/i;
+const targetBegun = /^(?:[a-z][a-z\d+.-]*(?::\/?)?)?$/i;
 
 const http1: Opening = Object.freeze({ kind: 'plaintext', looksLike: 'http1' });
 const http2: Opening = Object.freeze({ kind: 'plaintext', looksLike: 'http2' });
@@ -31,17 +35,28 @@ export function readOpening(bytes: Buffer, detectHttp: boolean): Opening | null 
   return result.kind === 'hello' ? { kind: 'tls', hello: result.hello } : result;
 }
 
-/** A known method and a blank begin HTTP/1; anything else is bytes, judged by the TCP rules. */
+/** Anything but HTTP is bytes, judged by the TCP rules. */
 function classify(bytes: Buffer): Opening | null {
   const preface = Math.min(bytes.length, PREFACE.length);
   if (bytes.subarray(0, preface).equals(PREFACE.subarray(0, preface))) {
     // "P" may still become a POST, but never after "PRI".
     return preface >= 4 ? http2 : null;
   }
-  const head = bytes.toString('latin1', 0, METHOD_BYTES_MAX + 1);
-  const blank = head.indexOf(' ');
-  if (blank > 0) return KNOWN_METHODS.has(head.slice(0, blank)) ? http1 : other;
-  return head.length <= METHOD_BYTES_MAX && /^[A-Z]+$/.test(head) ? null : other;
+  return classifyLine(bytes.toString('latin1', 0, LINE_BYTES_MAX));
+}
+
+/** As Envoy's HTTP inspector: a request line of HTTP/1, whatever its method. An unknown one is a bad request. */
+function classifyLine(text: string): Opening | null {
+  const [method = '', rest, version] = text.split(' ', 3);
+  const full = text.length === LINE_BYTES_MAX;
+  if (!token.test(method) || method.length > METHOD_BYTES_MAX) return other;
+  if (rest === undefined) return null;
+  if (!target.test(rest)) {
+    return version === undefined && !full && targetBegun.test(rest) ? null : other;
+  }
+  if (version === undefined) return full ? http1 : null;
+  if (!VERSION.startsWith(version.slice(0, VERSION.length))) return other;
+  return version.length < VERSION.length && !full ? null : http1;
 }
 
 /**

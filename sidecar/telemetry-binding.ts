@@ -1,6 +1,6 @@
 // Binds telemetry to this sidecar: its settings, its identity, and the reasons of its policies.
 import { describe, explain } from '#policy/explain.ts';
-import type { Verdict } from '#policy/verdict.ts';
+import type { Explanation, Verdict } from '#policy/verdict.ts';
 import type { Log } from '#runtime/log.ts';
 
 import type { InForce } from './in-force.ts';
@@ -39,13 +39,21 @@ export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
 
 function reasonsOf(inForce: InForce): ReasonSource {
   return {
-    describe(verdict: Verdict) {
+    describe(verdict) {
       const policies = inForce.current()?.policies;
       return policies === undefined ? verdict.details : describe(policies.http, verdict);
     },
     explain(x) {
-      if (x.enforced === null || x.verdict === null) return null;
-      return explain(x.enforced.policies.http, x.downstream.facts, x.request);
+      const { enforced, verdict } = x;
+      if (enforced === null || verdict === null) return null;
+      const { http } = enforced.policies;
+      // The rules were never asked: the authorizer, or the lack of one, decided before them.
+      if (verdict.decidedBy === 'CUSTOM') return unexplained(verdict, describe(http, verdict));
+      return explain(http, x.downstream.facts, x.request);
     },
   };
+}
+
+function unexplained(verdict: Verdict, summary: string): Explanation {
+  return { verdict, summary, at: null, nearest: null, audited: [], dryRun: [] };
 }

@@ -9,7 +9,7 @@ import { failures } from '../failures.ts';
 import type { Enforced, InForce } from '../in-force.ts';
 import { composePath, ENDED, type Outcome } from '../request-path.ts';
 import { addAskedHeaders, addServiceTime, setServer } from '../response-edits.ts';
-import { sanitizeInbound } from '../sanitize.ts';
+import { sanitizeInbound, stripSteering } from '../sanitize.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
 import type { Http1Connection } from '../wire/http1/connection.ts';
@@ -37,6 +37,7 @@ export function createInboundHttp(options: InboundHttpOptions): Http1Server {
       (x) => authorizers.judge(x),
       tokenLayer,
       authorizeLayer,
+      stripSteering,
       forward,
     ],
     response: [

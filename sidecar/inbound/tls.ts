@@ -56,6 +56,8 @@ export class TlsTerminator {
     };
     this.#pending.set(key, settle);
     raw.once('close', () => settle(null, 'the peer closed the connection during the handshake'));
+    // A client that ends in the middle of the handshake is gone, and a reset can look like an end.
+    raw.allowHalfOpen = false;
     const known = hello.alpn.some((name) => inboundProtocols.includes(name));
     (known ? this.#withProtocols : this.#without).emit('connection', raw);
   }
@@ -88,6 +90,7 @@ export class TlsTerminator {
       socket.destroy();
       settle(null, reason);
     } else {
+      socket.allowHalfOpen = true;
       settle(socket, '');
     }
   }

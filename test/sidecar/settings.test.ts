@@ -1,49 +1,70 @@
-// Settings of the sidecar: what SELVAGE_INBOUND may say.
 import { expect, test } from 'vitest';
 
-import { readSidecarSettings } from '#sidecar/settings.ts';
+import { SettingsError } from '#runtime/settings.ts';
+import { describeSidecarSettings, readSidecarSettings } from '#sidecar/settings.ts';
 
-function inbound(text: string): unknown {
-  const { inbound: mappings } = readSidecarSettings({
-    SELVAGE_NAMESPACE: 'shop',
-    SELVAGE_WORKLOAD: 'web',
-    SELVAGE_CERT_FILE: 'cert.pem',
-    SELVAGE_KEY_FILE: 'key.pem',
-    SELVAGE_TRUST_BUNDLE_FILE: 'roots.pem',
-    SELVAGE_SNAPSHOT_FILE: 'snapshot.json',
-    SELVAGE_INBOUND: text,
-  });
-  return mappings.map(({ listen, ip, port, application }) => [
-    `${listen.host} ${listen.port}`,
-    ip,
-    port,
-    `${application.host} ${application.port}`,
-  ]);
+const minimal = {
+  SELVAGE_NAMESPACE: 'shop',
+  SELVAGE_WORKLOAD: 'payments',
+  SELVAGE_CA: 'https://127.0.0.1:15012',
+  SELVAGE_CONTROL: 'https://127.0.0.1:15010',
+  SELVAGE_TOKEN_FILE: '/token',
+  SELVAGE_TRUST_BUNDLE_FILE: '/roots.pem',
+};
+
+function mistakesOf(env: Record<string, string>): string {
+  try {
+    readSidecarSettings(env);
+    return '';
+  } catch (error) {
+    if (error instanceof SettingsError) return error.message;
+    throw error;
+  }
 }
 
-test('a mapping names where to listen, the port of the workload, and the application', () => {
-  expect(inbound('127.0.0.1:34001=8080>127.0.0.1:34002,[::1]:0=9000>[::1]:1')).toEqual([
-    ['127.0.0.1 34001', '', 8080, '127.0.0.1 34002'],
-    ['::1 0', '', 9000, '::1 1'],
+test('the least that must be said is enough', () => {
+  expect(readSidecarSettings(minimal)).toMatchObject({
+    namespace: 'shop',
+    serviceAccount: 'default',
+    inbound: [],
+    outbound: null,
+    drainTimeoutMs: 5000,
+  });
+});
+
+test('mappings say where to listen, for which port, and where the application is', () => {
+  const text = '127.0.0.1:1=8080>127.0.0.1:2,[::1]:3=443>localhost:4';
+  expect(readSidecarSettings({ ...minimal, SELVAGE_INBOUND: text }).inbound).toMatchObject([
+    { listen: { host: '127.0.0.1', port: 1 }, port: 8080, application: { port: 2 } },
+    { listen: { host: '::1', port: 3 }, port: 443, application: { host: 'localhost', port: 4 } },
   ]);
 });
 
-test('a mapping may name the address of the workload too', () => {
-  expect(inbound('127.0.0.1:1=10.0.0.7:8080>127.0.0.1:2,127.0.0.1:3=[fd00::7]:80>[::1]:4')).toEqual(
-    [
-      ['127.0.0.1 1', '10.0.0.7', 8080, '127.0.0.1 2'],
-      ['127.0.0.1 3', 'fd00::7', 80, '::1 4'],
-    ],
-  );
-});
+test.each(['1=2>3', 'a:1=0>b:2', 'a:1=65536>b:2', 'a:1>b:2', 'a:1=80>b:x'])(
+  'the mapping %s is refused',
+  (text) => {
+    expect(mistakesOf({ ...minimal, SELVAGE_INBOUND: text })).toContain('SELVAGE_INBOUND');
+  },
+);
 
 test.each([
-  '127.0.0.1:1=8080',
-  '127.0.0.1:1=0>127.0.0.1:2',
-  '127.0.0.1:1=65536>127.0.0.1:2',
-  '127.0.0.1:1=web:8080>127.0.0.1:2',
-  '127.0.0.1:1=:8080>127.0.0.1:2',
-  '127.0.0.1:1=8080>127.0.0.1:2=80>127.0.0.1:3',
-])('a mapping that is none is refused: %s', (text) => {
-  expect(() => inbound(text)).toThrow('SELVAGE_INBOUND');
+  ['a certificate without its key', { SELVAGE_CERT_FILE: '/c' }, 'go together'],
+  ['no identity', { SELVAGE_CA: '' }, 'no identity'],
+  ['no token for the CA', { SELVAGE_TOKEN_FILE: '' }, 'SELVAGE_TOKEN_FILE'],
+  ['no configuration', { SELVAGE_CONTROL: '' }, 'no configuration'],
+])('%s is a mistake', (_name, env, message) => {
+  expect(mistakesOf({ ...minimal, ...env })).toContain(message);
+});
+
+test('every wrong setting is named in one error', () => {
+  const env = { SELVAGE_ADMIN: 'x', SELVAGE_TRACE_SAMPLING: '2', SELVAGE_CAPTURE: 'magic' };
+  const message = mistakesOf({ ...minimal, ...env });
+  for (const name of Object.keys(env)) expect(message).toContain(name);
+});
+
+test('all settings can be printed', () => {
+  expect(describeSidecarSettings(minimal)).toMatchObject({
+    SELVAGE_NAMESPACE: 'shop',
+    SELVAGE_LOG_LEVEL: 'info',
+  });
 });

@@ -22,7 +22,6 @@ export const deploymentSpec = z.looseObject({
   template: podTemplate,
 });
 
-export type PodTemplate = z.infer<typeof podTemplate>;
 export type DeploymentSpec = z.infer<typeof deploymentSpec>;
 export type DeploymentKind = 'Deployment' | 'StatefulSet' | 'DaemonSet';
 export type Deployment = Resource<DeploymentKind, DeploymentSpec>;

@@ -47,7 +47,6 @@ export const podStatus = z.looseObject({
 
 export type EnvironmentVariable = z.infer<typeof environmentVariable>;
 export type Container = z.infer<typeof container>;
-export type ContainerPort = z.infer<typeof containerPort>;
 export type PodSpec = z.infer<typeof podSpec>;
 export type PodStatus = z.infer<typeof podStatus>;
 export interface Pod extends Resource<'Pod', PodSpec> {

@@ -50,6 +50,8 @@ function tokenRemoved(at: PolicyValue, { mesh, workloadsUnder }: LintContext): P
   const { rootNamespace } = mesh.meshConfig;
   // External authorizers come before the token is looked at.
   if (at.policy.spec.action === 'CUSTOM') return null;
+  // Other schemes stay: only bearer tokens are read.
+  if (at.list.every((value) => value !== '*' && !value.startsWith('Bearer'))) return null;
   const workloads = workloadsUnder(at.policy);
   const by = mesh.requestAuthentications.find(
     (authentication) =>
@@ -58,10 +60,12 @@ function tokenRemoved(at: PolicyValue, { mesh, workloadsUnder }: LintContext): P
   );
   if (by === undefined) return null;
   const name = `${by.metadata.namespace}/${by.metadata.name}`;
-  const message = `${at.label}: RequestAuthentication ${name} removes the token first`;
+  const message =
+    `${at.label}: RequestAuthentication ${name} removes a good token from the header first, ` +
+    'so that no policy sees it there';
   return said(
     at,
-    'header-gone',
+    'token-removed',
     message,
     'set forwardOriginalToken: true, or use requestPrincipals',
   );

@@ -223,9 +223,13 @@ test('values of headers: blanks around them never match, stars in them are lette
 test('a token that RequestAuthentication removes is not in the header any more', () => {
   const keys = '{jwtRules: [{issuer: a, jwks: \'{"keys":[]}\'}]}';
   const look = when('request.headers[Authorization]', 'values: ["Bearer *"]');
-  expect(codes(mesh, resource('RequestAuthentication', keys), look)).toContain('header-gone');
+  expect(codes(mesh, resource('RequestAuthentication', keys), look)).toContain('token-removed');
+  const basic = when('request.headers[Authorization]', 'values: ["Basic *"]');
+  expect(codes(mesh, resource('RequestAuthentication', keys), basic)).not.toContain(
+    'token-removed',
+  );
   const kept = keys.replace('issuer: a', 'issuer: a, forwardOriginalToken: true');
-  expect(codes(mesh, resource('RequestAuthentication', kept), look)).not.toContain('header-gone');
+  expect(codes(mesh, resource('RequestAuthentication', kept), look)).not.toContain('token-removed');
 });
 
 const inFoo = (fields: string): string =>

@@ -1,4 +1,5 @@
-// The files of YAML that a command is given: files as they are, folders with all that lies in them, `-` for stdin.
+// The files of YAML that a command is given: files as they are, folders with all that lies in them,
+// `-` for stdin.
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';

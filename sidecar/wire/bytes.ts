@@ -35,3 +35,23 @@ function includes(set: string, byte: number): boolean {
 function table(classify: (byte: number) => number): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) => classify(byte));
 }
+
+/** Methods of every Node buffer that its documentation and types leave out: no argument checks. */
+interface Unchecked {
+  latin1Slice(from: number, to: number): string;
+  utf8Slice(from: number, to: number): string;
+  latin1Write(text: string, offset: number): number;
+}
+
+export function latin1At(buffer: Buffer, from: number, to: number): string {
+  return (buffer as Buffer & Unchecked).latin1Slice(from, to);
+}
+
+export function utf8At(buffer: Buffer, from: number, to: number): string {
+  return (buffer as Buffer & Unchecked).utf8Slice(from, to);
+}
+
+/** @param text one byte a character, with room for it. @returns the offset after it */
+export function writeLatin1(out: Buffer, text: string, offset: number): number {
+  return offset + (out as Buffer & Unchecked).latin1Write(text, offset);
+}

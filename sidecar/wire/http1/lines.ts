@@ -1,5 +1,5 @@
 // Header lines by their byte ranges: lookups, edits and the edited copy, without a string per line.
-import { FOLD } from '../bytes.ts';
+import { FOLD, utf8At, writeLatin1 } from '../bytes.ts';
 
 import { isKnown, isNamed, signatureOf } from './names.ts';
 
@@ -29,10 +29,15 @@ export class HeaderLines {
 
   /** Lines are cut, so the copy is made of several runs. */
   protected cut = false;
-  /** Lines added, as they go out: latin1 (one char a byte). */
-  protected added = '';
+  /**
+   * Lines added. What stands beyond `addedCount` is of an earlier head: most lines are the same for
+   * each request of a connection, and then need no second look.
+   */
+  protected addedCount = 0;
   private readonly addedNames: string[] = [];
   private readonly addedValues: string[] = [];
+  /** As they go out: one byte a character. */
+  private readonly addedLines: string[] = [];
 
   /** Values of the lines of that name that are not cut, then of those added. @param name lower-case */
   values(name: string): readonly string[] {
@@ -40,7 +45,7 @@ export class HeaderLines {
     for (let at = this.find(name, 0); at >= 0; at = this.find(name, at + stride)) {
       (found ??= []).push(this.valueAt(at));
     }
-    for (let i = 0; i < this.addedNames.length; i++) {
+    for (let i = 0; i < this.addedCount; i++) {
       if (this.addedNames[i] === name) (found ??= []).push(this.addedValues[i]!);
     }
     return found ?? nothing;
@@ -57,7 +62,7 @@ export class HeaderLines {
 
   protected cutName(name: string): void {
     for (let at = this.find(name, 0); at >= 0; at = this.find(name, at + stride)) this.cutAt(at);
-    if (this.addedNames.includes(name)) this.removeAdded(name);
+    if (this.addedCount > 0) this.removeAdded(name);
   }
 
   /**
@@ -66,11 +71,18 @@ export class HeaderLines {
    * @param name lower-case token
    */
   append(name: string, value: string): void {
+    const at = this.addedCount;
+    if (this.addedNames[at] === name && this.addedValues[at] === value) {
+      this.addedCount++;
+      return;
+    }
     if (isKnown(name) || !isToken(name)) return;
-    const safe = notPlain.test(value) ? value.replace(breaking, ' ') : value;
-    this.addedNames.push(name);
-    this.addedValues.push(safe);
-    this.added += lineOf(name, safe);
+    const plain = !notPlain.test(value);
+    const safe = plain ? value : value.replace(breaking, ' ');
+    this.addedNames[at] = name;
+    this.addedValues[at] = safe;
+    this.addedLines[at] = `${name}: ${plain ? safe : Buffer.from(safe).toString('latin1')}\r\n`;
+    this.addedCount++;
   }
 
   /** Every line that is not cut, names as sent, then those added. */
@@ -81,7 +93,7 @@ export class HeaderLines {
       const from = this.index[at + nameStart]!;
       all.push([this.buffer.toString('latin1', from, this.index[at + nameEnd]), this.valueAt(at)]);
     }
-    for (let i = 0; i < this.addedNames.length; i++) {
+    for (let i = 0; i < this.addedCount; i++) {
       all.push([this.addedNames[i]!, this.addedValues[i]!]);
     }
     return all;
@@ -100,7 +112,7 @@ export class HeaderLines {
 
   /** UTF-8, as policies are written. */
   valueAt(at: number): string {
-    return this.buffer.toString('utf8', this.index[at + valueStart], this.index[at + valueEnd]);
+    return utf8At(this.buffer, this.index[at + valueStart]!, this.index[at + valueEnd]!);
   }
 
   cutAt(at: number): void {
@@ -129,13 +141,25 @@ export class HeaderLines {
     return to > run ? offset + buffer.copy(out, offset, run, to) : offset;
   }
 
+  /** Room that `writeAdded` needs. */
+  protected addedBytes(): number {
+    let bytes = 0;
+    for (let i = 0; i < this.addedCount; i++) bytes += this.addedLines[i]!.length;
+    return bytes;
+  }
+
+  /** @returns the new offset in `out` */
+  protected writeAdded(out: Buffer, offset: number): number {
+    for (let i = 0; i < this.addedCount; i++) {
+      offset = writeLatin1(out, this.addedLines[i]!, offset);
+    }
+    return offset;
+  }
+
   protected clearLines(): void {
     this.count = 0;
     this.cut = false;
-    if (this.added === '') return;
-    this.added = '';
-    this.addedNames.length = 0;
-    this.addedValues.length = 0;
+    this.addedCount = 0;
   }
 
   protected releaseBuffer(): void {
@@ -150,16 +174,14 @@ export class HeaderLines {
 
   private removeAdded(name: string): void {
     let kept = 0;
-    this.added = '';
-    for (let i = 0; i < this.addedNames.length; i++) {
+    for (let i = 0; i < this.addedCount; i++) {
       if (this.addedNames[i] === name) continue;
       this.addedNames[kept] = this.addedNames[i]!;
       this.addedValues[kept] = this.addedValues[i]!;
-      this.added += lineOf(this.addedNames[kept]!, this.addedValues[kept]!);
+      this.addedLines[kept] = this.addedLines[i]!;
       kept++;
     }
-    this.addedNames.length = kept;
-    this.addedValues.length = kept;
+    this.addedCount = kept;
   }
 }
 
@@ -170,9 +192,4 @@ function isToken(name: string): boolean {
     if (code > 255 || FOLD[code] === 0) return false;
   }
   return name !== '';
-}
-
-function lineOf(name: string, value: string): string {
-  const bytes = notPlain.test(value) ? Buffer.from(value, 'utf8').toString('latin1') : value;
-  return `${name}: ${bytes}\r\n`;
 }

@@ -2,7 +2,7 @@
 import type { TokenFacts } from '#policy/facts.ts';
 import type { RequestView } from '#sidecar/exchange.ts';
 
-import { AUTHORITY, CR, FOLD, LF, SPACE, TARGET } from '../bytes.ts';
+import { AUTHORITY, CR, FOLD, LF, latin1At, SPACE, TARGET, writeLatin1 } from '../bytes.ts';
 
 import type { HeadState } from './head.ts';
 import { valueEnd, valueStart } from './lines.ts';
@@ -18,6 +18,7 @@ const atVersion = 3;
 const version = Buffer.from('HTTP/1.');
 /** Version digit, CR, LF. */
 const versionBytes = version.length + 3;
+const upgradeLine = 'connection: upgrade\r\n';
 const unsendable = /[^\x21-\x7e]/;
 
 export class RequestHead extends MessageHead implements RequestView {
@@ -64,8 +65,9 @@ export class RequestHead extends MessageHead implements RequestView {
 
   /** Room that `writeTo` needs at most; -1: the edits cannot be sent. */
   sizeMax(): number {
-    if (unsendable.test(this.path) || unsendable.test(this.authority)) return -1;
-    const edits = this.added.length + this.path.length + this.authority.length;
+    if (this.path !== this.rawTarget && unsendable.test(this.path)) return -1;
+    if (this.authority !== this.hosts[0] && unsendable.test(this.authority)) return -1;
+    const edits = this.addedBytes() + this.path.length + this.authority.length;
     return this.end - this.start + edits + this.method.length + 64;
   }
 
@@ -79,17 +81,17 @@ export class RequestHead extends MessageHead implements RequestView {
     } else {
       offset = this.writeLine(out, offset);
       if (this.hostAt === -1) {
-        offset += out.write(`host: ${this.authority}\r\n`, offset, 'latin1');
+        offset = writeLatin1(out, `host: ${this.authority}\r\n`, offset);
         offset = this.copyLines(out, offset, this.linesStart, last);
       } else {
         const host = this.index[this.hostAt + valueStart]!;
         offset = this.copyLines(out, offset, this.linesStart, host);
-        offset += out.write(this.authority, offset, 'latin1');
+        offset = writeLatin1(out, this.authority, offset);
         offset = this.copyLines(out, offset, this.index[this.hostAt + valueEnd]!, last);
       }
     }
-    if (this.added !== '') offset += out.write(this.added, offset, 'latin1');
-    if (this.upgradeAsked) offset += out.write('connection: upgrade\r\n', offset, 'latin1');
+    offset = this.writeAdded(out, offset);
+    if (this.upgradeAsked) offset = writeLatin1(out, upgradeLine, offset);
     out[offset++] = CR;
     out[offset++] = LF;
     return offset;
@@ -198,16 +200,16 @@ export class RequestHead extends MessageHead implements RequestView {
   }
 
   private writeLine(out: Buffer, offset: number): number {
-    return offset + out.write(`${this.method} ${this.path} HTTP/1.1\r\n`, offset, 'latin1');
+    return writeLatin1(out, `${this.method} ${this.path} HTTP/1.1\r\n`, offset);
   }
 }
 
 /** The bytes as latin-1; `previous` itself if it says the same, which on one connection is likely. */
 function textAt(buffer: Buffer, from: number, to: number, previous: string): string {
   const length = to - from;
-  if (previous.length !== length) return buffer.toString('latin1', from, to);
+  if (previous.length !== length) return latin1At(buffer, from, to);
   for (let i = 0; i < length; i++) {
-    if (buffer[from + i] !== previous.charCodeAt(i)) return buffer.toString('latin1', from, to);
+    if (buffer[from + i] !== previous.charCodeAt(i)) return latin1At(buffer, from, to);
   }
   return previous;
 }

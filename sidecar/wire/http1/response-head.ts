@@ -1,7 +1,7 @@
 // A response head from an upstream, and the edited copy that goes downstream.
 import type { ResponseView } from '#sidecar/exchange.ts';
 
-import { CR, FIELD, LF, SPACE } from '../bytes.ts';
+import { CR, FIELD, LF, SPACE, writeLatin1 } from '../bytes.ts';
 
 import type { HeadState } from './head.ts';
 import { MessageHead } from './message.ts';
@@ -23,7 +23,7 @@ export class ResponseHead extends MessageHead implements ResponseView {
 
   /** Room that `writeTo` needs at most. @param extra lines, each ended by CRLF; latin1 */
   sizeMax(extra: string): number {
-    return this.end - this.start + this.added.length + extra.length + 16;
+    return this.end - this.start + this.addedBytes() + extra.length + 16;
   }
 
   /** Writes the edited head to `out` from `offset`. @returns the offset after it */
@@ -35,11 +35,11 @@ export class ResponseHead extends MessageHead implements ResponseView {
       // A proxy speaks its own version (RFC 9110 6.2).
       out[at + 7] = 49;
     } else {
-      offset += out.write(`HTTP/1.1 ${this.status} \r\n`, offset, 'latin1');
+      offset = writeLatin1(out, `HTTP/1.1 ${this.status} \r\n`, offset);
       offset = this.copyLines(out, offset, this.linesStart, last);
     }
-    if (this.added !== '') offset += out.write(this.added, offset, 'latin1');
-    if (extra !== '') offset += out.write(extra, offset, 'latin1');
+    offset = this.writeAdded(out, offset);
+    if (extra !== '') offset = writeLatin1(out, extra, offset);
     out[offset++] = CR;
     out[offset++] = LF;
     return offset;

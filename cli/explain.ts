@@ -14,7 +14,7 @@ export async function explain(args: string[], io: Io): Promise<number> {
   try {
     const { values, positionals } = parse(args);
     if (positionals.length === 0) throw new CallError('give the files or folders of YAML');
-    const model = loadModel(positionals, io.cwd);
+    const model = await loadModel(positionals, io.cwd);
     printProblems(model.problems, io);
     const judged = await judgeCall(model, callOf(values));
     const json = `${JSON.stringify(renderJson(judged), null, 2)}\n`;

@@ -60,7 +60,7 @@ export interface TestMesh {
  * @throws Error when a file cannot be read or a resource is invalid: a policy left out would change the answers
  */
 export async function mesh(...paths: string[]): Promise<TestMesh> {
-  const model = loadModel(paths, process.cwd());
+  const model = await loadModel(paths, process.cwd());
   const errors = model.problems.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new CallError(errors.map(formatProblem).join('\n'));
   const ask = async (call: MeshCall): Promise<CallOutcome> =>

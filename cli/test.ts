@@ -16,7 +16,7 @@ export async function test(args: string[], io: Io): Promise<number> {
     const unknown = args.find((arg) => arg.startsWith('-'));
     if (unknown !== undefined) throw new CallError(`unknown option ${unknown}`);
     if (args.length === 0) throw new CallError('give the files or folders of YAML');
-    const model = loadModel(args, io.cwd);
+    const model = await loadModel(args, io.cwd);
     printProblems(model.problems, io);
     if (model.tests.length === 0) throw new CallError(`no PolicyTest in ${args.join(', ')}`);
     return await runTests(model, io);

@@ -37,7 +37,7 @@ export async function up(args: string[], io: Io): Promise<number> {
 
 /** The body of `up`, which `demo` shares. */
 export async function runMesh(options: UpOptions, io: Io): Promise<number> {
-  const model = loadModel([options.folder], io.cwd);
+  const model = await loadModel([options.folder], io.cwd);
   printProblems(model.problems, io);
   const signal = untilSignal();
   const state = await mkdtemp(join(tmpdir(), 'selvage-'));

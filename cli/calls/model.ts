@@ -6,8 +6,8 @@ import type { Problem } from '#api/problem.ts';
 import type { Workload } from '#api/workload.ts';
 import { type CompiledPolicies, compilePolicies } from '#policy/compile.ts';
 
+import { readPaths } from '../paths.ts';
 import { CallError } from './failure.ts';
-import { readTextFiles } from './files.ts';
 
 export interface MeshModel {
   readonly resources: MeshResources;
@@ -20,8 +20,12 @@ export interface MeshModel {
 }
 
 /** Loads files and folders. @throws CallError when they cannot be read or hold no resource */
-export function loadModel(paths: readonly string[], cwd: string): MeshModel {
-  const { resources, problems } = loadFiles(readTextFiles(paths, cwd));
+export async function loadModel(paths: readonly string[], cwd: string): Promise<MeshModel> {
+  const read = await readPaths(paths, cwd);
+  if (read.problems.length > 0) {
+    throw new CallError(read.problems.map(({ file, message }) => `${file}: ${message}`).join('\n'));
+  }
+  const { resources, problems } = loadFiles(read.files);
   if (resources.length === 0 && problems.length === 0) {
     throw new CallError(`no resources in ${paths.join(', ')}`);
   }

@@ -55,7 +55,7 @@ export class Edits {
 
   async #reload(): Promise<void> {
     const { shown, io, controlAdmin } = this.#options;
-    const next = loadModel([shown], io.cwd);
+    const next = await loadModel([shown], io.cwd);
     const errors = next.problems.filter((problem) => problem.severity === 'error');
     if (errors.length > 0) {
       // The mesh keeps what it has, so there is no new reading to compare with.

@@ -35,7 +35,7 @@ export class TestMesh {
     let text = '';
     const stream = { write: (more: string) => (text += more) };
     const io = { stdout: stream, stderr: stream, cwd, tty: false };
-    const model = loadModel(['mesh'], cwd);
+    const model = await loadModel(['mesh'], cwd);
     const running = await RunningMesh.start(
       { folder: join(cwd, 'mesh'), shown: 'mesh', state, model, otlpEndpoint: '', firstPort },
       io,

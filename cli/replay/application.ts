@@ -1,8 +1,8 @@
 // The application behind a sidecar under replay: tells the HTTP client what arrived, echoes anything else.
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** What the application answers with: the head of the request as it arrived, latin-1. */
-export const arrivedHeader = 'x-replay-application';
+/** In every HTTP answer: the head of the request as it arrived, base64 of its bytes. */
+export const arrivedHeader = 'x-replay-arrived';
 
 /** Listens on loopback. HTTP is told from other bytes by its version, so that heads that no parser takes count too. */
 export async function startApplication(): Promise<{ port: number; close(): void }> {
@@ -56,10 +56,8 @@ function serve(socket: Socket): void {
 
 /** The requests of recordings have no bodies. */
 function answer(socket: Socket, head: string): void {
-  const body = Buffer.from(head, 'latin1');
-  const bodyIfAny = head.startsWith('HEAD ') ? Buffer.alloc(0) : body;
-  const lines = `content-length: ${body.length}\r\n${arrivedHeader}: 1\r\n`;
-  socket.write(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\n${lines}\r\n`), bodyIfAny]));
+  const arrived = Buffer.from(head, 'latin1').toString('base64');
+  socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 0\r\n${arrivedHeader}: ${arrived}\r\n\r\n`);
 }
 
 /** The first byte of a TLS record. */

@@ -14,11 +14,13 @@ export interface Observed {
   readonly details: string | null;
   /** Why, in a sentence; '' if unknown. */
   readonly reason: string;
+  /** Which rules judged it; '' where it did not come to that, absent where it is not known. */
+  readonly protocol?: 'http' | 'tcp' | '';
   /** As the application gets an admitted request; '' without one, absent where it is not known. */
   readonly path?: string;
   readonly authority?: string;
-  /** The means of judging cannot make this call, and why; nothing else of this then counts. */
-  readonly unsendable?: string;
+  /** What must come out where another call than the recorded one had to be made; else what was recorded. */
+  readonly instead?: Expected;
 }
 
 /** Judges all requests of a case, in order. */
@@ -33,14 +35,15 @@ export type Comparison =
  * Compares one request. A refusal of ours that `stricter` names is skipped, not failed; letting pass what Envoy
  * refuses is always a failure.
  */
-export function compare(call: RecordedCall, expected: Expected, observed: Observed): Comparison {
-  const { unsendable } = observed;
-  if (unsendable !== undefined) return { result: 'skipped', reason: unsendable };
-  const blind = observed.details === null;
-  const known = observed.status === undefined ? {} : { status: expected.status };
-  const wanted = nameOf({ ...expected, ...known, details: blind ? '' : expected.details });
+export function compare(call: RecordedCall, recorded: Expected, observed: Observed): Comparison {
+  const expected = observed.instead ?? recorded;
+  const wanted = nameOf({
+    decision: expected.decision,
+    status: observed.status === undefined ? undefined : expected.status,
+    details: observed.details === null ? '' : expected.details,
+  });
   const got = nameOf(observed);
-  if (wanted === got) return compareArrival(expected, observed);
+  if (wanted === got) return compareArrival(call, expected, observed);
   if (observed.decision === 'badrequest' || observed.decision === 'unauthenticated') {
     const deliberate = stricter.find((one) => one.applies(call));
     if (deliberate !== undefined) return { result: 'skipped', reason: deliberate.name };
@@ -48,22 +51,27 @@ export function compare(call: RecordedCall, expected: Expected, observed: Observ
   return { result: 'failed', expected: wanted, got };
 }
 
-/** An admitted request has to arrive as it was judged. */
-function compareArrival(expected: Expected, observed: Observed): Comparison {
+/** What is let pass has to be read as it was recorded, and to arrive as it was judged. */
+function compareArrival(call: RecordedCall, expected: Expected, observed: Observed): Comparison {
   if (observed.decision !== 'allow') return { result: 'passed' };
-  for (const part of ['path', 'authority'] as const) {
-    const wanted = expected[part];
+  const protocol = call.kind === 'tcp' ? 'tcp' : (expected.as ?? 'http');
+  const { path, authority } = expected;
+  const wanted = { protocol, path, authority };
+  for (const part of ['protocol', 'path', 'authority'] as const) {
+    const want = wanted[part] ?? '';
     const got = observed[part] ?? '';
-    if (wanted === undefined || got === '' || wanted === got) continue;
-    return { result: 'failed', expected: `${part} ${wanted}`, got: `${part} ${got}` };
+    if (want === '' || got === '' || want === got) continue;
+    return { result: 'failed', expected: `${part} ${want}`, got: `${part} ${got}` };
   }
   return { result: 'passed' };
 }
 
 /** `deny by foo/p rule 0`, `deny by default`, `allow`, `other (426)`. */
-function nameOf(
-  one: Pick<Observed, 'decision' | 'status'> & { readonly details?: string | null | undefined },
-): string {
+function nameOf(one: {
+  readonly decision: Decision;
+  readonly status?: number | undefined;
+  readonly details?: string | null | undefined;
+}): string {
   const { decision, status } = one;
   if (decision === 'other' && status !== undefined) return `other (${status})`;
   if (decision !== 'deny') return decision;

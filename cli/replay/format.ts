@@ -49,6 +49,8 @@ export interface Expected {
   readonly remoteIp?: string;
   /** `true`: an AUDIT rule matched. */
   readonly audit?: string;
+  /** HTTP bytes that the TCP rules let pass. */
+  readonly as?: 'tcp';
 }
 
 /** A file that cannot be replayed; the message says which and why. */

@@ -1,5 +1,4 @@
 // From what came back, and what the sidecar logged about it, to a decision that can be compared.
-import type { RecordedCall } from '#policy/judge/call.ts';
 import type { Decision } from '#policy/judge.ts';
 
 import type { AccessLine } from './access-lines.ts';
@@ -9,10 +8,7 @@ import type { Reply } from './wire-client.ts';
 import type { WireResponse } from './wire-request.ts';
 
 /** @param line null: the sidecar logged nothing */
-export function observe(call: RecordedCall, reply: Reply, line: AccessLine | null): Observed {
-  if (reply.kind === 'unsendable') {
-    return { decision: 'other', details: null, reason: '', unsendable: reply.reason };
-  }
+export function observe(reply: Reply, line: AccessLine | null): Observed {
   const reason = reasonOf(reply, line);
   if (reply.kind !== 'response') {
     const decision = decisions[reply.kind];
@@ -21,7 +17,7 @@ export function observe(call: RecordedCall, reply: Reply, line: AccessLine | nul
   const { response } = reply;
   const { status } = response;
   const decision = decisionOf(response);
-  const arrived = decision === 'allow' ? arrivedAs(call, response) : {};
+  const arrived = arrivedAs(response.headers.get(arrivedHeader) ?? '');
   return { decision, status, details: detailsOf(line), reason, ...arrived };
 }
 
@@ -39,15 +35,14 @@ function decisionOf({ status, headers }: WireResponse): Decision {
   return byStatus[status] ?? 'other';
 }
 
-/** What the application saw, where it was HTTP that the sidecar had read: it puts its own headers in. */
-function arrivedAs(
-  call: RecordedCall,
-  { body }: WireResponse,
-): { path?: string; authority?: string } {
-  const [line = '', ...lines] = body.split('\r\n');
-  if (call.method === 'HEAD' || !lines.some((text) => /^x-request-id:/i.test(text))) return {};
+/** What the application saw. In a request that the sidecar has read, there are its own headers. */
+function arrivedAs(encoded: string): Pick<Observed, 'protocol' | 'path' | 'authority'> {
+  if (encoded === '') return {};
+  const head = Buffer.from(encoded, 'base64').toString('latin1');
+  const [line = '', ...lines] = head.split('\r\n');
+  if (!lines.some((text) => /^x-request-id:/i.test(text))) return { protocol: 'tcp' };
   const host = lines.find((text) => /^host:/i.test(text))?.slice('host:'.length);
-  return { path: line.split(' ')[1] ?? '', authority: host?.trim() ?? '' };
+  return { protocol: 'http', path: line.split(' ')[1] ?? '', authority: host?.trim() ?? '' };
 }
 
 /** The details as logged, with a word where the log's own `policy` and `rule` do not say the same. */

@@ -1,4 +1,5 @@
 // Makes recorded calls for real: a connection from the recorded address, with the recorded certificate and bytes.
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type PeerCertificate, type SecureContext } from 'node:tls';
 
@@ -14,14 +15,14 @@ export type Reply =
   | { readonly kind: 'echo' }
   | { readonly kind: 'closed'; readonly reason: string }
   /** Neither an answer nor an end in time. */
-  | { readonly kind: 'silent'; readonly reason: string }
-  /** This machine cannot send from the recorded address. */
-  | { readonly kind: 'unsendable'; readonly reason: string };
+  | { readonly kind: 'silent'; readonly reason: string };
 
 export interface Sent {
   readonly reply: Reply;
   /** Null where there was no connection. */
   readonly ends: Ends | null;
+  /** The address it was sent from: the recorded one, unless this system cannot send from that. */
+  readonly address: string;
 }
 
 export interface Destination {
@@ -37,40 +38,47 @@ export interface Destination {
 const replyTimeoutMs = 10_000;
 
 /** Sends one call on a connection of its own. Never rejects. */
-export function send(call: RecordedCall, destination: Destination): Promise<Sent> {
-  const { promise, resolve } = Promise.withResolvers<Sent>();
-  const raw = connect({ host: '127.0.0.1', port: destination.port, localAddress: call.source.ip });
-  raw.setNoDelay(true);
-  const openedAtMs = Date.now();
-  const to = `127.0.0.1:${destination.port}`;
-  let from = '';
-  let socket: Socket = raw;
-  const settle = (reply: Reply): void => {
-    clearTimeout(timer);
-    const ends = from === '' ? null : { from, to, openedAtMs, closedAtMs: Date.now() };
-    resolve({ reply, ends });
-    socket.destroy();
-    raw.destroy();
-  };
+export async function send(call: RecordedCall, destination: Destination): Promise<Sent> {
+  const { ip } = call.source;
+  const connection = (await open(destination.port, ip)) ?? (await open(destination.port, null));
+  if (connection === null) {
+    const reply = { kind: 'closed', reason: 'nobody accepts the connection' } as const;
+    return { reply, ends: null, address: ip };
+  }
+  const { raw, ends } = connection;
+  const { promise, resolve } = Promise.withResolvers<Reply>();
   const reason = `nothing came within ${replyTimeoutMs / 1000} s`;
-  const timer = setTimeout(() => settle({ kind: 'silent', reason }), replyTimeoutMs);
-  raw.once('error', (error: NodeJS.ErrnoException) => {
-    settle({ kind: unsendable.has(error.code) ? 'unsendable' : 'closed', reason: error.message });
-  });
-  raw.once('connect', () => {
-    if (raw.localAddress !== call.source.ip) {
-      const used = `the system sends from ${raw.localAddress} in place of ${call.source.ip}`;
-      settle({ kind: 'unsendable', reason: used });
-      return;
-    }
-    from = `${raw.localAddress}:${raw.localPort}`;
-    socket = secure(raw, call, destination);
-    exchange(socket, call, settle);
-  });
-  return promise;
+  const timer = setTimeout(() => resolve({ kind: 'silent', reason }), replyTimeoutMs);
+  const socket = secure(raw, call, destination);
+  exchange(socket, call, resolve);
+  const reply = await promise;
+  clearTimeout(timer);
+  socket.destroy();
+  raw.destroy();
+  return { reply, ends: { ...ends, closedAtMs: Date.now() }, address: raw.localAddress ?? ip };
 }
 
-const unsendable: ReadonlySet<string | undefined> = new Set(['EADDRNOTAVAIL', 'EINVAL']);
+/** Null where the system cannot connect from that address, or takes another one without a word. */
+async function open(
+  port: number,
+  localAddress: string | null,
+): Promise<{ raw: Socket; ends: Omit<Ends, 'closedAtMs'> } | null> {
+  const openedAtMs = Date.now();
+  const to = { host: '127.0.0.1', port };
+  const raw = connect(localAddress === null ? to : { ...to, localAddress });
+  raw.setNoDelay(true);
+  try {
+    await once(raw, 'connect');
+  } catch {
+    return null;
+  }
+  if (localAddress !== null && raw.localAddress !== localAddress) {
+    raw.destroy();
+    return null;
+  }
+  const from = `${raw.localAddress}:${raw.localPort}`;
+  return { raw, ends: { from, to: `127.0.0.1:${port}`, openedAtMs } };
+}
 
 /** The socket to speak on: mutual TLS, TLS without a certificate, or the connection itself. */
 function secure(raw: Socket, call: RecordedCall, to: Destination): Socket {

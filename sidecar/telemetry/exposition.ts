@@ -1,5 +1,5 @@
 // Reads the typed arrays out through prom-client, which is loaded at the first scrape.
-import type { Registry } from 'prom-client';
+import type { Counter, Registry } from 'prom-client';
 
 import { httpCells, tcpCells, type Metrics, type SeriesLabels } from './metrics.ts';
 import { bucketBounds, type SeriesTable } from './series.ts';
@@ -50,7 +50,8 @@ export class MetricsPage {
       gauge(seriesGauge(http, tcp)),
       ...this.gauges.map(gauge),
     ]) {
-      registry.registerMetric(metric as Parameters<Registry['registerMetric']>[0]);
+      // A Registry only calls get(); its type asks for one of prom-client's own classes.
+      registry.registerMetric(metric as unknown as Counter);
     }
     return registry;
   }
@@ -148,9 +149,9 @@ function seriesGauge(http: SeriesTable<SeriesLabels>, tcp: SeriesTable<SeriesLab
   };
 }
 
-function gauge({ name, help: helpText, type, read }: Gauge): Collected {
-  return collected(name, type, helpText, () =>
-    read().map(({ labels, value }) => ({ labels: { ...labels }, value })),
+function gauge(source: Gauge): Collected {
+  return collected(source.name, source.type, source.help, () =>
+    source.read().map(({ labels, value }) => ({ labels: { ...labels }, value })),
   );
 }
 

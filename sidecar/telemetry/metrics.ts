@@ -19,7 +19,7 @@ export type SeriesLabels = Readonly<Record<string, string>>;
 export interface MetricsOptions {
   workload: Workload;
   /** Own SPIFFE ID; '' before there is one. */
-  identity(): string;
+  identity: () => string;
   cluster: string;
   /** Series of each table, at most; later ones share one series with the labels `overflow`. */
   seriesMax: number;

@@ -1,0 +1,154 @@
+// One log line's facts, the same shape for a request, a byte stream and a refused connection.
+import type { Service } from '#api/snapshot.ts';
+import type { ConnectionFacts } from '#policy/facts.ts';
+
+import type { Exchange } from '../exchange.ts';
+import { slotOf, type ConnectionSlot } from './slot.ts';
+import type { ConnectionEnds, ConnectionRefusal, TcpSession } from './types.ts';
+
+/** Filled anew for each line; one object serves them all. Strings are as the network gave them. */
+export class LogRecord {
+  /** Null for connections. */
+  exchange: Exchange | null = null;
+  session: TcpSession | null = null;
+  refusal: ConnectionRefusal | null = null;
+  startedAtMs = 0;
+  durationMs = 0;
+  method = '';
+  path = '';
+  protocol = '';
+  authority = '';
+  status = 0;
+  flags = '-';
+  details = '';
+  terminationDetails = '';
+  transportFailure = '';
+  receivedBytes = 0;
+  sentBytes = 0;
+  /** -1: no answer came from upstream. */
+  serviceTimeMs = -1;
+  requestId = '';
+  upstreamAddress = '';
+  upstreamCluster = '';
+  localAddress = '';
+  remoteAddress = '';
+  sni = '';
+  routeName = '';
+  sourcePrincipal = '';
+
+  ofExchange(x: Exchange): void {
+    const { downstream, request, failure } = x;
+    const slot = slotOf(downstream);
+    this.exchange = x;
+    this.session = null;
+    this.refusal = null;
+    this.startedAtMs = x.startedAtMs;
+    this.durationMs = x.finishedAtMs - x.startedAtMs;
+    this.method = request.method;
+    this.path = request.path;
+    this.protocol = x.protocol;
+    this.authority = request.authority;
+    this.status = x.status;
+    this.flags = failure === null ? '-' : failure.flag;
+    this.details = x.details || (failure === null ? 'via_upstream' : failure.details);
+    this.terminationDetails = '';
+    this.transportFailure = failure !== null && failure.code === 'upstream-tls' ? x.details : '';
+    this.receivedBytes = x.requestBodyBytes;
+    this.sentBytes = x.responseBodyBytes;
+    this.serviceTimeMs = x.respondedAtMs === 0 ? -1 : x.respondedAtMs - x.forwardedAtMs;
+    this.requestId = x.requestId;
+    this.upstreamAddress = x.upstreamAddress;
+    this.upstreamCluster = clusterOf(slot, x);
+    this.localAddress = slot.local || (slot.local = localOf(downstream));
+    this.remoteAddress = slot.remote || (slot.remote = remoteOf(downstream));
+    this.sni = downstream.facts.sni;
+    this.routeName = 'default';
+    this.sourcePrincipal = downstream.facts.identities[0] ?? '';
+  }
+
+  ofSession(session: TcpSession): void {
+    this.ofConnection(session.downstream, session.downstream.facts);
+    this.session = session;
+    this.startedAtMs = session.openedAtMs;
+    this.durationMs = session.closedAtMs - session.openedAtMs;
+    this.flags = session.flag;
+    this.terminationDetails = session.details;
+    this.receivedBytes = session.receivedBytes;
+    this.sentBytes = session.sentBytes;
+    this.upstreamAddress = session.upstreamAddress;
+    const { direction, facts } = session.downstream;
+    this.upstreamCluster = clusterName(
+      direction,
+      session.service,
+      direction === 'inbound' ? facts.destinationPort : session.servicePort,
+    );
+  }
+
+  ofRefusal(refusal: ConnectionRefusal): void {
+    this.ofConnection(refusal.downstream, null);
+    this.refusal = refusal;
+    this.startedAtMs = performance.now();
+    this.durationMs = 0;
+    this.flags = 'NR';
+    this.details = 'connection_refused';
+    this.terminationDetails = 'connection_refused';
+    this.receivedBytes = 0;
+    this.sentBytes = 0;
+    this.upstreamAddress = '';
+    this.upstreamCluster = '';
+    this.sni = refusal.sni;
+  }
+
+  private ofConnection(ends: ConnectionEnds, facts: ConnectionFacts | null): void {
+    this.exchange = null;
+    this.session = null;
+    this.refusal = null;
+    this.method = '';
+    this.path = '';
+    this.protocol = '';
+    this.authority = '';
+    this.status = 0;
+    this.details = '';
+    this.transportFailure = '';
+    this.serviceTimeMs = -1;
+    this.requestId = '';
+    this.localAddress = localOf(ends);
+    this.remoteAddress = remoteOf(ends);
+    this.sni = facts === null ? '' : facts.sni;
+    this.routeName = '';
+    this.sourcePrincipal = facts?.identities[0] ?? '';
+  }
+}
+
+function clusterOf(slot: ConnectionSlot, x: Exchange): string {
+  const { direction, facts } = x.downstream;
+  const port = direction === 'inbound' ? facts.destinationPort : x.servicePort;
+  if (slot.clusterPort !== port || slot.clusterService !== x.service) {
+    slot.clusterPort = port;
+    slot.clusterService = x.service;
+    slot.cluster = clusterName(direction, x.service, port);
+  }
+  return slot.cluster;
+}
+
+/** Istio's names: `inbound|8080||`, `outbound|80||payments.payments.svc.cluster.local`. */
+function clusterName(
+  direction: ConnectionEnds['direction'],
+  service: Service | null,
+  port: number,
+): string {
+  if (direction === 'inbound') return `inbound|${port}||`;
+  return service === null ? 'PassthroughCluster' : `outbound|${port}||${service.hosts[0] ?? ''}`;
+}
+
+function localOf(ends: ConnectionEnds): string {
+  return address(ends.localAddress, ends.localPort);
+}
+
+function remoteOf(ends: ConnectionEnds): string {
+  return address(ends.remoteAddress, ends.remotePort);
+}
+
+function address(ip: string, port: number): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+}

@@ -1,0 +1,186 @@
+// Puts metrics, access log and tracing together as the one Telemetry that listeners report to.
+import type { Workload } from '#api/workload.ts';
+
+import type { Exchange } from '../exchange.ts';
+import { AccessLog } from './access-log.ts';
+import { MetricsPage, type Exposition, type Gauge } from './exposition.ts';
+import { Metrics } from './metrics.ts';
+import { OtlpExporter } from './otlp.ts';
+import { PeerExchange } from './peer-exchange.ts';
+import { Tracer } from './trace.ts';
+import type { ConnectionRefusal, ReasonSource, TcpSession, Telemetry } from './types.ts';
+import { WallClock } from './wall-clock.ts';
+
+export interface TelemetryOptions {
+  workload: Workload;
+  /** Own SPIFFE ID; '' before there is one. */
+  identity: () => string;
+  /** Istio's cluster ID; `Kubernetes` by default, as Istio's. */
+  cluster?: string;
+  /** '' switches the access log off. */
+  accessLog: string;
+  accessLogFormat: 'text' | 'json';
+  /** Null where no policies are known; `why` is then the verdict's details. */
+  reasons: ReasonSource | null;
+  /** '' switches tracing off; trace headers then pass untouched. */
+  otlpEndpoint: string;
+  /** 0 to 1. */
+  traceSampling: number;
+  seriesMax?: number;
+  /** Further numbers for /stats/prometheus. */
+  gauges?: readonly Gauge[];
+  warn: (message: string) => void;
+}
+
+/** Telemetry with what the process around it needs. */
+export interface RunningTelemetry extends Telemetry {
+  /** The page of /stats/prometheus. */
+  scrape(): Promise<Exposition>;
+  /** After a log rotation (SIGHUP). */
+  reopenLog(): void;
+  /** Writes out what is held. Waits at most `deadlineMs`. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
+  const clock = new WallClock();
+  const { workload, identity, warn } = options;
+  const cluster = options.cluster ?? 'Kubernetes';
+  const seriesMax = options.seriesMax ?? 1000;
+  const metrics = new Metrics({ workload, identity, cluster, seriesMax });
+  const peers = new PeerExchange(() => metrics.self());
+  const log =
+    options.accessLog === ''
+      ? null
+      : new AccessLog({
+          path: options.accessLog,
+          format: options.accessLogFormat,
+          reasons: options.reasons,
+          clock,
+          warn,
+        });
+  const otlp =
+    options.otlpEndpoint === ''
+      ? null
+      : new OtlpExporter({
+          endpoint: options.otlpEndpoint,
+          resource: resourceOf(workload, cluster),
+          warn,
+        });
+  const tracer =
+    otlp === null
+      ? null
+      : new Tracer({ ratio: options.traceSampling, clock, emit: (span) => otlp.push(span) });
+  const gauges = [...ownGauges(metrics, log, otlp), ...(options.gauges ?? [])];
+  return new Composed(metrics, peers, log, tracer, otlp, new MetricsPage(metrics, gauges));
+}
+
+class Composed implements RunningTelemetry {
+  private readonly metrics: Metrics;
+  private readonly peers: PeerExchange;
+  private readonly log: AccessLog | null;
+  private readonly tracer: Tracer | null;
+  private readonly otlp: OtlpExporter | null;
+  private readonly page: MetricsPage;
+
+  constructor(
+    metrics: Metrics,
+    peers: PeerExchange,
+    log: AccessLog | null,
+    tracer: Tracer | null,
+    otlp: OtlpExporter | null,
+    page: MetricsPage,
+  ) {
+    this.metrics = metrics;
+    this.peers = peers;
+    this.log = log;
+    this.tracer = tracer;
+    this.otlp = otlp;
+    this.page = page;
+  }
+
+  begin(x: Exchange): void {
+    this.peers.begin(x);
+    if (this.tracer !== null) this.tracer.begin(x);
+  }
+
+  forwarding(x: Exchange): void {
+    this.peers.forwarding(x);
+  }
+
+  end(x: Exchange): void {
+    this.metrics.exchange(x);
+    if (this.log !== null) this.log.exchange(x);
+    if (this.tracer !== null && x.trace !== null) this.tracer.end(x);
+  }
+
+  connectionRefused(refusal: ConnectionRefusal): void {
+    this.metrics.connectionRefused(refusal);
+    this.log?.connectionRefused(refusal);
+  }
+
+  tcpOpened(session: TcpSession): void {
+    this.metrics.tcpOpened(session);
+  }
+
+  tcpClosed(session: TcpSession): void {
+    this.metrics.tcpClosed(session);
+    this.log?.tcpClosed(session);
+  }
+
+  scrape(): Promise<Exposition> {
+    return this.page.render();
+  }
+
+  reopenLog(): void {
+    this.log?.sink.reopen();
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    await Promise.all([this.log?.sink.close(deadlineMs), this.otlp?.close(deadlineMs)]);
+  }
+}
+
+function ownGauges(metrics: Metrics, log: AccessLog | null, otlp: OtlpExporter | null): Gauge[] {
+  const gauges: Gauge[] = [
+    {
+      name: 'selvage_connections_refused_total',
+      help: 'Connections closed before they carried anything, by how far they came.',
+      type: 'counter',
+      read: () =>
+        [...metrics.refused].map(([transport, value]) => ({ labels: { transport }, value })),
+    },
+  ];
+  if (log !== null) {
+    gauges.push({
+      name: 'selvage_access_log_dropped_total',
+      help: 'Access log lines lost to a slow or broken sink.',
+      type: 'counter',
+      read: () => [{ labels: {}, value: log.sink.dropped }],
+    });
+  }
+  if (otlp !== null) {
+    gauges.push({
+      name: 'selvage_spans_total',
+      help: 'Sampled spans by what became of them.',
+      type: 'counter',
+      read: () => [
+        { labels: { outcome: 'exported' }, value: otlp.exported },
+        { labels: { outcome: 'dropped' }, value: otlp.dropped },
+      ],
+    });
+  }
+  return gauges;
+}
+
+/** OpenTelemetry's resource conventions; Istio's service name is `<canonical service>.<namespace>`. */
+function resourceOf(workload: Workload, cluster: string): Record<string, string> {
+  const service = workload.labels['app'] || workload.name;
+  return {
+    'service.name': `${service}.${workload.namespace}`,
+    'service.namespace': workload.namespace,
+    'k8s.namespace.name': workload.namespace,
+    'k8s.deployment.name': workload.name,
+    'k8s.cluster.name': cluster,
+  };
+}

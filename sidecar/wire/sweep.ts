@@ -13,11 +13,6 @@ const watched = new Set<Sweepable>();
 let timer: NodeJS.Timeout | null = null;
 let nowMs = performance.now();
 
-/** The time of the last tick, ms: good to a tick, costs nothing. */
-export function sweepNowMs(): number {
-  return nowMs;
-}
-
 /** A deadline that falls due `afterMs` to `afterMs` + two ticks from now; 0 stays "none". */
 export function deadlineIn(afterMs: number): number {
   return afterMs === 0 ? 0 : nowMs + afterMs + tickMs;

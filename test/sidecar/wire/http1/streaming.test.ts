@@ -1,3 +1,5 @@
+import { createHash, randomBytes } from 'node:crypto';
+
 import { afterEach, expect, test } from 'vitest';
 
 import { eachHead, Rig, waitFor } from './rig.ts';
@@ -9,7 +11,7 @@ afterEach(async () => {
 });
 
 const bodyBytes = 64 * 1024 * 1024;
-const piece = Buffer.alloc(65_536, 'x');
+const piece = randomBytes(65_536);
 const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 /** What the engine may hold of a body: what was read when the other side was full. */
 const heldBytesMax = 512 * 1024;
@@ -51,6 +53,13 @@ test('a download of 64 MB to a slow reader holds memory flat', async () => {
     }),
   );
   const client = rig.connect();
+  const got = createHash('sha1');
+  let skip = -1;
+  client.socket.on('data', (chunk: Buffer) => {
+    if (skip < 0) skip = chunk.indexOf('\r\n\r\n') + 4;
+    got.update(chunk.subarray(skip));
+    skip = 0;
+  });
   client.send('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
   await client.until('\r\n\r\n');
   client.socket.pause();
@@ -64,6 +73,10 @@ test('a download of 64 MB to a slow reader holds memory flat', async () => {
   }, 3);
   await whileFlat(() => rig.finished.length === 1);
   clearInterval(pauses);
+  await waitFor(() => client.bytes >= bodyBytes + 40);
+  const sent = createHash('sha1');
+  for (let i = 0; i < bodyBytes / piece.length; i++) sent.update(piece);
+  expect(got.digest('hex')).toBe(sent.digest('hex'));
   expect(rig.finished[0]).toMatchObject({ responseBodyBytes: bodyBytes, failure: null });
 });
 

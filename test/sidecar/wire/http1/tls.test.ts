@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
@@ -21,7 +22,7 @@ async function listen(server: net.Server): Promise<number> {
 
 test('the engine serves TLS and speaks TLS upstream, large bodies both ways', async () => {
   const { certPem: cert, keyPem: key, caPem: ca } = await issue(await makeTestCa(), { dns: ['a'] });
-  const body = Buffer.alloc(3_000_000, 'body');
+  const body = randomBytes(3_000_000);
   const upstream = tls.createServer({ cert, key }, (socket) => {
     const parts: Buffer[] = [];
     let size = 0;

@@ -40,7 +40,7 @@ export function composePath(path: PathLayers): RequestPath {
       path.finish?.(x);
       path.observer.end(x);
     },
-    // Not a request, but an answer: it is counted and logged as any other.
+    // Not a request, but there is an answer: it is counted and logged like those of requests.
     unheard: (x) => path.observer.end(x),
     retry: path.retry,
   };

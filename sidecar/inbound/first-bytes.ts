@@ -45,7 +45,7 @@ function classify(bytes: Buffer): Opening | null {
   return classifyLine(bytes.toString('latin1', 0, LINE_BYTES_MAX));
 }
 
-/** As Envoy's HTTP inspector: a request line of HTTP/1, whatever its method. An unknown one is a bad request. */
+/** As Envoy's HTTP inspector: a request line of HTTP/1, whatever its method; some are bad ones. */
 function classifyLine(text: string): Opening | null {
   const [method = '', rest, version] = text.split(' ', 3);
   const full = text.length === LINE_BYTES_MAX;

@@ -80,7 +80,7 @@ test('a client without a certificate is refused under STRICT', async () => {
   expect(sidecar.telemetry.refused[0]?.reason).toBe('the client sent no certificate');
 });
 
-test('a peer of another trust domain is refused, and admitted once the domain is an alias', async () => {
+test('a peer of another trust domain is refused until the domain is an alias', async () => {
   const application = await rig.application();
   const sidecar = await rig.sidecar({ application: application.port });
   const peer = await rig.issued(spiffe('shop', 'web', 'other.example'));
@@ -120,7 +120,7 @@ test('a forged client certificate header is removed, and the proven one told', a
   const client = await rig.issued(spiffe('shop', 'web'));
   const secure = await exchange(await mutual(sidecar.inboundPort, client), get('/'));
   expect(received(secure).headers['x-forwarded-client-cert']).toMatch(
-    /^By=spiffe:\/\/cluster\.local\/ns\/shop\/sa\/payments;Hash=[0-9a-f]{64};Subject="";URI=spiffe:\/\/cluster\.local\/ns\/shop\/sa\/web$/,
+    /^By=\S+\/sa\/payments;Hash=[0-9a-f]{64};Subject="";URI=spiffe:\/\/cluster.local\/ns\/shop\/sa\/web$/,
   );
 });
 

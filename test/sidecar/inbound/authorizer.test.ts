@@ -80,7 +80,7 @@ test('an authorizer sees the request, and what it adds reaches the application',
   expect(asked).toHaveLength(1);
 });
 
-test('a refusal of the authorizer is passed on with its status, body and chosen headers', async () => {
+test('a refusal of the authorizer keeps its status, body and chosen headers', async () => {
   const port = await authorizer((_request, response) => {
     response.writeHead(302, { location: 'https://login', 'x-why': 'no', 'x-hidden': 'h' });
     response.end('log in');

@@ -89,7 +89,7 @@ spec:
   };
 }
 
-test('no token passes, a good one is told and cut, a bad one is 401, a foreign one 403', async () => {
+test('no token passes, a good one is told and cut, a bad one is refused', async () => {
   const application = await rig.application();
   const { policy, sign } = await tokens();
   const sidecar = await rig.sidecar({ application: application.port, policies: policy });

@@ -55,7 +55,7 @@ async function closedPort(): Promise<number> {
   return port;
 }
 
-test('a call goes through both sidecars with mutual TLS and the identity of the caller', async () => {
+test('a call passes both sidecars with mutual TLS and the identity of its caller', async () => {
   const rules = '[{ from: [{ source: { principals: ["cluster.local/ns/shop/sa/web"] } }] }]';
   const { client, server } = await pair(authorization('web-only', 'ALLOW', rules));
   const reply = await call(
@@ -107,7 +107,7 @@ test('connections to an endpoint are kept when a new snapshot keeps the endpoint
   expect(server.telemetry.ended).toHaveLength(2);
 });
 
-test('calls take the endpoints in turn, and endpoints without a sidecar get plaintext', async () => {
+test('calls take the endpoints in turn; those without a sidecar get plaintext', async () => {
   const one = await rig.application((_q, s) => s.end('one'));
   const two = await rig.application((_q, s) => s.end('two'));
   const service = serviceOf('payments', [{ port: one.port }, { port: two.port }]);
@@ -127,7 +127,7 @@ test('a call to an endpoint that is down is answered by another', async () => {
   expect(replies.map(({ body }) => body).toSorted()).toEqual(['1', '1', '2', '2']);
 });
 
-test('a service whose endpoints are all down gives 503 UF, one without endpoints 503 UH', async () => {
+test('endpoints that are all down give 503 UF, no endpoints 503 UH', async () => {
   const services = [serviceOf('down', [{ port: await closedPort() }]), serviceOf('empty', [])];
   const client = await rig.sidecar({ ...web, services });
   expect((await call(client, 'http://down/')).status).toBe(503);
@@ -169,7 +169,7 @@ test('a peer of another identity gets not one byte of the request', async () => 
   expect(seen).toEqual([]);
 });
 
-test('a host that no service has is called as it is; an unknown port of a service is not', async () => {
+test('a host of no service is called as it is, an unknown port of a service is not', async () => {
   const outside = await rig.application();
   const { client } = await pair();
   const reply = await call(client, `http://127.0.0.1:${outside.port}/out`);
@@ -229,7 +229,7 @@ test('CONNECT to a host outside the mesh is a tunnel as it is; to a dead one 503
   expect((await exchange(dead, raw)).status).toBe(503);
 });
 
-test('the certificate is renewed under traffic: no call fails, new connections use the new one', async () => {
+test('the certificate is renewed under traffic and no call fails', async () => {
   const { client, server } = await pair();
   const statuses: number[] = [];
   for (let i = 0; i < 6; i += 1) {

@@ -39,6 +39,20 @@ beforeEach(async () => {
 });
 afterEach(() => rig.close());
 
+async function launch(port: number): Promise<{ port: number; kill: () => Promise<unknown> }> {
+  const child = spawn(process.execPath, ['-e', slowApplication, String(port)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const [message] = (await once(child, 'message')) as [{ port: number }];
+  const kill = async (): Promise<unknown> => {
+    if (child.exitCode !== null || child.signalCode !== null) return null;
+    child.kill('SIGKILL');
+    return once(child, 'exit');
+  };
+  rig.onClose(kill);
+  return { port: message.port, kill };
+}
+
 async function filesOf(options: SidecarOptions, version = 1): Promise<ProcessFiles> {
   const snapshot = snapshotOf(options, version);
   const { namespace, serviceAccount } = snapshot.workload;
@@ -170,19 +184,6 @@ test('a connection that never ends holds the process up only to the drain timeou
 });
 
 test('an application killed in the middle of a call gives 503, the next one works', async () => {
-  const launch = async (port: number): Promise<{ port: number; kill: () => Promise<unknown> }> => {
-    const child = spawn(process.execPath, ['-e', slowApplication, String(port)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
-    const [message] = (await once(child, 'message')) as [{ port: number }];
-    const kill = async (): Promise<unknown> => {
-      if (child.exitCode !== null || child.signalCode !== null) return null;
-      child.kill('SIGKILL');
-      return once(child, 'exit');
-    };
-    rig.onClose(kill);
-    return { port: message.port, kill };
-  };
   const first = await launch(0);
   const sidecar = await start({}, first.port);
   const [port = 0] = sidecar.ready.inboundPorts;

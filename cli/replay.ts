@@ -7,8 +7,10 @@ import type { Io } from './io.ts';
 import { compare, type Observed, type Runner } from './replay/compare.ts';
 import { evaluate } from './replay/evaluator.ts';
 import { readReplayCases, type ReplayCase, ReplayFileError } from './replay/format.ts';
+import { SidecarUnusable } from './replay/unusable.ts';
+import { untilSignal } from './up/signals.ts';
 
-/** Exit status 0: all as recorded; 1: differences; 2: wrong usage or unreadable files. */
+/** Exit status 0: all as recorded; 1: differences; 2: wrong usage, unreadable files, or no sidecar to use. */
 export async function replay(args: string[], io: Io): Promise<number> {
   try {
     const { positionals, values } = parseArgs({ args, allowPositionals: true, options });
@@ -20,7 +22,7 @@ export async function replay(args: string[], io: Io): Promise<number> {
       ? await replayThroughSidecar(cases, io)
       : await replayCases(cases, evaluate, 1, io);
   } catch (error) {
-    if (!(error instanceof ReplayFileError) && !isUsage(error)) throw error;
+    if (!isExpected(error)) throw error;
     io.stderr.write(`selvage replay: ${error.message}\n`);
     return 2;
   }
@@ -30,13 +32,20 @@ const options = { 'through-sidecar': { type: 'boolean', default: false } } as co
 
 /** More than one, so that the log of one case is waited for while the next is on its way. */
 const casesThroughSidecar = 8;
+/** As a shell says it: 128 and the number of SIGINT. */
+const interruptedStatus = 130;
 
 async function replayThroughSidecar(cases: readonly ReplayCase[], io: Io): Promise<number> {
   const { throughSidecar } = await import('./replay/through-sidecar.ts');
   const complain = (line: string): unknown => io.stderr.write(`${line}\n`);
   const sidecars = await throughSidecar(cases, complain);
+  // The sidecars must not outlive us.
+  const interrupted = untilSignal().then(() => interruptedStatus);
+  const replayed = replayCases(cases, sidecars.run, casesThroughSidecar, io);
+  // Once interrupted, nobody asks how it ended.
+  replayed.catch(() => undefined);
   try {
-    return await replayCases(cases, sidecars.run, casesThroughSidecar, io);
+    return await Promise.race([replayed, interrupted]);
   } finally {
     await sidecars.close();
   }
@@ -117,7 +126,9 @@ function shorten(text: string): string {
   return text.length > 160 ? `${text.slice(0, 150)}… (${text.length} characters)` : text;
 }
 
-function isUsage(error: unknown): error is Error & { code: string } {
+/** Not a fault of ours: a file, a sidecar, or wrong usage. */
+function isExpected(error: unknown): error is Error {
+  if (error instanceof ReplayFileError || error instanceof SidecarUnusable) return true;
   return (
     error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
   );

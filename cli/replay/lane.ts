@@ -55,7 +55,8 @@ export class Lane {
     this.#turn = turn.catch(() => undefined);
     const sent = await turn;
     // The next one is on its way while the log tells of this one.
-    return Promise.all(c.requests.map((call, index) => this.#observe(c, call, sent[index])));
+    const observed = c.requests.map((call, index) => this.#observe(c, call, sent[index]));
+    return Promise.race([Promise.all(observed), (await this.#started).failed]);
   }
 
   async close(): Promise<void> {
@@ -103,9 +104,8 @@ export class Lane {
       identity: `spiffe://${this.#identity}`,
       clientContext: (identity: string) => certificates.clientContext(identity),
     };
-    return Promise.all(
-      c.requests.map((call) => send(call, { ...common, port: this.#portOf(call) })),
-    );
+    const sent = c.requests.map((call) => send(call, { ...common, port: this.#portOf(call) }));
+    return Promise.race([Promise.all(sent), sidecar.failed]);
   }
 
   async #apply(c: ReplayCase): Promise<void> {

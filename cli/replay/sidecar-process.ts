@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { AccessLines } from './access-lines.ts';
+import { SidecarUnusable } from './unusable.ts';
 
 const main = join(import.meta.dirname, '../../sidecar/main.ts');
 const readyTimeoutMs = 30_000;
@@ -12,7 +13,7 @@ const killAfterMs = 5000;
 
 export class SidecarProcess {
   readonly lines = new AccessLines();
-  /** Rejects when the process ends before `stop`. */
+  /** Rejects when the process ends, or is to end. */
   readonly failed: Promise<never>;
   readonly #child: ChildProcess;
   readonly #ready = Promise.withResolvers<readonly number[]>();
@@ -59,6 +60,7 @@ export class SidecarProcess {
 
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#failed.reject(new SidecarUnusable('it was stopped'));
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), killAfterMs);
     const exit = once(this.#child, 'exit');
@@ -81,7 +83,7 @@ export class SidecarProcess {
 
   #ended(reason: string): void {
     if (this.#stopping) return;
-    const error = new Error(`the sidecar cannot be used: ${reason}`);
+    const error = new SidecarUnusable(reason);
     this.#ready.reject(error);
     this.#failed.reject(error);
   }

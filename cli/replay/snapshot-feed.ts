@@ -5,6 +5,7 @@ import { Sessions } from '#control/push/sessions.ts';
 import { silentLog } from '#runtime/log.ts';
 
 import type { Credentials } from './certificates.ts';
+import { SidecarUnusable } from './unusable.ts';
 
 const limits = {
   connectionsMax: 8,
@@ -56,7 +57,7 @@ export class SnapshotFeed {
     this.#sessions.publish(Date.now());
     const refusal = await promise;
     this.#settle = null;
-    if (refusal !== null) throw new Error(`the sidecar refused the snapshot: ${refusal}`);
+    if (refusal !== null) throw new SidecarUnusable(`it refuses the snapshot: ${refusal}`);
   }
 
   async close(): Promise<void> {

@@ -113,8 +113,11 @@ export class LogSink {
       this.flush();
       return;
     }
-    const now = performance.now();
-    if (this.opening || now - this.failedAtMs < this.options.flushAfterMs) return;
+    if (this.opening) return;
+    if (performance.now() - this.failedAtMs < this.options.flushAfterMs) {
+      this.timer ??= setTimeout(this.onTimer, this.options.flushAfterMs).unref();
+      return;
+    }
     this.opening = true;
     open(this.options.path, 'a', 0o640, (error, fd) => {
       this.opening = false;

@@ -1,6 +1,6 @@
 // Compiles an access-log format into a function that writes one line.
 import { asciiJson, bare, jsonText, quoted } from './escape.ts';
-import { operator, type Operator } from './log-operators.ts';
+import { isOwnText, operator, type Operator } from './log-operators.ts';
 import type { LogRecord } from './log-record.ts';
 import type { LoggedReason } from './log-reason.ts';
 import type { WallClock } from './wall-clock.ts';
@@ -61,7 +61,8 @@ export function compileText(format: string, clock: WallClock): LineWriter {
       literals.push(part);
       if (part.split('"').length % 2 === 0) inQuotes = !inQuotes;
     } else {
-      fields.push({ read: known(part, clock), escape: inQuotes ? quoted : bare });
+      const escape = isOwnText(part) ? asItIs : remembered(inQuotes ? quoted : bare);
+      fields.push({ read: known(part, clock), escape });
     }
   });
   const first = literals[0] ?? '';
@@ -88,25 +89,47 @@ export function compileJson(
   reason: (record: LogRecord) => LoggedReason,
   traceId: (record: LogRecord) => string,
 ): LineWriter {
+  const principalText = remembered(jsonText);
   const steps = Object.entries(format).map(([key, text], index) => ({
     before: `${index === 0 ? '{' : ','}${asciiJson(key)}:`,
     read: known(text.slice(1, -1), clock),
+    escape: isOwnText(text.slice(1, -1)) ? plainJson : remembered(jsonText),
   }));
   return (record) => {
     let line = '';
-    for (const { before, read } of steps) {
+    for (const { before, read, escape } of steps) {
       const value = read(record);
       line += before;
       if (value === null) line += 'null';
-      else line += typeof value === 'number' ? value : jsonText(value);
+      else line += typeof value === 'number' ? value : escape(value);
     }
     const trace = traceId(record);
     const { sourcePrincipal } = record;
     line += trace === '' ? ',"trace_id":null' : `,"trace_id":"${trace}"`;
     line += ',"source_principal":';
-    line += sourcePrincipal === '' ? 'null' : jsonText(sourcePrincipal);
+    line += sourcePrincipal === '' ? 'null' : principalText(sourcePrincipal);
     return `${line}${reason(record).json}}\n`;
   };
+}
+
+/** Most fields of most lines say what they said in the line before: comparing is cheap. */
+function remembered(escape: (value: string) => string): (value: string) => string {
+  let last = '';
+  let lastEscaped = escape('');
+  return (value) => {
+    if (value === last) return lastEscaped;
+    last = value;
+    lastEscaped = escape(value);
+    return lastEscaped;
+  };
+}
+
+function asItIs(value: string): string {
+  return value;
+}
+
+function plainJson(value: string): string {
+  return `"${value}"`;
 }
 
 function known(text: string, clock: WallClock): Operator {

@@ -57,6 +57,20 @@ const plain: Readonly<Record<string, Operator>> = {
   ROUTE_NAME: (r) => r.routeName || null,
 };
 
+/** Whether an operator's text is made here of plain characters, so that it needs no escaping. */
+export function isOwnText(text: string): boolean {
+  return ownTexts.has(text);
+}
+
+const ownTexts: ReadonlySet<string> = new Set([
+  'START_TIME',
+  'PROTOCOL',
+  'RESPONSE_FLAGS',
+  'DOWNSTREAM_LOCAL_ADDRESS',
+  'DOWNSTREAM_REMOTE_ADDRESS',
+  'ROUTE_NAME',
+]);
+
 /** `name` or `name?alternative`; pseudo-headers come from the head's own fields. */
 function requestHeader(argument: string): Operator {
   const [first = '', second] = argument.split('?');

@@ -15,8 +15,9 @@ export interface SinkOptions {
   warn: (message: string) => void;
 }
 
+/** Handing a batch to the thread pool costs as much as ten lines: a batch has 150. */
 export const sinkDefaults = {
-  batchBytes: 16 * 1024,
+  batchBytes: 64 * 1024,
   flushAfterMs: 100,
   heldBytesMax: 1024 * 1024,
   lookAgainMs: 5000,
@@ -52,8 +53,7 @@ export class LogSink {
     }
     this.pending += line;
     this.pendingLines++;
-    if (this.pending.length >= this.options.batchBytes) this.flush();
-    else this.timer ??= setTimeout(this.onTimer, this.options.flushAfterMs).unref();
+    this.flushSoon();
   }
 
   /** Writes what is gathered, unless a write is under way: its end starts the next. */
@@ -95,6 +95,11 @@ export class LogSink {
     }
     if (this.fd !== null && standardStream(this.options.path) === null) close(this.fd, ignore);
     this.fd = null;
+  }
+
+  private flushSoon(): void {
+    if (this.pending.length >= this.options.batchBytes) this.flush();
+    else this.timer ??= setTimeout(this.onTimer, this.options.flushAfterMs).unref();
   }
 
   private readonly onTimer = (): void => {
@@ -153,7 +158,8 @@ export class LogSink {
         return;
       }
       this.look();
-      if (this.pending.length >= this.options.batchBytes) this.flush();
+      // The timer of what came meanwhile may have fired already, to no effect.
+      if (this.pending !== '') this.flushSoon();
       this.settle();
     });
   }

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import type { Explanation, Verdict } from '#policy/verdict.ts';
@@ -337,6 +337,7 @@ test('a rotation without a signal is noticed', async () => {
     return existsSync(path) && readFileSync(path, 'utf8').length > 0;
   });
   await log.sink.close(1000);
+  expect(log.sink.dropped).toBe(0);
 });
 
 test('a pipe that nobody reads never blocks: lines are held, then dropped and counted', async () => {

@@ -19,7 +19,7 @@ interface Waiting {
 }
 
 /** The sidecar's clock ticks by itself between looks at the system's. */
-const clockToleranceMs = 20;
+const clockToleranceMs = 100;
 
 export class AccessLines {
   /** By both ends. On loopback the system uses a port again within a second, so there may be several. */

@@ -31,7 +31,7 @@ export interface Surroundings {
 /** Of the sidecars' own certificates, whatever a case says that policies must take for it. */
 const trustDomain = 'cluster.local';
 /** The log is written in batches. */
-const lineTimeoutMs = 3000;
+const lineTimeoutMs = 5000;
 
 export class Lane {
   readonly #surroundings: Surroundings;

@@ -40,12 +40,26 @@ test('mappings say where to listen, for which port, and where the application is
   ]);
 });
 
-test.each(['1=2>3', 'a:1=0>b:2', 'a:1=65536>b:2', 'a:1>b:2', 'a:1=80>b:x'])(
-  'the mapping %s is refused',
-  (text) => {
-    expect(mistakesOf({ ...minimal, SELVAGE_INBOUND: text })).toContain('SELVAGE_INBOUND');
-  },
-);
+test('a mapping may name the address of the workload too', () => {
+  const text = '127.0.0.1:1=10.0.0.7:8080>127.0.0.1:2,127.0.0.1:3=[fd00::7]:80>127.0.0.1:4';
+  expect(readSidecarSettings({ ...minimal, SELVAGE_INBOUND: text }).inbound).toMatchObject([
+    { ip: '10.0.0.7', port: 8080 },
+    { ip: 'fd00::7', port: 80 },
+  ]);
+});
+
+const wrongMappings = [
+  '1=2>3',
+  'a:1=0>b:2',
+  'a:1=65536>b:2',
+  'a:1>b:2',
+  'a:1=80>b:x',
+  'a:1=web:80>b:2',
+];
+
+test.each(wrongMappings)('the mapping %s is refused', (text) => {
+  expect(mistakesOf({ ...minimal, SELVAGE_INBOUND: text })).toContain('SELVAGE_INBOUND');
+});
 
 test.each([
   ['a certificate without its key', { SELVAGE_CERT_FILE: '/c' }, 'go together'],

@@ -124,6 +124,25 @@ test('a forged client certificate header is removed, and the proven one told', a
   );
 });
 
+test('what is no request is answered, and told to telemetry all the same', async () => {
+  const application = await rig.application();
+  const sidecar = await rig.sidecar({ application: application.port });
+  const socket = await plain(sidecar.inboundPort);
+  const reply = await exchange(socket, 'GET / HTTP/1.1\r\nhost: a b\r\n\r\n');
+  expect(reply.status).toBe(400);
+  expect(sidecar.telemetry.ended).toMatchObject([{ status: 400, failure: 'malformed' }]);
+});
+
+test('policies may look at headers that steer Envoy', async () => {
+  const application = await rig.application();
+  const when = '[{ key: "request.headers[x-envoy-original-path]", values: ["*"] }]';
+  const policies = authorization('steering', 'DENY', `[{ when: ${when} }]`);
+  const sidecar = await rig.sidecar({ application: application.port, policies });
+  const headers = 'x-envoy-original-path: /admin\r\n';
+  const denied = await exchange(await plain(sidecar.inboundPort), get('/', headers));
+  expect(denied.status).toBe(403);
+});
+
 test('headers that steer Envoy do not reach the application', async () => {
   const application = await rig.application();
   const sidecar = await rig.sidecar({ application: application.port });

@@ -22,7 +22,7 @@ interface Waiting {
 const clockToleranceMs = 100;
 
 export class AccessLines {
-  /** By both ends. On loopback the system uses a port again within a second, so there may be several. */
+  /** By both ends. The system may use a port again within milliseconds, so there may be several. */
   readonly #lines = new Map<string, AccessLine[]>();
   readonly #waiting = new Map<string, Waiting[]>();
 
@@ -32,8 +32,13 @@ export class AccessLines {
     if (line === null) return false;
     const key = keyOf(line['downstream_remote_address'], line['downstream_local_address']);
     const waiting = this.#waiting.get(key)?.find(({ ends }) => isOf(line, ends));
-    if (waiting === undefined) add(this.#lines, key, line);
-    else waiting.take(line);
+    if (waiting === undefined) {
+      add(this.#lines, key, line);
+    } else {
+      // At once: the next line of a port that is used again is the next connection's.
+      remove(this.#waiting, key, waiting);
+      waiting.take(line);
+    }
     return true;
   }
 

@@ -36,6 +36,18 @@ test('a port that is used again belongs to each connection in its time', async (
   expect(await second).toMatchObject({ why: 'second' });
 });
 
+test('a port that is used again at once gives its lines in order', async () => {
+  const lines = new AccessLines();
+  const waiting = [lines.of(ends(1000), 1000), lines.of(ends(1012), 1000)];
+  lines.take(line(1001, 'first'));
+  lines.take(line(1013, 'second'));
+  expect(await Promise.all(waiting)).toMatchObject([{ why: 'first' }, { why: 'second' }]);
+  lines.take(line(2001, 'third'));
+  lines.take(line(2013, 'fourth'));
+  expect(await lines.of(ends(2000), 1000)).toMatchObject({ why: 'third' });
+  expect(await lines.of(ends(2012), 1000)).toMatchObject({ why: 'fourth' });
+});
+
 test('a connection that nothing is logged of has no line after a while', async () => {
   const lines = new AccessLines();
   lines.take(line(9000, 'of another time'));

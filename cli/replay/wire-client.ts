@@ -46,6 +46,8 @@ export async function send(call: RecordedCall, destination: Destination): Promis
     return { reply, ends: null, address: ip };
   }
   const { raw, ends } = connection;
+  // A socket forgets it when it is destroyed.
+  const address = raw.localAddress ?? '';
   const { promise, resolve } = Promise.withResolvers<Reply>();
   const reason = `nothing came within ${replyTimeoutMs / 1000} s`;
   const timer = setTimeout(() => resolve({ kind: 'silent', reason }), replyTimeoutMs);
@@ -55,7 +57,7 @@ export async function send(call: RecordedCall, destination: Destination): Promis
   clearTimeout(timer);
   socket.destroy();
   raw.destroy();
-  return { reply, ends: { ...ends, closedAtMs: Date.now() }, address: raw.localAddress ?? ip };
+  return { reply, ends: { ...ends, closedAtMs: Date.now() }, address };
 }
 
 /** Null where the system cannot connect from that address, or takes another one without a word. */

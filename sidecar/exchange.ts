@@ -46,7 +46,7 @@ export interface ResponseView {
   append(name: string, value: string): void;
 }
 
-/** What the wire engine can do with an exchange. Exactly one of the three is called, once. */
+/** What the wire engine can do with an exchange. Exactly one of them is called, once. */
 export interface RequestStream {
   /**
    * Answers from here. The rest of the body is read and dropped, or the connection closed.
@@ -57,6 +57,11 @@ export interface RequestStream {
   forward(upstream: UpstreamPool): void;
   /** Answers 200 to CONNECT, then relays bytes both ways, half-close kept. */
   tunnel(upstream: Socket): void;
+  /**
+   * Answers 200 to CONNECT and reads on: what comes through is HTTP, served on this connection.
+   * The CONNECT itself is no call to anybody, so the path's `finish` does not hear of it.
+   */
+  serveInside(): void;
 }
 
 /** Connections to one endpoint. The wire engine's own pools are; see wire/http1/pool.ts. */

@@ -1,6 +1,8 @@
 // Where a call goes: an endpoint of a service of the mesh, or a host outside it.
 import type { Socket } from 'node:net';
 
+import type { PortProtocol } from '#api/workload.ts';
+
 import type { Exchange, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
 import { formatAddress, openPlain, type Member } from '../upstream/member.ts';
@@ -9,7 +11,7 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import { splitAuthority } from './routes.ts';
 
 export type Destination =
-  | { readonly kind: 'service'; readonly cluster: Cluster }
+  | { readonly kind: 'service'; readonly cluster: Cluster; readonly protocol: PortProtocol }
   | { readonly kind: 'external'; readonly host: string; readonly port: number };
 
 /** Envoy's and Istio's default: the first attempt and two more. */
@@ -34,7 +36,7 @@ export function findDestination(
   }
   x.service = found.service;
   x.servicePort = found.port.port;
-  return { kind: 'service', cluster };
+  return { kind: 'service', cluster, protocol: found.port.protocol };
 }
 
 /** Takes the next endpoint for the exchange; null when none is left. */

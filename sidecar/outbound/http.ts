@@ -12,6 +12,7 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
 import { Http1Server } from '../wire/http1/server.ts';
 import {
+  type Destination,
   choose,
   chooseAnother,
   externalPool,
@@ -60,20 +61,28 @@ function noteEnforced(inForce: InForce): Layer {
   };
 }
 
-/** CONNECT: bytes to a service, with mutual TLS, or to a host outside, as they are. */
+/**
+ * CONNECT: bytes to a service, with mutual TLS, or to a host outside, as they are. Many clients ask
+ * for a tunnel before plain HTTP too (Node's fetch does); to a port declared HTTP their requests are
+ * taken out of it, so that each is routed, balanced and observed.
+ */
 function tunnelLayer(options: OutboundHttpOptions): Layer {
   return (x) => {
     if (x.request.method !== 'CONNECT') return PASS;
-    return tunnel(options, x);
+    const authority = x.request.rawTarget;
+    if (!/:\d+$/.test(authority)) return failures.malformed;
+    const destination = findDestination(x, options.upstreams, authority, httpsPort);
+    if (!('kind' in destination)) return destination;
+    if (isLoop(options, destination)) return failures['route-missing'];
+    if (destination.kind === 'external' || destination.protocol !== 'http') {
+      return tunnel(x, destination);
+    }
+    x.stream.serveInside();
+    return ENDED;
   };
 }
 
-async function tunnel(options: OutboundHttpOptions, x: Exchange): Promise<Outcome> {
-  const authority = x.request.rawTarget;
-  if (!/:\d+$/.test(authority)) return failures.malformed;
-  const destination = findDestination(x, options.upstreams, authority, httpsPort);
-  if (!('kind' in destination)) return destination;
-  if (isLoop(options, destination)) return failures['route-missing'];
+async function tunnel(x: Exchange, destination: Destination): Promise<Outcome> {
   const socket = await openTunnel(x, destination);
   if ('code' in socket) return socket;
   x.stream.tunnel(socket);

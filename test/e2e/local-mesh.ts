@@ -73,6 +73,16 @@ export class TestMesh {
     return this.call('billing', 'POST', 'http://payments.payments:8080/api/v1/charges');
   }
 
+  /** Charges without a pause until `done` resolves. @return the status of each */
+  async chargeUntil(done: Promise<unknown>): Promise<number[]> {
+    const statuses: number[] = [];
+    const state = { over: false };
+    void done.finally(() => (state.over = true));
+    while (!state.over) statuses.push((await this.charge()).status);
+    await done;
+    return statuses;
+  }
+
   async stop(): Promise<void> {
     await this.running.stop();
     await rm(this.#state, { recursive: true, force: true });

@@ -12,18 +12,14 @@ beforeAll(async () => {
 afterAll(() => mesh.stop());
 
 test('killing control and the CA in the middle of traffic fails no request', async () => {
-  const statuses: number[] = [];
-  let going = true;
-  const traffic = (async () => {
-    while (going) statuses.push((await mesh.charge()).status);
-  })();
-  for (const name of ['control/control', 'ca/ca', 'control/control', 'ca/ca']) {
-    const pid = mesh.running.pids().get(name);
-    if (pid !== undefined) process.kill(pid, 'SIGKILL');
-    await sleep(400);
-  }
-  going = false;
-  await traffic;
+  const outage = async (): Promise<void> => {
+    for (const name of ['control/control', 'ca/ca', 'control/control', 'ca/ca']) {
+      const pid = mesh.running.pids().get(name);
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+      await sleep(400);
+    }
+  };
+  const statuses = await mesh.chargeUntil(outage());
   expect(statuses.length).toBeGreaterThan(20);
   expect(new Set(statuses)).toEqual(new Set([201]));
 });

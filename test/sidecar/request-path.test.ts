@@ -20,6 +20,7 @@ function start(...layers: Layer[]): Run {
       void replies.push({ status, headers, body, close }),
     forward: () => undefined,
     tunnel: () => undefined,
+    serveInside: () => undefined,
   };
   // No layer here looks at the connection or the head.
   const x = new Exchange({} as Downstream, {} as RequestView, stream, 'HTTP/1.1');

@@ -69,6 +69,15 @@ export class Turn extends Forwarding implements RequestStream {
     });
   }
 
+  serveInside(): void {
+    const c = this.connection;
+    if (c === null || this.decided) return;
+    this.decided = true;
+    this.connection = null;
+    c.socket.write('HTTP/1.1 200 OK\r\n\r\n');
+    c.turnOver(true);
+  }
+
   // What the connection calls.
 
   /** Ends the exchange because its connection has to end now. */

@@ -53,10 +53,6 @@ test('variables see earlier ones, and may override what the mesh set', () => {
 });
 
 test('fields of the pod are given as the downward API gives them', () => {
-  const field = (name: string, fieldPath: string) => ({
-    name,
-    valueFrom: { fieldRef: { fieldPath } },
-  });
   const env = environmentOf(
     pod,
     [
@@ -86,3 +82,7 @@ test('the settings of the mesh itself stay with the mesh', () => {
 test('a reference to itself is expanded once and not forever', () => {
   expect(expand('$(A)', { A: '$(A)' })).toBe('$(A)');
 });
+
+function field(name: string, fieldPath: string) {
+  return { name, valueFrom: { fieldRef: { fieldPath } } };
+}

@@ -216,6 +216,29 @@ test('CONNECT to a TCP service is a tunnel with mutual TLS, half-close kept', as
   expect(server.telemetry.opened[0]?.downstream.facts.identities).toEqual([spiffe('shop', 'web')]);
 });
 
+test('requests in a CONNECT to an HTTP service are taken out of it, each by itself', async () => {
+  const { client, server } = await pair();
+  const socket = await plain(client.outboundPort);
+  socket.write('CONNECT payments:80 HTTP/1.1\r\nhost: payments:80\r\n\r\n');
+  expect(await nextData(socket)).toBe('HTTP/1.1 200 OK\r\n\r\n');
+  socket.write('GET /a HTTP/1.1\r\nhost: payments\r\n\r\n');
+  expect(await nextData(socket)).toContain('"/a"');
+  const last = 'GET /b HTTP/1.1\r\nhost: payments\r\nconnection: close\r\n\r\n';
+  expect(received(await exchange(socket, last)).url).toBe('/b');
+  // The CONNECT is no call to the service; its requests are.
+  expect(client.telemetry.ended.map(({ status }) => status)).toEqual([200, 200]);
+  expect(server.telemetry.ended.map(({ status }) => status)).toEqual([200, 200]);
+});
+
+test('what is no HTTP in a CONNECT to an HTTP service is refused', async () => {
+  const { client } = await pair();
+  const socket = await plain(client.outboundPort);
+  socket.write('CONNECT payments:80 HTTP/1.1\r\nhost: payments:80\r\n\r\n');
+  expect(await nextData(socket)).toBe('HTTP/1.1 200 OK\r\n\r\n');
+  socket.write('\x16\x03\x01\x00\x05hello');
+  expect(await nextData(socket)).toMatch(/^HTTP\/1\.1 400 /);
+});
+
 test('CONNECT to a host outside the mesh is a tunnel as it is; to a dead one 503', async () => {
   const outside = await rig.application();
   const { client } = await pair();

@@ -71,8 +71,10 @@ export function readFirstBytes<T>(
   done: (result: T | null, bytes: Buffer) => void,
 ): void {
   let bytes: Buffer = Buffer.alloc(0);
+  let expired: NodeJS.Immediate | undefined;
   const settle = (result: T | null): void => {
     clearTimeout(timer);
+    clearImmediate(expired);
     socket.off('readable', onReadable);
     socket.off('end', onEnd);
     socket.off('close', onClose);
@@ -87,8 +89,14 @@ export function readFirstBytes<T>(
     return undefined;
   };
   const onEnd = (): void => settle(null);
-  const onClose = (): void => clearTimeout(timer);
-  const timer = setTimeout(() => settle(null), timeoutMs);
+  const onClose = (): void => {
+    clearTimeout(timer);
+    clearImmediate(expired);
+  };
+  const timer = setTimeout(() => {
+    // After a stall timers come first: what has arrived meanwhile is read before time is up.
+    expired = setImmediate(settle, null);
+  }, timeoutMs);
   timer.unref();
   socket.on('readable', onReadable);
   socket.once('end', onEnd);

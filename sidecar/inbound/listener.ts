@@ -30,8 +30,12 @@ export interface InboundOptions {
 
 /** A client of a port without a declared protocol that says nothing for so long gets bytes. */
 export const detectionTimeoutMs = 5000;
-/** Where TCP is declared the server may speak first; a mesh client sends its hello at once. */
-export const serverFirstTimeoutMs = 300;
+/**
+ * Where TCP is declared the server may speak first, and waits so long for it under PERMISSIVE (in
+ * Istio for ever). A mesh client's hello that came later would be taken for bytes in the clear, and
+ * one whose CPU is throttled can be late by a second.
+ */
+export const serverFirstTimeoutMs = 2000;
 /** HTTP clients may connect ahead of their first request. */
 const firstRequestTimeoutMs = 60_000;
 

@@ -1,7 +1,10 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
 import { assert, constantFrom, nat, oneof, property, string, uint8Array } from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { readOpening } from '#sidecar/inbound/first-bytes.ts';
+import { readFirstBytes, readOpening } from '#sidecar/inbound/first-bytes.ts';
 
 function looksLike(text: string, detectHttp = true): string | null {
   const opening = readOpening(Buffer.from(text, 'latin1'), detectHttp);
@@ -66,4 +69,31 @@ test('more bytes never change an answer that was given', () => {
     }),
     { numRuns: 4000, seed: 4 },
   );
+});
+
+test('bytes that came in time are read although a stall let the time pass', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [accepted] = (await once(server, 'connection')) as [Socket];
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  readFirstBytes(accepted, 20, (bytes) => bytes.toString(), resolve);
+  client.write('early');
+  const untilMs = performance.now() + 60;
+  while (performance.now() < untilMs);
+  expect(await promise).toBe('early');
+  client.destroy();
+  server.close();
+});
+
+test('silence is told when the time is up', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [accepted] = (await once(server, 'connection')) as [Socket];
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  readFirstBytes(accepted, 20, (bytes) => bytes.toString(), resolve);
+  expect(await promise).toBe(null);
+  client.destroy();
+  server.close();
 });

@@ -18,6 +18,8 @@ export const helloBytesMax = 16 * 1024;
 
 const RECORD_HEADER_BYTES = 5;
 const RECORD_BYTES_MAX = 16 * 1024;
+/** Nobody splits a hello like that, and all of it is read anew with each packet. */
+const RECORDS_MAX = 64;
 const HANDSHAKE_RECORD = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
@@ -60,6 +62,7 @@ function joinRecords(bytes: Buffer): Buffer | string {
     parts.push(bytes.subarray(from, from + length));
     at = from + length;
     if (isWhole(parts)) break;
+    if (parts.length === RECORDS_MAX) return `the hello has more than ${RECORDS_MAX} records`;
   }
   const [only] = parts;
   return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);

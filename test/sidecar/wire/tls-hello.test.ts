@@ -53,9 +53,21 @@ test('every shorter prefix of a hello asks for more', () => {
 });
 
 test('a hello split over many records reads the same', () => {
-  for (const size of [1, 2, 3, 4, 5, 100, 1000]) {
+  const least = Math.ceil((real.length - 5) / 64);
+  for (const size of [least, least + 1, 100, 1000]) {
     expect(readClientHello(resplit(real, size))).toEqual(expected);
   }
+});
+
+test('a hello in thousands of records is refused before it costs time', () => {
+  const start = [22, 3, 1, 0, 4, 1, 0, 0x3f, 0];
+  const record = [22, 3, 1, 0, 1, 0];
+  const bytes = Buffer.from([...start, ...Array.from({ length: 16_000 }, () => record).flat()]);
+  expect(readClientHello(bytes)).toMatchObject({ kind: 'malformed' });
+  const startedMs = performance.now();
+  for (let i = 0; i < 100; i += 1) readClientHello(bytes);
+  // Each call took 300 ms when it read them all.
+  expect(performance.now() - startedMs).toBeLessThan(1000);
 });
 
 test('bytes after the hello are left alone', () => {

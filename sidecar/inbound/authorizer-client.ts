@@ -5,7 +5,7 @@ import type { Agent, buildConnector } from 'undici';
 import type { InForce } from '../in-force.ts';
 import { openPlain } from '../upstream/member.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
-import type { CheckCall, CheckReply } from './authorizer.ts';
+import { Unaskable, type CheckCall, type CheckReply } from './authorizer.ts';
 
 /** A refusal's body is passed to the client; more than this is cut off with an error. */
 const bodyBytesMax = 64 * 1024;
@@ -13,13 +13,13 @@ const bodyBytesMax = 64 * 1024;
 export function createCheckCall(inForce: InForce, upstreams: Upstreams): CheckCall {
   let agent: Agent | null = null;
   return async (check) => {
-    const { Agent: UndiciAgent } = await import('undici');
+    const { Agent: UndiciAgent, errors } = await import('undici');
     agent ??= new UndiciAgent({
       connect: (options, callback) => connect(inForce, upstreams, options, callback),
       keepAliveTimeout: 4000,
     });
     const signal = AbortSignal.timeout(check.timeoutMs);
-    const response = await agent.request({
+    const call = {
       origin: `http://${hostOf(check.service)}:${check.port}`,
       path: check.path,
       method: check.method,
@@ -27,6 +27,10 @@ export function createCheckCall(inForce: InForce, upstreams: Upstreams): CheckCa
       headersTimeout: 0,
       bodyTimeout: 0,
       signal,
+    };
+    const response = await agent.request(call).catch((error: unknown) => {
+      if (!(error instanceof errors.InvalidArgumentError)) throw error;
+      throw new Unaskable(error.message, { cause: error });
     });
     return readReply(response.statusCode, response.headers, response.body);
   };

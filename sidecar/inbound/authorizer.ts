@@ -30,6 +30,9 @@ export interface CheckReply {
 /** Makes the call; rejects when no answer comes in time. See authorizer-client.ts. */
 export type CheckCall = (check: Check) => Promise<CheckReply>;
 
+/** The check itself cannot be sent: the client's doing, so `failOpen` must not let it pass. */
+export class Unaskable extends Error {}
+
 /** Istio's default, which is as good as none; its documentation says so. */
 const defaultTimeoutMs = 600_000;
 /** Between two hops only, or made anew by the client (RFC 9110 section 7.6.1). */
@@ -81,14 +84,16 @@ export class Authorizers {
 
   async #check(x: Exchange, match: CustomMatch, http: HttpProvider): Promise<Outcome> {
     const provider = this.#compile(http);
+    const check = makeCheck(x, http, provider);
     let reply: CheckReply;
     try {
-      reply = await this.#call(makeCheck(x, http, provider));
+      reply = await this.#call(check);
       if (reply.status >= 500) throw new Error(`the authorizer answered ${reply.status}`);
     } catch (error) {
-      const { service, port, failOpen } = http;
+      const { service, port } = http;
+      const failOpen = http.failOpen && !(error instanceof Unaskable);
       this.#log.warn({ service, port, failOpen, error }, 'no answer of an external authorizer');
-      return failed(x, match, http);
+      return failed(x, match, { ...http, failOpen });
     }
     return reply.status === 200
       ? admit(x, provider, reply)
@@ -126,7 +131,7 @@ function makeCheck(x: Exchange, http: HttpProvider, provider: CompiledProvider):
   const headers: (readonly [string, string])[] = [['host', request.authority]];
   for (const [name, value] of request.lines()) {
     const key = name.toLowerCase();
-    if (!hopHeaders.has(key) && provider.include(key)) headers.push([key, value]);
+    if (!hopHeaders.has(key) && provider.include(key)) headers.push([key, bytesOf(value)]);
   }
   for (const [name, value] of Object.entries(http.includeAdditionalHeadersInCheck ?? {})) {
     headers.push([name.toLowerCase(), value]);
@@ -134,6 +139,13 @@ function makeCheck(x: Exchange, http: HttpProvider, provider: CompiledProvider):
   const { service, port } = http;
   const path = `${http.pathPrefix ?? ''}${request.path}`;
   return { service, port, method: request.method, path, headers, timeoutMs: provider.timeoutMs };
+}
+
+const notAscii = /[^\0-\x7f]/;
+
+/** As it was sent, one byte a character: a header with other characters could not go out. */
+function bytesOf(value: string): string {
+  return notAscii.test(value) ? Buffer.from(value).toString('latin1') : value;
 }
 
 /** An OK does not allow: tokens and rules come after it. */

@@ -297,9 +297,9 @@ export interface HttpReply {
   readonly body: string;
 }
 
-/** One request on a connection of its own, read until it closes. `raw` goes out as it is. */
+/** One request on a connection of its own, read until it closes. @param raw one byte a character */
 export async function exchange(socket: Socket, raw: string): Promise<HttpReply> {
-  socket.write(raw);
+  socket.write(raw, 'latin1');
   const text = await readToEnd(socket);
   const [head = '', ...rest] = text.split('\r\n\r\n');
   const [statusLine = '', ...lines] = head.split('\r\n');

@@ -121,3 +121,24 @@ test('an unknown authorizer denies what it would have been asked, and nothing el
   expect((await send(sidecar, '/guarded')).status).toBe(403);
   expect((await send(sidecar, '/open')).status).toBe(200);
 });
+
+test('no header that a client can send keeps an authorizer from being asked', async () => {
+  const asked: (string | undefined)[] = [];
+  const port = await authorizer(({ headers }, response) => {
+    asked.push(headers.authorization);
+    response.statusCode = 403;
+    response.end();
+  });
+  const sidecar = await guarded(port, { failOpen: true, includeRequestHeadersInCheck: ['*'] });
+  for (const value of ['Bearer \u0100', 'Bearer \u{1f511}', 'caf\u00e9', 'a\tb']) {
+    const bytes = Buffer.from(value).toString('latin1');
+    const reply = await send(sidecar, '/guarded', `authorization: ${bytes}\r\n`);
+    expect({ value, status: reply.status }).toEqual({ value, status: 403 });
+    expect(asked.pop()).toBe(bytes);
+  }
+  const odd = ['http2-settings: x', 'content-type: ', '!#$%&: x', 'date: x', 'x: \xff\xfe\x80'];
+  for (const line of [...odd, 'transfer_encoding: x', 'cookie: a\r\ncookie: b', '__proto__: x']) {
+    const { status } = await send(sidecar, '/guarded', `${line}\r\n`);
+    expect({ line, status }).toEqual({ line, status: 403 });
+  }
+});

@@ -68,8 +68,11 @@ export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   'UNSUBSCRIBE',
 ]);
 
-/** Scheme, authority, and the rest, of an absolute-form target (RFC 9112 section 3.2.2). */
-const absoluteForm = /^https?:\/\/([^/?#]+)([/?#].*)?$/i;
+/**
+ * Scheme, authority, and the rest, of an absolute-form target (RFC 9112 section 3.2.2). Only the characters of names and
+ * addresses, as Envoy: `x@host` would be another host to a policy than to the application.
+ */
+const absoluteForm = /^https?:\/\/((?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?)([/?#].*)?$/i;
 
 /** The target of CONNECT (RFC 9112 section 3.2.3). */
 const authorityForm = /^[^/?#@]+:\d+$/;

@@ -17,6 +17,11 @@ export const stricter: readonly Stricter[] = [
     applies: (call) => call.kind !== 'tcp' && hostsOf(call).length > 1,
   },
   {
+    name: 'user information in an absolute target',
+    reason: 'RFC 9110, section 4.2.4 wants it treated as an error; Envoy cuts it',
+    applies: (call) => call.kind !== 'tcp' && /^https?:\/\/[^/?#]*@/i.test(call.path ?? ''),
+  },
+  {
     name: 'tokens with critical extensions',
     reason:
       'RFC 7515, section 4.1.11 demands a refusal where `crit` is not understood; Envoy ignores it',

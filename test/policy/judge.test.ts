@@ -265,6 +265,13 @@ describe('what is stricter than Envoy', () => {
     expect(named({ ...base, host: ['a', 'b'], kind: 'tcp' })).toEqual([]);
   });
 
+  test('is user information in an absolute target', () => {
+    const wanted = ['user information in an absolute target'];
+    expect(named({ ...base, path: 'http://x@host/' })).toEqual(wanted);
+    expect(named({ ...base, path: 'http://host/@' })).toEqual([]);
+    expect(named({ ...base, path: '/http://x@host/' })).toEqual([]);
+  });
+
   test('is a token with critical extensions, wherever it stands', () => {
     const header = Buffer.from('{"alg":"RS256","crit":["b64"]}').toString('base64url');
     const token = `${header}.e30.c2ln`;

@@ -43,6 +43,26 @@ test('an absolute target names the authority itself, whatever Host says', () => 
   expect(admit({ rawTarget: 'http://other?x' })).toBe('other /?x');
 });
 
+test.each([
+  'http://x@admin.shop/',
+  'http://admin.shop:pass@other/',
+  'http://admin.shop\\@other/',
+  'http://a,b/',
+  'http://a"b/',
+  'http://a%2eb/',
+  'http://a;b/',
+  'http://[::1/',
+  'http://a:/',
+  'http://a:1:2/',
+])('the authority of the target %j is none', (rawTarget) => {
+  expect(admit({ rawTarget })).toBe('malformed');
+});
+
+test('an absolute target may name an address', () => {
+  expect(admit({ rawTarget: 'http://[::1]:80/' })).toBe('[::1]:80 /');
+  expect(admit({ rawTarget: 'http://10.0.0.1/' })).toBe('10.0.0.1 /');
+});
+
 test('HTTP/1.0 is refused before a missing host is', () => {
   expect(admit({ minor: 0, hosts: [] })).toBe('version-unsupported');
   expect(admit({ hosts: [] })).toBe('host-missing');

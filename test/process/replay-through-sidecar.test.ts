@@ -43,7 +43,8 @@ test('every recorded decision comes out of a sidecar as it came out of Envoy', a
   // What is skipped is listed in policy/stricter.ts.
   expect(out).toBe('13452 passed, 0 failed, 24 skipped\n');
   expect(status).toBe(0);
-});
+  // Half a minute on two idle cores.
+}, 240_000);
 
 test('a difference names the case, the call, both decisions, and why in the words of the log', async () => {
   const file = write('changed.json', ({ expected }) => ({

@@ -106,7 +106,7 @@ class HttpCarrier implements Carrier {
   }
 
   revoke(): void {
-    if (this.#connection.tunnel === null) this.http?.drain();
+    if (this.#connection.tunnel === null) this.http?.drain(false);
     else this.http?.close();
   }
 

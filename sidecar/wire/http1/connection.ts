@@ -76,10 +76,11 @@ export class Http1Connection implements Sweepable, Consumer {
     else this.linger();
   }
 
-  /** Ends the connection after the present exchange. */
-  drain(): void {
+  /** Ends the connection after the present exchange. @param begun a head that is not whole counts */
+  drain(begun = true): void {
     this.closing = true;
-    if (this.turn === null && !this.request.begun && !this.dropping) this.linger();
+    if (this.turn !== null || (begun && (this.request.begun || this.dropping))) return;
+    this.linger();
   }
 
   // What its turn calls.
@@ -235,7 +236,8 @@ export class Http1Connection implements Sweepable, Consumer {
     }
     input.from = end;
     this.dropping = !requestBody.done;
-    if (requestBody.done) this.deadlineMs = deadlineIn(this.host.limits.idleTimeoutMs);
+    if (requestBody.done && this.closing) this.linger();
+    else if (requestBody.done) this.deadlineMs = deadlineIn(this.host.limits.idleTimeoutMs);
     return true;
   }
 

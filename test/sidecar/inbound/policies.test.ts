@@ -211,6 +211,20 @@ test('live plaintext connections end when a port becomes STRICT', async () => {
   expect(sidecar.revoked[0]).toContain('STRICT');
 });
 
+test('half a plaintext request is not completed once the port is STRICT', async () => {
+  const application = await rig.application();
+  const sidecar = await rig.sidecar({ application: application.port });
+  const [head, dropped] = [await plain(sidecar.inboundPort), await plain(sidecar.inboundPort)];
+  head.write('GET / HTTP/1.1\r\n');
+  dropped.write('POST /../%00 HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab');
+  expect(await nextData(dropped)).toMatch(/^HTTP\/1\.1 400 /);
+  await sleep(30);
+  sidecar.apply({ policies: strict });
+  head.write('host: a\r\n\r\n');
+  dropped.write('cdGET / HTTP/1.1\r\nhost: a\r\n\r\n');
+  expect(await Promise.all([readToEnd(head), readToEnd(dropped)])).toEqual(['', '']);
+});
+
 test('a server that speaks first is heard through mutual TLS at once', async () => {
   const application = await echo('220 ready');
   const sidecar = await rig.sidecar({ application, protocol: 'tcp' });

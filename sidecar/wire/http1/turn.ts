@@ -100,6 +100,8 @@ export class Turn extends Forwarding implements RequestStream {
     this.upstream = null;
     upstream?.abort();
     const failure = failures[code];
+    // A layer may still wait, and edit `request` later: no other request may be in it then.
+    if (!this.decided) c.drain();
     if (this.headSent || failure.status === 0) {
       x.failure = failure;
       if (x.details === '') x.details = failure.details;

@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 
+import type { Exchange } from '#sidecar/exchange.ts';
+
 import { eachHead, Rig, waitFor } from './rig.ts';
 import type { RigOptions } from './rig.ts';
 
@@ -219,4 +221,42 @@ test('drain lets the present exchange end, says close, and ends idle connections
   expect(busy.text).toBe('HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok');
   expect([idle.text, idle.reset]).toEqual(['', false]);
   await waitFor(() => rig.server.connections === 0);
+});
+
+test('a layer that still waits when its exchange times out cannot touch the next request', async () => {
+  let late: (() => void) | null = null;
+  const begun: string[] = [];
+  await start(answers, {
+    limits: { streamIdleTimeoutMs: 50 },
+    path: {
+      start: (x) => {
+        begun.push(x.request.rawTarget);
+        late ??= () => {
+          x.request.append('x-user', 'ann');
+          x.stream.forward(rig.pool);
+        };
+      },
+    },
+  });
+  const client = rig.connect();
+  client.send(get);
+  await client.until('504 Gateway Timeout');
+  client.send('GET /next HTTP/1.1\r\nhost: a\r\n\r\n');
+  await client.closed;
+  late!();
+  expect(client.text).toContain('connection: close');
+  expect(begun).toEqual(['/']);
+});
+
+test('a connection that drains while a body is dropped ends with the body', async () => {
+  const path = { start: (x: Exchange) => x.stream.reply(403, '', '', false) };
+  await start(answers, { path });
+  const client = rig.connect();
+  client.send('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab');
+  await client.until('403 Forbidden');
+  rig.server.drain();
+  client.send(`cd${get}`);
+  await client.closed;
+  expect(client.text.match(/HTTP/g)).toHaveLength(1);
+  expect(client.reset).toBe(false);
 });

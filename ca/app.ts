@@ -83,7 +83,6 @@ export async function startCa(
     ...settings.admin,
     routes: adminRoutes({ roots, metrics, reload, clock }),
   });
-  log.info({ port: api.port, adminPort: admin.port }, 'certificate authority ready');
   return running({ api, admin, roots, serving, audit, reload, clock, log, settings });
 }
 

@@ -92,7 +92,6 @@ export async function startControl(
     server.setCredentials(credentialsOf(next));
   });
   ready = true;
-  log.info({ port: server.port, adminPort: admin.port }, 'control ready');
   return {
     port: server.port,
     adminPort: admin.port,

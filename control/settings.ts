@@ -9,11 +9,11 @@ import {
   requiredText,
   url,
 } from '#runtime/setting-types.ts';
-import { Wanted, type Settings } from '#runtime/settings.ts';
+import { describeSettings, readSettings, Wanted, type Settings } from '#runtime/settings.ts';
 
 import { deniedByDefault, parseCidr } from './jwks/addresses.ts';
 
-export const controlFields = [
+const controlFields = [
   {
     name: 'listen',
     env: 'SELVAGE_CONTROL_LISTEN',
@@ -90,6 +90,16 @@ export const controlFields = [
 ] as const;
 
 export type ControlSettings = Settings<typeof controlFields>;
+
+/** The settings of this process; throws one SettingsError that names every mistake. */
+export function readControlSettings(): ControlSettings {
+  return readSettings(controlFields, process.env);
+}
+
+/** The same as text, without secrets, for the log at start. */
+export function describeControlSettings(): Record<string, string> {
+  return describeSettings(controlFields, process.env);
+}
 
 function folders(text: string): string[] {
   const parsed = list(':', (part) => part)(text);

@@ -5,6 +5,7 @@ import { join, sep } from 'node:path';
 
 import { loadText, type AnyResource, type Loaded } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
+import { mayHoldResources } from '#api/resource-file.ts';
 import type { Log } from '#runtime/log.ts';
 
 import { Debounce } from './debounce.ts';
@@ -201,6 +202,7 @@ export class FolderSource {
     try {
       const text = await readFile(path, 'utf8');
       if ((await stampOf(path))?.stamp !== found.stamp) return null;
+      if (!mayHoldResources(path, text)) return { text: '', loaded: nothing };
       return { text, loaded: loadText(text, path) };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
@@ -244,6 +246,8 @@ export class FolderSource {
     this.#debounce.poke();
   }
 }
+
+const nothing: Loaded = { resources: [], problems: [] };
 
 function refusal(file: string, code: string, message: string): FileContent {
   const problem = { severity: 'error', code, message, file, line: 1 } as const;

@@ -3,6 +3,8 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { isResourceFile } from '#api/resource-file.ts';
+
 export interface Listing {
   /** Stamp by path, in the order of paths. */
   readonly files: ReadonlyMap<string, FileStamp>;
@@ -52,7 +54,7 @@ async function listFolder(folder: string, depth: number, found: Found): Promise<
     .filter(({ name }) => !name.startsWith('.') && name !== 'node_modules')
     .toSorted((a, b) => compare(a.name, b.name));
   const stamps = await Promise.all(
-    visible.map(async (entry) => (isYaml(entry) ? stampOf(join(folder, entry.name)) : null)),
+    visible.map(async (entry) => (isCandidate(entry) ? stampOf(join(folder, entry.name)) : null)),
   );
   for (const [index, entry] of visible.entries()) {
     if (found.files.size >= found.filesMax) return;
@@ -63,8 +65,8 @@ async function listFolder(folder: string, depth: number, found: Found): Promise<
   }
 }
 
-function isYaml(entry: Dirent): boolean {
-  return !entry.isDirectory() && /\.ya?ml$/i.test(entry.name);
+function isCandidate(entry: Dirent): boolean {
+  return !entry.isDirectory() && isResourceFile(entry.name);
 }
 
 /** Null when there is no regular file behind the path (any more). */

@@ -94,7 +94,7 @@ async function readiness(
   output: NodeJS.ReadableStream,
 ): Promise<{ port: number; adminPort: number }> {
   for await (const line of createInterface(output)) {
-    if (line.includes('certificate authority ready')) {
+    if (line.includes('ca ready')) {
       output.resume();
       return JSON.parse(line) as { port: number; adminPort: number };
     }

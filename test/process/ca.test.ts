@@ -58,7 +58,7 @@ async function start(env: Record<string, string> = {}): Promise<CaProcess> {
   if (child.stdout === null) throw new Error('no standard output');
   createInterface(child.stdout).on('line', (line) => {
     lines.push(line);
-    if (line.includes('certificate authority ready')) {
+    if (line.includes('ca ready')) {
       ready.resolve(JSON.parse(line) as { port: number; adminPort: number });
     }
   });

@@ -173,6 +173,9 @@ export class RequestHead extends MessageHead implements RequestView {
     // What follows CONNECT is the tunnel's (RFC 9110 9.3.6).
     if (this.hasBody && this.method === 'CONNECT') return 'malformed';
     this.upgrade = this.upgradeAsked ? this.valueAt(this.upgradeAt).toLowerCase() : '';
+    if (this.upgrade === 'h2c') this.ignoreUpgrade();
+    // Where the application takes the body for the tunnel's first bytes, they would be no request's.
+    if (this.hasBody && this.upgrade === 'websocket') return 'malformed';
     if (hostAt === -1) {
       this.authority = '';
       if (this.hosts.length > 0) this.hosts = [];
@@ -192,6 +195,13 @@ export class RequestHead extends MessageHead implements RequestView {
   protected override moved(by: number): void {
     this.targetStart += by;
     this.targetEnd += by;
+  }
+
+  /** HTTP/2 by an upgrade (gone from RFC 9113) would be a tunnel that no policy sees into. */
+  private ignoreUpgrade(): void {
+    this.cutAt(this.upgradeAt);
+    this.upgradeAsked = false;
+    this.upgrade = '';
   }
 
   private wait(scanned: number): HeadState {

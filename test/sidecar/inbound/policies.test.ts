@@ -211,6 +211,29 @@ test('live plaintext connections end when a port becomes STRICT', async () => {
   expect(sidecar.revoked[0]).toContain('STRICT');
 });
 
+test('no HTTP/2 reaches the application past the policies by an upgrade', async () => {
+  const heads: string[] = [];
+  const application = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (bytes: Buffer) => {
+      heads.push(String(bytes));
+      socket.write('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n');
+      socket.on('data', (bytes: Buffer) => heads.push(String(bytes)));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(application, 'listening');
+  rig.onClose(() => application.close());
+  const { port } = application.address() as AddressInfo;
+  const sidecar = await rig.sidecar({ application: port, policies: denyWeb });
+  const socket = await plain(sidecar.inboundPort);
+  const upgrade = 'connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AA\r\n';
+  socket.write(`GET / HTTP/1.1\r\nhost: a\r\n${upgrade}\r\n`);
+  expect(await nextData(socket)).toMatch(/^HTTP\/1\.1 502 /);
+  expect(heads).toHaveLength(1);
+  expect(heads[0]).not.toMatch(/upgrade|h2c/i);
+  socket.destroy();
+});
+
 test('half a plaintext request is not completed once the port is STRICT', async () => {
   const application = await rig.application();
   const sidecar = await rig.sidecar({ application: application.port });

@@ -248,6 +248,26 @@ test('hop-by-hop headers and those that Connection names are not forwarded', () 
   expect(head.upgrade).toBe('');
 });
 
+test('an upgrade to h2c is not forwarded: what came through it no policy would see', () => {
+  for (const value of ['h2c', 'H2C']) {
+    const head = new RequestHead(http1Limits);
+    parse(
+      `${start}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${value}\r\nHTTP2-Settings: AAMAAABk\r\n\r\n`,
+      head,
+    );
+    expect(head.upgrade).toBe('');
+    expect(head.upgradeAsked).toBe(false);
+    expect(forwarded(head)).toBe(`${start}\r\n`);
+  }
+});
+
+test('a body with an upgrade to websocket is malformed: some take it for what follows the upgrade', () => {
+  const upgrade = `${start}connection: upgrade\r\nupgrade: websocket\r\n`;
+  expect(parse(`${upgrade}content-length: 0\r\n\r\n`)).toBe('done');
+  expect(parse(`${upgrade}content-length: 3\r\n\r\nabc`)).toBe('malformed');
+  expect(parse(`${upgrade}transfer-encoding: chunked\r\n\r\n0\r\n\r\n`)).toBe('malformed');
+});
+
 test('an upgrade that Connection names goes on with a Connection of our own', () => {
   const head = new RequestHead(http1Limits);
   parse(

@@ -202,8 +202,9 @@ export class UpstreamConnection implements Sweepable {
     const bodyless = call.isHead || status === 204 || status === 304;
     bodyCursor.begin(chunked && !bodyless, bodyless ? 0 : head.contentLength);
     const { requestsPerConnectionMax: max, idleTimeoutMs } = this.owner.limits;
-    this.reusable =
-      head.minor === 1 && !head.close && (max === 0 || this.requests < max) && idleTimeoutMs > 0;
+    // An application that refused an upgrade may have handed the socket to what would have served it.
+    const open = head.minor === 1 && !head.close && !call.asksUpgrade;
+    this.reusable = open && (max === 0 || this.requests < max) && idleTimeoutMs > 0;
     this.headDone = true;
     if (chunked && !bodyless && !call.takesChunks) {
       const more = call.head(head, buffer, from, from, false);

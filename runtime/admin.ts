@@ -12,7 +12,7 @@ export interface AdminRoute {
   readonly method: 'GET' | 'POST';
   /** Exact path: `/ready`. */
   readonly path: string;
-  /** Shown in the list that GET / gives. */
+  /** Shown in the list that GET / and GET /help give. */
   readonly doc?: string;
   /** Answers only callers on this machine: for what changes the process, where the port is open to others. */
   readonly loopbackOnly?: boolean;
@@ -92,7 +92,7 @@ async function answer(
     return { status: 403, body: 'refused: not called by this host name, or from a web page\n' };
   }
   const method = request.method === 'HEAD' ? 'GET' : request.method;
-  if (url.pathname === '/' && method === 'GET') return { body: listRoutes(routes) };
+  if (/^\/(?:help)?$/.test(url.pathname) && method === 'GET') return { body: listRoutes(routes) };
   const atPath = routes.filter((route) => route.path === url.pathname);
   const route = atPath.find((candidate) => candidate.method === method);
   if (route === undefined) {

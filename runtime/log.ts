@@ -16,13 +16,18 @@ export interface Log {
   child(fields: LogFields): Log;
 }
 
+/** The log of a process, whose level may change while it runs; logs made by `child` before that keep theirs. */
+export interface ProcessLog extends Log {
+  level: string;
+}
+
 /** Where lines go: anything with `write`; standard output where it is left out. */
 export interface LogDestination {
   write(line: string): void;
 }
 
 /** A log whose lines carry `name`. Lines are written at once, so that none is lost by a crash. */
-export function createLog(name: string, level: LogLevel, destination?: LogDestination): Log {
+export function createLog(name: string, level: LogLevel, destination?: LogDestination): ProcessLog {
   const options = {
     name,
     level,

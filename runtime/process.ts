@@ -1,5 +1,5 @@
 // How every process begins: settings or all their mistakes at once, a log, the app, an orderly end.
-import { createLog, type Log, type LogLevel } from './log.ts';
+import { createLog, type LogLevel, type ProcessLog } from './log.ts';
 import { SettingsError } from './settings.ts';
 import { closeOnSignal, type Closer } from './shutdown.ts';
 
@@ -10,7 +10,7 @@ export interface ProcessOptions<Settings> {
   read(): Settings;
   /** The same as text, without secrets, for the log at start. */
   describe(): Record<string, string>;
-  start(settings: Settings, log: Log): Promise<Started>;
+  start(settings: Settings, log: ProcessLog): Promise<Started>;
 }
 
 export interface Started {

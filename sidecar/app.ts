@@ -1,8 +1,8 @@
 // The sidecar put together: identity, then configuration, then listeners, then ready.
-import type { Log } from '#runtime/log.ts';
+import type { Log, ProcessLog } from '#runtime/log.ts';
 import type { Closer } from '#runtime/shutdown.ts';
 
-import { startSidecarAdmin } from './admin.ts';
+import { startSidecarAdmin } from './admin/admin.ts';
 import { createConfiguration, type Configuration } from './configuration.ts';
 import { Connections } from './connections.ts';
 import type { Exchange } from './exchange.ts';
@@ -28,7 +28,7 @@ export interface Sidecar {
 }
 
 /** Starts everything; rejects with the first thing that is wrong. */
-export async function startSidecar(settings: SidecarSettings, log: Log): Promise<Sidecar> {
+export async function startSidecar(settings: SidecarSettings, log: ProcessLog): Promise<Sidecar> {
   const inForce = new InForce();
   const identity = createIdentity(settings, log);
   await identity.start();
@@ -73,6 +73,11 @@ export async function startSidecar(settings: SidecarSettings, log: Log): Promise
     identity,
     configuration,
     telemetry,
+    upstreams,
+    inboundPorts: inbound.ports,
+    outboundPort: outbound?.port ?? 0,
+    drain: () => void inboundConnections.drain(settings.drainTimeoutMs),
+    log,
     connections: () => ({ inbound: inboundConnections.size, outbound: outboundConnections.size }),
   });
   const parts = { settings, inbound, outbound, telemetry, upstreams, configuration, identity };

@@ -51,6 +51,11 @@ export class Member {
     return this.#pool;
   }
 
+  /** Open HTTP connections, idle ones included. */
+  get connections(): number {
+    return this.#pool?.connections ?? 0;
+  }
+
   /** A connection of its own, for bytes; begun, not yet open. */
   openTcp(): Socket {
     return this.#open(tcpProtocols, this.#tcpSession);

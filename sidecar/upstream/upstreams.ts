@@ -41,6 +41,11 @@ export class Upstreams {
     this.#byRoute = byRoute;
   }
 
+  /** Every cluster with the route that leads to it, for people. */
+  all(): Iterable<readonly [Route, Cluster]> {
+    return this.#byRoute;
+  }
+
   /** A route of an older snapshot leads to the same cluster while its service exists. */
   cluster(route: Route): Cluster | null {
     return this.#byRoute.get(route) ?? this.#clusters.get(route.key) ?? null;

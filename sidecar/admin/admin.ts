@@ -1,0 +1,135 @@
+// The sidecar's admin endpoint: health, metrics, what is in force, and the few things that may be changed by hand.
+import { jsonReply, startAdmin, type AdminReply, type AdminRoute } from '#runtime/admin.ts';
+import { logLevels, type ProcessLog } from '#runtime/log.ts';
+
+import type { Configuration } from '../configuration.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { InForce } from '../in-force.ts';
+import { describeSidecarSettings, type SidecarSettings } from '../settings.ts';
+import type { RunningTelemetry } from '../telemetry/telemetry.ts';
+import type { Upstreams } from '../upstream/upstreams.ts';
+import { version } from '../version.ts';
+import { describeCertificates } from './certificates.ts';
+import { clustersOf, listenersOf, snapshotOf } from './views.ts';
+
+export interface AdminParts {
+  readonly settings: SidecarSettings;
+  readonly inForce: InForce;
+  readonly identity: Identity;
+  readonly configuration: Configuration;
+  readonly telemetry: RunningTelemetry;
+  readonly upstreams: Upstreams;
+  /** In the order of SELVAGE_INBOUND. */
+  readonly inboundPorts: readonly number[];
+  /** 0: no outbound listener. */
+  readonly outboundPort: number;
+  readonly connections: () => { inbound: number; outbound: number };
+  /** Inbound connections finish what is under way and close. */
+  readonly drain: () => void;
+  readonly log: ProcessLog;
+}
+
+export interface SidecarAdmin {
+  readonly port: number;
+  /** From now on it is not ready: nothing new should be sent here. */
+  setDraining(): void;
+  close(): Promise<void>;
+}
+
+/** Starts the endpoint; a sidecar that has one is ready. Rejects when it cannot listen. */
+export async function startSidecarAdmin(parts: AdminParts): Promise<SidecarAdmin> {
+  const state: AdminState = { draining: false };
+  const { host, port } = parts.settings.admin;
+  const routes = [...readRoutes(parts, state), ...changeRoutes(parts, state)];
+  const admin = await startAdmin({ host, port, routes });
+  return {
+    port: admin.port,
+    setDraining() {
+      state.draining = true;
+    },
+    close: () => admin.close(),
+  };
+}
+
+interface AdminState {
+  draining: boolean;
+}
+
+function readRoutes(parts: AdminParts, state: AdminState): AdminRoute[] {
+  const { inForce, identity, telemetry, upstreams } = parts;
+  const ready = (): AdminReply =>
+    state.draining ? { status: 503, body: 'draining\n' } : { body: 'ready\n' };
+  return [
+    get('/ready', '200 while calls are taken, 503 while the sidecar ends', ready),
+    get('/healthz/ready', 'the same, where Istio has it', ready),
+    get('/stats/prometheus', 'metrics', () => telemetry.scrape()),
+    get('/certs', 'own certificate and the roots that are trusted', () =>
+      jsonReply(describeCertificates(identity.current(), Date.now())),
+    ),
+    get('/clusters', 'services that can be called, their endpoints and connections', () =>
+      jsonReply(clustersOf(upstreams)),
+    ),
+    get('/listeners', 'ports, their protocol and mutual TLS mode', () =>
+      jsonReply(listenersOf(parts, inForce.current())),
+    ),
+    get('/config_dump', 'the snapshot in force, without keys', () =>
+      jsonReply(snapshotOf(inForce.current())),
+    ),
+    get('/status', 'certificate, control, connections', () => jsonReply(statusOf(parts))),
+    get('/server_info', 'version, state and settings', () =>
+      jsonReply({
+        version,
+        node: process.version,
+        state: state.draining ? 'DRAINING' : 'LIVE',
+        uptimeSeconds: Math.round(process.uptime()),
+        settings: describeSidecarSettings(),
+      }),
+    ),
+  ];
+}
+
+function changeRoutes(parts: AdminParts, state: AdminState): AdminRoute[] {
+  return [
+    post('/logging', `?level=${logLevels.join('|')}: how much the process logs`, (query) =>
+      setLevel(parts.log, query.get('level') ?? ''),
+    ),
+    post('/drain', 'takes nothing new, lets what is under way finish, goes on running', () => {
+      state.draining = true;
+      parts.drain();
+      return { body: 'draining\n' };
+    }),
+    post('/quitquitquit', 'drains and ends the process', () => {
+      // The way of every other end: in order, and within the deadline.
+      process.kill(process.pid, 'SIGTERM');
+      return { body: 'ending\n' };
+    }),
+  ];
+}
+
+function get(path: string, doc: string, handler: AdminRoute['handler']): AdminRoute {
+  return { method: 'GET', path, doc, handler };
+}
+
+/** What changes the process is asked from this machine only. */
+function post(path: string, doc: string, handler: AdminRoute['handler']): AdminRoute {
+  return { method: 'POST', path, doc, loopbackOnly: true, handler };
+}
+
+function setLevel(log: ProcessLog, level: string): AdminReply {
+  if (!logLevels.some((known) => known === level)) {
+    return { status: 400, body: `level is one of ${logLevels.join(', ')}; it is ${log.level}\n` };
+  }
+  log.level = level;
+  return { body: `level is ${level}\n` };
+}
+
+function statusOf(parts: AdminParts): unknown {
+  const { identity, notAfterMs } = parts.identity.current();
+  return {
+    identity,
+    certificateNotAfter: new Date(notAfterMs).toISOString(),
+    snapshotVersion: parts.inForce.current()?.snapshot.version ?? 0,
+    control: parts.configuration.state(),
+    connections: parts.connections(),
+  };
+}

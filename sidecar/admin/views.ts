@@ -1,0 +1,59 @@
+// What is in force, arranged for people: listeners, clusters, the snapshot without keys.
+import type { PolicyResource } from '#api/snapshot.ts';
+
+import type { Enforced } from '../in-force.ts';
+import type { SidecarSettings } from '../settings.ts';
+import { formatAddress } from '../upstream/member.ts';
+import type { Upstreams } from '../upstream/upstreams.ts';
+
+interface Ports {
+  readonly settings: SidecarSettings;
+  readonly inboundPorts: readonly number[];
+  readonly outboundPort: number;
+}
+
+/** One row for each port that is listened on. */
+export function listenersOf(ports: Ports, enforced: Enforced | null): unknown {
+  const { settings, inboundPorts, outboundPort } = ports;
+  const inbound = settings.inbound.map(({ listen, port, application }, i) => ({
+    direction: 'inbound',
+    address: formatAddress(listen.host, inboundPorts[i] ?? listen.port),
+    workloadPort: port,
+    application: formatAddress(application.host, application.port),
+    protocol: enforced?.policies.portProtocol(port) ?? null,
+    mtls: enforced?.policies.mtls(port) ?? null,
+  }));
+  if (settings.outbound === null) return inbound;
+  const address = formatAddress(settings.outbound.host, outboundPort);
+  return [...inbound, { direction: 'outbound', address, protocol: 'http proxy' }];
+}
+
+/** Services that can be called, with what is known of each endpoint. */
+export function clustersOf(upstreams: Upstreams): unknown {
+  return [...upstreams.all()].map(([route, cluster]) => ({
+    cluster: route.key,
+    protocol: route.port.protocol,
+    endpoints: cluster.members.map(({ address, endpoint, connections, lastError }) => ({
+      address,
+      identity: endpoint.identity,
+      workload: `${endpoint.namespace}/${endpoint.workload}`,
+      connections,
+      lastError,
+    })),
+  }));
+}
+
+/** Public keys are no secrets, but a symmetric one is: it both signs and verifies. */
+export function snapshotOf(enforced: Enforced | null): unknown {
+  if (enforced === null) return null;
+  const { snapshot } = enforced;
+  return { ...snapshot, policies: snapshot.policies.map(withoutKeys) };
+}
+
+function withoutKeys(policy: PolicyResource): unknown {
+  if (policy.kind !== 'RequestAuthentication') return policy;
+  const jwtRules = policy.spec.jwtRules.map((rule) =>
+    rule.jwks === undefined ? rule : { ...rule, jwks: `(${rule.jwks.length} characters left out)` },
+  );
+  return { ...policy, spec: { ...policy.spec, jwtRules } };
+}

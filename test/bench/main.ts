@@ -129,7 +129,7 @@ async function measure(
     port: proxy.port,
     connections: Number(values.connections),
     seconds: Number(values.seconds ?? (values.quick ? 1.5 : 3)),
-    warmSeconds: 1,
+    warmSeconds: 2,
     method: scenario.method,
     bodyBytes: scenario.requestBytes,
     target: setup === 'pair' && kind.absoluteForm ? `http://server.bench:8080${path}` : path,

@@ -32,6 +32,8 @@ export interface RequestView extends RequestFacts {
   setAuthority(authority: string): void;
   /** Cuts every line of a header. @param name lower-case */
   remove(name: string): void;
+  /** As `remove`, for names that the application must believe: also `a_b` for `a-b`, as CGI reads them. */
+  removeSpellings(name: string): void;
   /** Adds a line after those of the client. @param name lower-case; no CR, LF or NUL in either */
   append(name: string, value: string): void;
   /** Every header line in order, names as sent. For logs and authorizers, not the hot path. */

@@ -62,7 +62,7 @@ export function sanitizeOutbound(x: Exchange): Outcome {
 /** Istio's APPEND_FORWARD: what earlier hops told stays, before ours, if the peer is proven. */
 function forwardClientCert(request: RequestView, mtls: boolean, own: string): void {
   const told = request.values(CLIENT_CERT);
-  if (told.length > 0) request.remove(CLIENT_CERT);
+  request.removeSpellings(CLIENT_CERT);
   if (!mtls) return;
   request.append(CLIENT_CERT, told.length > 0 ? `${told.join(',')},${own}` : own);
 }

@@ -155,7 +155,7 @@ function admit(x: Exchange, provider: CompiledProvider, reply: CheckReply): Outc
   for (const [name, value] of reply.headers) {
     if (hopHeaders.has(name)) continue;
     if (provider.toUpstream(name)) {
-      if (!replaced.has(name)) x.request.remove(name);
+      if (!replaced.has(name)) x.request.removeSpellings(name);
       replaced.add(name);
       x.request.append(name, value);
     }

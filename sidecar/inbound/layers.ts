@@ -50,7 +50,7 @@ function takeToken(x: Exchange, outcome: TokenOutcome): Outcome {
     return { ...failures[code], details: outcome.details, body: outcome.message };
   }
   request.token = outcome.token;
-  for (const name of outcome.remove) request.remove(name);
+  for (const name of outcome.remove) request.removeSpellings(name);
   if (outcome.path !== null) request.setPath(outcome.path);
   for (const [name, value] of outcome.append) request.append(name, value);
   return PASS;

@@ -1,7 +1,7 @@
 // Header lines by their byte ranges: lookups, edits and the edited copy, without a string per line.
 import { FOLD, utf8At, writeLatin1 } from '../bytes.ts';
 
-import { isKnown, isNamed, signatureOf } from './names.ts';
+import { isKnown, isNamed, isSpelled, signatureOf } from './names.ts';
 
 /** Layout of one line in `HeaderLines.index`. */
 export const nameStart = 0;
@@ -58,6 +58,21 @@ export class HeaderLines {
    */
   remove(name: string): void {
     if (!isKnown(name)) this.cutName(name);
+  }
+
+  /**
+   * As `remove`, and cuts lines whose name has `_` where `name` has `-`: CGI and WSGI give both to
+   * the application as one.
+   */
+  removeSpellings(name: string): void {
+    if (isKnown(name)) return;
+    this.cutName(name);
+    const { index } = this;
+    for (let at = 0, end = this.count * stride; at < end; at += stride) {
+      if ((index[at + signature]! & 0xff) !== (name.length & 0xff)) continue;
+      if (isSpelled(this.buffer, index[at + nameStart]!, index[at + nameEnd]!, name))
+        this.cutAt(at);
+    }
   }
 
   protected cutName(name: string): void {

@@ -62,6 +62,19 @@ export function isNamed(buffer: Buffer, from: number, to: number, name: string):
   return true;
 }
 
+/** As `isNamed`, with `_` as good as `-`. */
+export function isSpelled(buffer: Buffer, from: number, to: number, name: string): boolean {
+  if (to - from !== name.length) return false;
+  for (let i = 0; i < name.length; i++) {
+    const byte = buffer[from + i]!;
+    if (FOLD[byte === UNDERSCORE ? DASH : byte] !== name.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+const DASH = 45;
+const UNDERSCORE = 95;
+
 /** Whether the wire engine itself owns that header. @param name lower-case */
 export function isKnown(name: string): boolean {
   return knownNames[slotOf[Math.imul(signatureOf(name), multiplier) >>> 26]!] === name;

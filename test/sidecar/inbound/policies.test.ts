@@ -96,9 +96,11 @@ test('no token passes, a good one is told and cut, a bad one is refused', async 
   const send = async (header: string): ReturnType<typeof exchange> =>
     exchange(await plain(sidecar.inboundPort), get('/', header));
 
-  const none = await send('x-team: forged\r\n');
+  const none = await send('x-team: forged\r\nX_Team: forged\r\nx_other: kept\r\n');
   expect(none.status).toBe(200);
   expect(received(none).headers['x-team']).toBeUndefined();
+  expect(received(none).headers['x_team']).toBeUndefined();
+  expect(received(none).headers['x_other']).toBe('kept');
 
   const good = await send(`authorization: Bearer ${await sign({ team: 'red' })}\r\n`);
   expect(received(good).headers['x-team']).toBe('red');

@@ -91,6 +91,10 @@ export class FakeRequest implements RequestView {
     this.headers = this.headers.filter((header) => header[0] !== name);
   }
 
+  removeSpellings(name: string): void {
+    this.remove(name);
+  }
+
   append(name: string, value: string): void {
     this.headers.push([name, value]);
   }

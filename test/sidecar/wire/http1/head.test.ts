@@ -235,6 +235,17 @@ test('line breaks in an appended value become blanks, framing headers cannot be 
   expect(forwarded(head)).toBe(`${start}content-length: 3\r\nx: a  evil: 1 \r\n\r\n`);
 });
 
+test('every spelling of a name goes, and no name that is only near', () => {
+  const head = new RequestHead(http1Limits);
+  const near = 'x-a-bc: 1\r\nx-a_: 1\r\nx.a.b: 1\r\n';
+  parse(`${start}X-A-B: 1\r\n${near}x_a_b: 1\r\nX-a_B: 1\r\n\r\n`, head);
+  head.append('x-a-b', '1');
+  head.removeSpellings('x-a-b');
+  head.removeSpellings('transfer-encoding');
+  head.append('x-a-b', '2');
+  expect(forwarded(head)).toBe(`${start}${near}x-a-b: 2\r\n\r\n`);
+});
+
 test('hop-by-hop headers and those that Connection names are not forwarded', () => {
   const head = new RequestHead(http1Limits);
   parse(

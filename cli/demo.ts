@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import type { Io } from './io.ts';
 import { runMesh } from './up.ts';
+import { defaultFirstPort } from './up/ports.ts';
 
 const shop = fileURLToPath(new URL('../manifests/examples/shop', import.meta.url));
 
@@ -21,7 +22,7 @@ export async function demo(args: string[], io: Io): Promise<number> {
       send: true,
       once: args.includes('--once'),
       otlpEndpoint: '',
-      firstPort: 21_000,
+      firstPort: defaultFirstPort,
     },
     io,
   );

@@ -10,14 +10,23 @@ export interface Io {
   readonly cwd: string;
   /** Colours and redrawing are for people; files and pipes get plain text. */
   readonly tty: boolean;
+  /** Width of the terminal; left out where there is none, and then no line is folded. */
+  readonly columns?: number;
 }
 
 /** The process's own streams. */
 export function processIo(): Io {
+  const { stdout, stderr } = process;
+  for (const stream of [stdout, stderr]) {
+    // `| head` has read enough, or the terminal is gone: no reason to fall over. `up` ends by itself then.
+    stream.on('error', () => undefined);
+  }
   return {
-    stdout: process.stdout,
-    stderr: process.stderr,
+    stdout,
+    stderr,
     cwd: process.cwd(),
-    tty: process.stdout.isTTY,
+    // https://no-color.org
+    tty: stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
+    ...(stdout.isTTY ? { columns: stdout.columns } : {}),
   };
 }

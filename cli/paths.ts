@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 
 import type { TextFile } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
+import { isResourceFile, mayHoldResources } from '#api/resource-file.ts';
 
 export interface ReadPaths {
   /** Each once, in the order of the arguments; within a folder by name. */
@@ -13,8 +14,6 @@ export interface ReadPaths {
   /** What could not be read. */
   readonly problems: Problem[];
 }
-
-const RESOURCE_FILE = /\.(ya?ml|json)$/;
 
 /**
  * Reads them all. A file is named in messages as the user would write it.
@@ -53,12 +52,16 @@ async function readPath(
   const entries = await readdir(whole, { withFileTypes: true });
   for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.name.startsWith('.') || entry.name === 'node_modules') continue;
-    if (!entry.isDirectory() && !RESOURCE_FILE.test(entry.name)) continue;
+    if (!entry.isDirectory() && !isResourceFile(entry.name)) continue;
     const inner = join(path, entry.name);
     try {
       // Links to folders are not followed: they may lead back up.
       if (entry.isSymbolicLink() && (await stat(join(whole, entry.name))).isDirectory()) continue;
       await readPath(inner, cwd, files, problems);
+      const read = files.get(join(whole, entry.name));
+      if (read !== undefined && !mayHoldResources(entry.name, read.text)) {
+        files.delete(join(whole, entry.name));
+      }
     } catch (error) {
       problems.push(unreadable(inner, error));
     }

@@ -34,3 +34,22 @@ export function table(
   const head = line(heading.map((text) => ({ text, colour: 'dim' as const })));
   return [head, ...rows.map(line)].map((text) => `${text}\n`).join('');
 }
+
+/** Breaks a text between words; lines after the first have `indent` more spaces. A longer word stays whole. */
+export function wrap(text: string, columns: number, indent: number): string[] {
+  const margin = /^ */.exec(text)?.[0] ?? '';
+  const further = margin + ' '.repeat(indent);
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.trim().split(/ +/)) {
+    const start = lines.length === 0 ? margin : further;
+    const longer = line === '' ? start + word : `${line} ${word}`;
+    if (longer.length <= columns || line === '') {
+      line = longer;
+      continue;
+    }
+    lines.push(line);
+    line = further + word;
+  }
+  return [...lines, line];
+}

@@ -5,12 +5,15 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { CallError } from './calls/failure.ts';
-import { loadModel, type MeshModel } from './calls/model.ts';
+import type { MeshModel } from './calls/model.ts';
 import { printProblems } from './calls/problems.ts';
 import type { Io } from './io.ts';
-import { RunningMesh, testCalls } from './up/running.ts';
+import { LiveModel } from './up/live-model.ts';
+import { defaultFirstPort, lastPort } from './up/ports.ts';
+import { RunningMesh } from './up/running.ts';
 import { scenarioTable } from './up/scenario.ts';
-import { untilSignal } from './up/signals.ts';
+import { onSignal } from './up/signals.ts';
+import { testCalls } from './up/test-calls.ts';
 import { welcome } from './up/welcome.ts';
 
 interface UpOptions {
@@ -24,7 +27,10 @@ interface UpOptions {
   readonly firstPort: number;
 }
 
-/** Exit status 0: ended as asked; 1: it did not start, or a sent call was not answered as expected; 2: wrong usage. */
+/** As a shell says it: 128 and the number of SIGINT. */
+const interruptedStatus = 130;
+
+/** Exit status 0: ended as asked; 1: it did not start, or a sent call was not answered as expected; 2: wrong usage; 130: interrupted before it was done. */
 export async function up(args: string[], io: Io): Promise<number> {
   try {
     return await runMesh(readOptions(args), io);
@@ -37,20 +43,34 @@ export async function up(args: string[], io: Io): Promise<number> {
 
 /** The body of `up`, which `demo` shares. */
 export async function runMesh(options: UpOptions, io: Io): Promise<number> {
-  const model = await loadModel([options.folder], io.cwd);
+  const live = await LiveModel.read(options.folder, io.cwd);
+  const { model } = live;
+  checkFolder(model, options);
   printProblems(model.problems, io);
-  const signal = untilSignal();
+  const interrupted = onSignal();
   const state = await mkdtemp(join(tmpdir(), 'selvage-'));
   const folder = resolve(io.cwd, options.folder);
   const { otlpEndpoint, firstPort } = options;
+  // A person is told meanwhile what listens and what does not; calls are sent but once.
+  const patienceMs = options.send || options.once ? 30_000 : 6000;
   let running: RunningMesh | null = null;
   try {
     running = await RunningMesh.start(
-      { folder, shown: options.folder, state, model, otlpEndpoint, firstPort },
+      {
+        folder,
+        shown: options.folder,
+        state,
+        live,
+        otlpEndpoint,
+        firstPort,
+        patienceMs,
+        interrupted,
+      },
       io,
     );
-    return await serve(running, model, options, io, signal);
+    return await serve(running, model, options, io, interrupted);
   } catch (error) {
+    if (interrupted.aborted) return interruptedStatus;
     io.stderr.write(`selvage up: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   } finally {
@@ -59,30 +79,52 @@ export async function runMesh(options: UpOptions, io: Io): Promise<number> {
   }
 }
 
+/** @throws CallError when there is nothing to do as asked */
+function checkFolder(model: MeshModel, { folder, send }: UpOptions): void {
+  if (model.workloads.length === 0) {
+    const kinds = 'Deployment, StatefulSet, DaemonSet or Pod';
+    throw new CallError(`nothing to run: there is no ${kinds} in ${folder}`);
+  }
+  if (send && testCalls(model).length === 0) {
+    throw new CallError(`nothing to send: there is no PolicyTest in ${folder}`);
+  }
+}
+
 async function serve(
   running: RunningMesh,
   model: MeshModel,
   options: UpOptions,
   io: Io,
-  signal: Promise<void>,
+  interrupted: AbortSignal,
 ): Promise<number> {
-  let unexpected = 0;
-  if (options.send) {
-    const results = await running.send(model);
-    io.stdout.write(`\n${scenarioTable(results, io.tty)}\n`);
-    for (const { call, difference } of results.filter((r) => r.difference !== '')) {
-      unexpected += 1;
-      io.stdout.write(`unexpected: ${call.name}: ${difference}\n`);
-    }
-    io.stdout.write(`${results.length - unexpected} of ${results.length} calls went as expected\n`);
-  }
+  const asExpected = options.send ? await sendCalls(running, model, io) : true;
+  if (interrupted.aborted) return interruptedStatus;
   if (!options.once) {
     io.stdout.write(welcome(running.pods, running.services, testCalls(model), options.folder));
     running.follow();
-    await signal;
+    await new Promise((end) => {
+      interrupted.addEventListener('abort', end, { once: true });
+    });
     io.stdout.write('\nending the mesh\n');
   }
-  return unexpected === 0 ? 0 : 1;
+  // Without a resource that was left out, what the calls found says little.
+  const whole = model.problems.every(({ severity }) => severity !== 'error');
+  return asExpected && (whole || !options.send) ? 0 : 1;
+}
+
+/** Makes the calls and prints what became of them. True: all went as expected. */
+async function sendCalls(running: RunningMesh, model: MeshModel, io: Io): Promise<boolean> {
+  const results = await running.send(model);
+  io.stdout.write(`\n${scenarioTable(results, io)}\n`);
+  const unexpected = results.filter(({ difference }) => difference !== '');
+  for (const { call, difference } of unexpected) {
+    io.stdout.write(`unexpected: ${call.name}: ${difference}\n`);
+  }
+  const good = results.length - unexpected.length;
+  const left = testCalls(model).filter(({ tcp }) => tcp === true).length;
+  const unsent = left === 0 ? '' : ` (${left} of TCP not sent: selvage test judges them)`;
+  io.stdout.write(`${good} of ${results.length} calls went as expected${unsent}\n`);
+  return unexpected.length === 0;
 }
 
 function readOptions(args: string[]): UpOptions {
@@ -91,9 +133,9 @@ function readOptions(args: string[]): UpOptions {
   if (folder === undefined || rest.length > 0) {
     throw new CallError('give one folder of YAML: selvage up DIR');
   }
-  const firstPort = Number(values['first-port'] ?? 21_000);
-  if (!Number.isInteger(firstPort) || firstPort < 1024 || firstPort > 60_000) {
-    throw new CallError('--first-port is a port from 1024 to 60000');
+  const firstPort = Number(values['first-port'] ?? defaultFirstPort);
+  if (!Number.isInteger(firstPort) || firstPort < 1024 || firstPort >= lastPort) {
+    throw new CallError(`--first-port is a port from 1024 to ${lastPort - 1}`);
   }
   return {
     folder,

@@ -1,5 +1,5 @@
 // A mesh as its YAML describes it, ready to judge calls.
-import { loadFiles } from '#api/load.ts';
+import { type AnyResource, loadFiles } from '#api/load.ts';
 import { collectMesh, type MeshResources, type MeshWorkload, workloadsOf } from '#api/mesh.ts';
 import type { PolicyTestDocument } from '#api/kinds/policy-test.ts';
 import type { Problem } from '#api/problem.ts';
@@ -29,6 +29,14 @@ export async function loadModel(paths: readonly string[], cwd: string): Promise<
   if (resources.length === 0 && problems.length === 0) {
     throw new CallError(`no resources in ${paths.join(', ')}`);
   }
+  return modelOf(resources, problems);
+}
+
+/** A model of resources that are loaded already. */
+export function modelOf(
+  resources: readonly AnyResource[],
+  problems: readonly Problem[],
+): MeshModel {
   const mesh = collectMesh(resources);
   const compiled = new Map<Workload, CompiledPolicies>();
   return {

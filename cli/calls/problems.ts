@@ -10,9 +10,14 @@ export function printProblems(problems: readonly Problem[], io: Io): void {
   }
 }
 
-/** `shop.yaml:12:3: AuthorizationPolicy shop/a: message`. */
+/** `shop.yaml:12:3: AuthorizationPolicy shop/a: left out: message`. */
 export function formatProblem(problem: Problem): string {
+  return placeAndMessage({ ...problem, message: `left out: ${problem.message}` });
+}
+
+/** `shop.yaml:12:3: AuthorizationPolicy shop/a: message`. */
+export function placeAndMessage(problem: Problem): string {
   const { file, line, column, resource, message } = problem;
   const place = [file, line, column].filter((part) => part !== undefined).join(':');
-  return [place, resource, `left out: ${message}`].filter(Boolean).join(': ');
+  return [place, resource, message].filter(Boolean).join(': ');
 }

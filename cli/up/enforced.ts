@@ -36,20 +36,22 @@ export async function untilEnforced(controlAdmin: string): Promise<string> {
 
 /**
  * Waits until control has the keys that policies name, or `waitMs` are over: issuers may start with the mesh.
- * @return what is wrong with the resources then, one line each
+ * @return what is wrong with the resources then
  */
-export async function untilKeysAreThere(controlAdmin: string, waitMs: number): Promise<string[]> {
+export async function untilKeysAreThere(
+  controlAdmin: string,
+  waitMs: number,
+  interrupted?: AbortSignal,
+): Promise<readonly Problem[]> {
   const deadline = performance.now() + waitMs;
   let problems = await problemsOf(controlAdmin);
   while (performance.now() < deadline && problems.some((p) => p.code === 'jwks-unavailable')) {
+    if (interrupted?.aborted === true) break;
     await sleep(100);
     problems = await problemsOf(controlAdmin);
   }
   await untilEnforced(controlAdmin);
-  return problems.map(({ file, line, message }) => {
-    const place = file === undefined ? '' : `${file}${line === undefined ? '' : `:${line}`}: `;
-    return `${place}${message}`;
-  });
+  return problems;
 }
 
 async function problemsOf(controlAdmin: string): Promise<readonly Problem[]> {

@@ -46,8 +46,9 @@ function portsOf(pod: LocalPod): Record<string, string> {
   for (const port of pod.ports) {
     env['PORT'] ??= String(port.app);
     env[`PORT_${port.port}`] = String(port.app);
-    if (port.name !== '')
-      env[`PORT_${port.name.toUpperCase().replaceAll('-', '_')}`] = String(port.app);
+    for (const name of port.names) {
+      env[`PORT_${name.toUpperCase().replaceAll('-', '_')}`] = String(port.app);
+    }
   }
   return env;
 }

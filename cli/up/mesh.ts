@@ -3,22 +3,14 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { environmentOf } from './environment.ts';
-import type { LocalPod, LocalProgram } from './plan.ts';
+import { Guardian } from './guardian.ts';
+import { type LocalPod, podKey } from './plan.ts';
+import { type PodChanges, podChanges } from './pod-changes.ts';
+import { crashText, type MeshEvents, PodRun } from './pod-run.ts';
 import { PodFiles } from './pods.ts';
-import { type ProcessSpec, Supervised } from './processes.ts';
-import { untilListening, untilReady } from './readiness.ts';
+import { Supervised } from './processes.ts';
+import { untilReady } from './readiness.ts';
 import { LocalTokens } from './tokens.ts';
-
-/** What a person is told while the mesh runs. */
-export interface MeshEvents {
-  /** A line that a program of the user's printed. */
-  line(process: string, line: string): void;
-  /** A line that a process of the mesh printed. */
-  log(process: string, line: string): void;
-  /** Something that the person should know: a crash, a program to start by hand. */
-  note(text: string): void;
-}
 
 export interface MeshOptions {
   /** Folders or files of YAML that control reads, as the user names them from `cwd`: messages name them so. */
@@ -26,7 +18,6 @@ export interface MeshOptions {
   readonly cwd: string;
   /** Private folder for keys, tokens, pods and logs. */
   readonly state: string;
-  readonly pods: readonly LocalPod[];
   readonly trustDomain: string;
   readonly ports: {
     readonly ca: number;
@@ -38,6 +29,10 @@ export interface MeshOptions {
   readonly otlpEndpoint: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly events: MeshEvents;
+  /** How long the start waits for programs to listen. */
+  readonly patienceMs: number;
+  /** Somebody wants it to end although it has not begun yet. */
+  readonly interrupted?: AbortSignal;
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -47,25 +42,36 @@ export class LocalMesh {
   readonly options: MeshOptions;
   readonly #tokens: LocalTokens;
   readonly #podFiles: PodFiles;
-  /** In the order of their start. */
-  readonly #processes: Supervised[] = [];
+  readonly #guardian: Guardian;
+  /** CA and control, in the order of their start. */
+  readonly #authorities: Supervised[] = [];
+  /** In the order of the YAML, by namespace and name. */
+  #runs = new Map<string, PodRun>();
 
   private constructor(options: MeshOptions) {
     this.options = options;
     this.#tokens = new LocalTokens(join(options.state, 'tokens'));
     this.#podFiles = new PodFiles(join(options.state, 'pods'));
+    this.#guardian = new Guardian(options.state);
   }
 
-  /** Starts everything in order and resolves when every sidecar is ready. @throws what did not start, and its log */
-  static async start(options: MeshOptions): Promise<LocalMesh> {
+  /**
+   * Starts everything in order and resolves when every pod takes calls, or is known not to for now.
+   * @throws what did not start, and its log; when it is interrupted, the signal's reason
+   */
+  static async start(options: MeshOptions, pods: readonly LocalPod[]): Promise<LocalMesh> {
     const mesh = new LocalMesh(options);
     try {
-      await mesh.#start();
+      await mesh.#start(pods);
       return mesh;
     } catch (error) {
       await mesh.stop();
       throw error;
     }
+  }
+
+  get pods(): readonly LocalPod[] {
+    return [...this.#runs.values()].map(({ pod }) => pod);
   }
 
   get controlAdmin(): string {
@@ -79,28 +85,54 @@ export class LocalMesh {
 
   /** Pids by process name, for tests that end one of them. */
   pids(): ReadonlyMap<string, number | undefined> {
-    return new Map(this.#processes.map((p) => [p.spec.name, p.pid]));
+    return new Map(this.#processes().map((p) => [p.spec.name, p.pid]));
   }
 
   /** Ends one process for good, as an outage would; @throws for a name that pids() does not have */
   async halt(name: string): Promise<void> {
-    const found = this.#processes.find((process) => process.spec.name === name);
+    const found = this.#processes().find((process) => process.spec.name === name);
     if (found === undefined) throw new Error(`no process ${name}`);
     await found.stop('SIGKILL');
+  }
+
+  /**
+   * Makes these the pods of the mesh: begins, ends and restarts what differs, and leaves the others alone. One call at
+   * a time. Does not wait until programs listen.
+   * @throws the first sidecar that did not get ready
+   */
+  async apply(pods: readonly LocalPod[]): Promise<PodChanges> {
+    const changes = podChanges(this.pods, pods);
+    const { added, removed, changed } = changes;
+    const anew = changed.filter(({ withSidecar }) => withSidecar);
+    await Promise.all(
+      [...removed, ...anew.map(({ before }) => before)].map((pod) => this.#end(pod)),
+    );
+    for (const pod of removed) await this.#podFiles.remove(pod);
+    const begun = await this.#begin([...added, ...anew.map(({ after }) => after)]);
+    this.#keepOnly(pods);
+    const ready = await Promise.allSettled(begun.map((run) => this.#sidecarReady(run)));
+    for (const [index, run] of begun.entries()) {
+      if (ready[index]?.status === 'fulfilled') run.startPrograms();
+    }
+    const others = changed.filter(({ withSidecar }) => !withSidecar);
+    await Promise.all(others.map(({ after }) => this.#restart(after)));
+    const failed = ready.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    return changes;
   }
 
   /** Ends programs first, then sidecars, then control and CA. */
   async stop(): Promise<void> {
     this.#tokens.stop();
-    const layers = ['app', 'sidecar', 'control', 'ca'];
-    for (const layer of layers) {
-      const ofLayer = this.#processes.filter((p) => p.spec.name.startsWith(`${layer}/`));
-      await Promise.all(ofLayer.map((p) => p.stop()));
-    }
+    const runs = [...this.#runs.values()];
+    await Promise.all(runs.map((run) => run.stopPrograms()));
+    await Promise.all(runs.map((run) => run.stopSidecar()));
+    for (const process of this.#authorities.toReversed()) await process.stop();
+    this.#guardian.dismiss();
   }
 
-  async #start(): Promise<void> {
-    const { state, pods } = this.options;
+  async #start(pods: readonly LocalPod[]): Promise<void> {
+    const { state, interrupted } = this.options;
     for (const folder of ['tokens', 'pods', 'logs', 'ca', 'control', 'sidecars']) {
       await mkdir(join(state, folder), { recursive: true, mode: 0o700 });
     }
@@ -108,16 +140,60 @@ export class LocalMesh {
     await this.#startCa();
     for (const pod of pods) await this.#podFiles.write(pod, false);
     await this.#startControl();
-    const meshed = pods.filter((pod) => pod.sidecar !== null);
-    for (const pod of meshed) await this.#startSidecar(pod);
-    // Programs start behind ready sidecars, as native sidecars make it in Kubernetes: their first call goes through.
-    await Promise.all(meshed.map((pod) => this.#ready(pod.name, pod.sidecar?.admin ?? 0)));
-    await Promise.all(pods.map((pod) => this.#startPrograms(pod)));
+    await this.apply(pods);
+    const settled = Promise.all([...this.#runs.values()].map((run) => run.settled()));
+    await Promise.race([settled, aborted(interrupted)]);
+    interrupted?.throwIfAborted();
+  }
+
+  /** Sidecars first: programs start behind ready ones, as native sidecars make it in Kubernetes. */
+  async #begin(pods: readonly LocalPod[]): Promise<PodRun[]> {
+    const { events, environment, patienceMs } = this.options;
+    const around = {
+      podFiles: this.#podFiles,
+      guardian: this.#guardian,
+      events,
+      environment,
+      patienceMs,
+    };
+    const begun: PodRun[] = [];
+    for (const pod of pods) {
+      await this.#podFiles.write(pod, false);
+      const run = new PodRun(pod, await this.#startSidecar(pod), around);
+      // At once, so that stop() knows of it.
+      this.#runs.set(podKey(pod), run);
+      begun.push(run);
+    }
+    return begun;
+  }
+
+  /** Forgets the others; in the order of the YAML. */
+  #keepOnly(pods: readonly LocalPod[]): void {
+    const runs = pods.map(podKey).map((key) => [key, this.#runs.get(key)] as const);
+    this.#runs = new Map(runs.filter((entry): entry is [string, PodRun] => entry[1] !== undefined));
+  }
+
+  async #end(pod: LocalPod): Promise<void> {
+    const run = this.#runs.get(podKey(pod));
+    await run?.stopPrograms();
+    await run?.stopSidecar();
+  }
+
+  async #restart(pod: LocalPod): Promise<void> {
+    await this.#runs.get(podKey(pod))?.restartPrograms(pod);
+  }
+
+  async #sidecarReady({ pod }: PodRun): Promise<void> {
+    if (pod.sidecar !== null) await this.#ready(`the sidecar of ${pod.title}`, pod.sidecar.admin);
+  }
+
+  #processes(): Supervised[] {
+    return [...this.#authorities, ...[...this.#runs.values()].flatMap((run) => run.processes)];
   }
 
   async #startCa(): Promise<void> {
     const { ports, state, trustDomain } = this.options;
-    this.#run('ca/ca', 'ca/main.ts', {
+    this.#startAuthority('ca/ca', 'ca/main.ts', {
       SELVAGE_CA_LISTEN: `127.0.0.1:${ports.ca}`,
       SELVAGE_CA_ADMIN: `127.0.0.1:${ports.caAdmin}`,
       SELVAGE_CA_DIR: join(state, 'ca'),
@@ -131,22 +207,22 @@ export class LocalMesh {
   async #startControl(): Promise<void> {
     const { ports, resources, state } = this.options;
     const account = { namespace: 'selvage-system', serviceAccount: 'selvage-control' };
-    this.#run('control/control', 'control/main.ts', {
+    this.#startAuthority('control/control', 'control/main.ts', {
       SELVAGE_CONTROL_LISTEN: `127.0.0.1:${ports.control}`,
       SELVAGE_CONTROL_ADMIN: `127.0.0.1:${ports.controlAdmin}`,
       SELVAGE_RESOURCES: [...resources, join(state, 'pods')].join(':'),
       SELVAGE_TOKEN_FILE: await this.#tokens.fileFor(account),
       SELVAGE_STATE_DIR: join(state, 'control'),
-      ...this.#authorities(),
+      ...this.#urls(),
     });
     await this.#ready('control', ports.controlAdmin);
   }
 
-  async #startSidecar(pod: LocalPod): Promise<void> {
-    if (pod.sidecar === null) return;
+  async #startSidecar(pod: LocalPod): Promise<Supervised | null> {
+    if (pod.sidecar === null) return null;
     const own = join(this.options.state, 'sidecars', `${pod.namespace}.${pod.name}`);
     await mkdir(own, { recursive: true, mode: 0o700 });
-    this.#run(`sidecar/${pod.name}`, 'sidecar/main.ts', {
+    return this.#run(`sidecar/${pod.title}`, 'sidecar/main.ts', {
       SELVAGE_NAMESPACE: pod.namespace,
       SELVAGE_WORKLOAD: pod.workload,
       SELVAGE_POD: pod.name,
@@ -163,56 +239,17 @@ export class LocalMesh {
       SELVAGE_ACCESS_LOG_FORMAT: 'json',
       SELVAGE_OTLP_ENDPOINT: this.options.otlpEndpoint,
       SELVAGE_TRACE_SAMPLING: '1',
-      ...this.#authorities(),
+      ...this.#urls(),
     });
   }
 
-  async #startPrograms(pod: LocalPod): Promise<void> {
-    for (const program of pod.programs) this.#startProgram(pod, program);
-    // A program that never listens is noted below, and keeps nobody else from starting.
-    if (pod.programs.every((program) => program.argv.length > 0)) {
-      await Promise.allSettled(pod.ports.map((p) => untilListening(p.app, startTimeoutMs)));
-    }
+  #startAuthority(name: string, main: string, settings: Readonly<Record<string, string>>): void {
+    this.#authorities.push(this.#run(name, main, settings));
   }
 
-  #startProgram(pod: LocalPod, program: LocalProgram): void {
-    const { events, environment } = this.options;
-    if (program.argv.length === 0) {
-      const at = pod.ports.map((p) => `127.0.0.1:${p.app} (its port ${p.port})`).join(', ');
-      events.note(
-        `${pod.name}: container ${program.container} has no command; start it yourself, listening on ${at}`,
-      );
-      return;
-    }
-    const name = `app/${pod.name}${pod.programs.length > 1 ? `/${program.container}` : ''}`;
-    this.#supervise({
-      name,
-      argv: program.argv,
-      cwd: program.cwd,
-      env: environmentOf(pod, program.variables, environment),
-      onLine: (line) => events.line(name, line),
-      onStart: () => void this.#readyWhenListening(pod),
-      onCrash: (reason, restartMs) => {
-        events.note(crashText(name, reason, restartMs));
-        // As a kubelet does: endpoints without this pod go out to every caller.
-        void this.#podFiles.write(pod, false);
-      },
-    });
-  }
-
-  /** At the start and after each restart: the pod takes calls once its ports do. */
-  async #readyWhenListening(pod: LocalPod): Promise<void> {
-    try {
-      await Promise.all(pod.ports.map((port) => untilListening(port.app, startTimeoutMs)));
-      await this.#podFiles.write(pod, true);
-    } catch (error) {
-      this.options.events.note(`${pod.name}: ${String(error)}`);
-    }
-  }
-
-  #run(name: string, main: string, settings: Readonly<Record<string, string>>): void {
+  #run(name: string, main: string, settings: Readonly<Record<string, string>>): Supervised {
     const { events, environment, cwd } = this.options;
-    this.#supervise({
+    return new Supervised({
       name,
       argv: [process.execPath, join(root, main)],
       cwd,
@@ -221,16 +258,13 @@ export class LocalMesh {
         SELVAGE_LOG_LEVEL: environment['SELVAGE_LOG_LEVEL'] ?? 'warn',
         ...settings,
       },
+      guardian: this.#guardian,
       onLine: (line) => events.log(name, line),
       onCrash: (reason, restartMs) => events.note(crashText(name, reason, restartMs)),
     });
   }
 
-  #supervise(spec: ProcessSpec): void {
-    this.#processes.push(new Supervised(spec));
-  }
-
-  #authorities(): Record<string, string> {
+  #urls(): Record<string, string> {
     const { ports } = this.options;
     return {
       SELVAGE_CA: `https://127.0.0.1:${ports.ca}`,
@@ -244,10 +278,15 @@ export class LocalMesh {
   }
 
   async #ready(name: string, adminPort: number): Promise<void> {
-    await untilReady(name, `http://127.0.0.1:${adminPort}/ready`, startTimeoutMs);
+    const { interrupted } = this.options;
+    await untilReady(name, `http://127.0.0.1:${adminPort}/ready`, startTimeoutMs, interrupted);
   }
 }
 
-function crashText(name: string, reason: string, restartMs: number): string {
-  return `${name} ${reason}; starting it again in ${(restartMs / 1000).toFixed(1)} s`;
+/** Never rejects: whoever waits asks the signal itself. */
+function aborted(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) resolve();
+    else signal?.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

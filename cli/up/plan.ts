@@ -1,12 +1,15 @@
 // What a folder of YAML becomes on one machine: its pods, their ports, their programs. Pure but for the ports it asks for.
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 import type { Container, EnvironmentVariable } from '#api/kinds/pod.ts';
 
 export interface LocalPort {
   /** The container's port: what policies and Services call it. */
   readonly port: number;
+  /** As the container names it, for a Service's `targetPort`; else as the Service does; '' without. */
   readonly name: string;
+  /** What it is called anywhere: $PORT_HTTP for `http`. */
+  readonly names: readonly string[];
   /** Where the program must listen; it learns this from $PORT. */
   readonly app: number;
   /** Where the pod's sidecar listens in its stead; the program's own port without a sidecar. */
@@ -26,6 +29,8 @@ export interface LocalPod {
   readonly workload: string;
   /** `payments-0`. */
   readonly name: string;
+  /** What people read: its name, with the namespace before it where another has the same. */
+  readonly title: string;
   readonly serviceAccount: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly ports: readonly LocalPort[];
@@ -45,46 +50,76 @@ export interface LocalWorkload {
   /** Absolute path of its YAML file: relative commands start in its folder. */
   readonly file: string;
   readonly containers: readonly Container[];
-  readonly ports: readonly { readonly port: number; readonly name: string }[];
+  readonly ports: readonly {
+    readonly port: number;
+    readonly name: string;
+    readonly names: readonly string[];
+  }[];
 }
 
-/** Lays the workloads out, in order, on ports from `takePort`. */
+/**
+ * Lays the workloads out, in order, on ports from `takePort`.
+ * @param before the pods as they run now: what stays of them keeps its ports, so that URLs stay true
+ */
 export async function planPods(
   workloads: readonly LocalWorkload[],
   takePort: () => Promise<number>,
+  before: readonly LocalPod[] = [],
 ): Promise<LocalPod[]> {
+  const old = new Map(before.map((pod) => [podKey(pod), pod]));
   const pods: LocalPod[] = [];
   for (const workload of workloads) {
+    const twin = workloads.some((other) => other !== workload && other.name === workload.name);
     for (let replica = 0; replica < workload.replicas; replica += 1) {
-      pods.push(await planPod(workload, replica, takePort));
+      const name = `${workload.name}-${replica}`;
+      const title = twin ? `${workload.namespace}/${name}` : name;
+      const was = old.get(podKey({ namespace: workload.namespace, name }));
+      pods.push(await planPod(workload, { name, title }, takePort, was));
     }
   }
   return pods;
 }
 
+/** `payments/payments-0`: one of its kind in the mesh. */
+export function podKey({ namespace, name }: Pick<LocalPod, 'namespace' | 'name'>): string {
+  return `${namespace}/${name}`;
+}
+
 async function planPod(
   workload: LocalWorkload,
-  replica: number,
+  { name, title }: Pick<LocalPod, 'name' | 'title'>,
   takePort: () => Promise<number>,
+  before: LocalPod | undefined,
 ): Promise<LocalPod> {
   const { injected } = workload;
+  // With a sidecar or without, a port is laid out differently.
+  const was = (before?.sidecar != null) === injected ? before : undefined;
   const ports: LocalPort[] = [];
-  for (const { port, name } of workload.ports) {
-    const app = await takePort();
-    ports.push({ port, name, app, listen: injected ? await takePort() : app });
+  for (const { port, ...names } of workload.ports) {
+    const old = was?.ports.find((one) => one.port === port);
+    const app = old?.app ?? (await takePort());
+    const listen = injected ? (old?.listen ?? (await takePort())) : app;
+    ports.push({ port, ...names, app, listen });
   }
+  const sidecar = injected
+    ? (was?.sidecar ?? { outbound: await takePort(), admin: await takePort() })
+    : null;
   return {
     namespace: workload.namespace,
     workload: workload.name,
-    name: `${workload.name}-${replica}`,
+    name,
+    title,
     serviceAccount: workload.serviceAccount,
     labels: workload.labels,
     ports,
-    sidecar: injected ? { outbound: await takePort(), admin: await takePort() } : null,
+    sidecar,
     programs: workload.containers.map((container) => ({
       container: container.name,
       argv: [...container.command, ...container.args],
-      cwd: container.workingDir === '' ? dirname(workload.file) : container.workingDir,
+      cwd:
+        container.workingDir === ''
+          ? dirname(workload.file)
+          : resolve(dirname(workload.file), container.workingDir),
       variables: container.env,
     })),
   };

@@ -1,8 +1,12 @@
 // The child processes of a local mesh: started, restarted with backoff as a kubelet would, ended in order.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Backoff } from '#runtime/backoff.ts';
+
+import type { Guardian } from './guardian.ts';
 
 /** A process that ran this long is taken to be well, and its next restart is quick again. */
 const settledMs = 10_000;
@@ -19,6 +23,8 @@ export interface ProcessSpec {
   /** It ended although nobody asked it to; it starts again in `restartMs`. */
   onCrash(reason: string, restartMs: number): void;
   onStart?(): void;
+  /** Ends it when the mesh cannot any more. */
+  readonly guardian?: Guardian;
 }
 
 /** One process kept running until stop(). */
@@ -41,19 +47,19 @@ export class Supervised {
   }
 
   /** By default SIGTERM, and SIGKILL when it does not end in time. Resolves when it is gone. */
-  stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     this.#stopping = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const child = this.#child;
-    if (child === null) return Promise.resolve();
-    return new Promise((resolve) => {
-      const kill = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
-      child.once('exit', () => {
-        clearTimeout(kill);
-        resolve();
-      });
-      child.kill(signal);
-    });
+    const pid = this.#child?.pid;
+    if (pid === undefined) return;
+    signalGroup(pid, signal);
+    const deadline = performance.now() + killAfterMs;
+    // Its children too: `sh -c` is gone at once, and what it started may still drain.
+    while (signalGroup(pid, 0)) {
+      if (performance.now() > deadline) signalGroup(pid, 'SIGKILL');
+      await sleep(20);
+    }
+    this.spec.guardian?.release(pid);
   }
 
   #start(): void {
@@ -68,11 +74,12 @@ export class Supervised {
       detached: true,
     });
     this.#child = child;
+    if (child.pid !== undefined) this.spec.guardian?.watch(child.pid);
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue;
       createInterface({ input: stream }).on('line', (line) => this.spec.onLine(line));
     }
-    child.once('error', (error) => this.#ended(`cannot start ${command}: ${error.message}`));
+    child.once('error', (error) => this.#ended(`cannot start ${command}: ${reasonOf(error, cwd)}`));
     child.once('exit', (code, signal) => {
       this.#ended(signal === null ? `exited with status ${code}` : `was killed by ${signal}`);
     });
@@ -81,11 +88,35 @@ export class Supervised {
 
   #ended(reason: string): void {
     if (this.#child === null) return;
+    const { pid } = this.#child;
     this.#child = null;
     if (this.#stopping) return;
+    if (pid !== undefined) {
+      // As a container ends with its first process: `sh -c` may have left children behind.
+      signalGroup(pid, 'SIGKILL');
+      this.spec.guardian?.release(pid);
+    }
     if (performance.now() - this.#startedAtMs > settledMs) this.#backoff.reset();
     const restartMs = this.#backoff.next();
     this.spec.onCrash(reason, restartMs);
     this.#timer = setTimeout(() => this.#start(), restartMs);
   }
+}
+
+/** To the process and all that it started: each leads a group of its own. False: nobody of it is left. */
+function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(-pid, signal);
+  } catch (error) {
+    // macOS says EPERM of a group that has only zombies.
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH' && signal !== 0;
+  }
+}
+
+function reasonOf(error: NodeJS.ErrnoException, cwd: string): string {
+  // Node says the same of a folder that is not there.
+  if (error.code === 'ENOENT' && !existsSync(cwd)) return `there is no folder ${cwd}`;
+  if (error.code === 'ENOENT') return 'there is no such program in PATH';
+  if (error.code === 'EACCES') return 'it may not be executed';
+  return error.message;
 }

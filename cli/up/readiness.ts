@@ -25,13 +25,22 @@ export function get(url: string, timeoutMs = 2000): Promise<Reply> {
   });
 }
 
-/** Polls until the URL answers 200. @throws naming what did not get ready, with its last answer */
-export async function untilReady(name: string, url: string, timeoutMs: number): Promise<void> {
+/**
+ * Polls until the URL answers 200.
+ * @throws naming what did not get ready, with its last answer; the signal's reason when that comes first
+ */
+export async function untilReady(
+  name: string,
+  url: string,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let last: Reply = { status: 0, body: '' };
   while (performance.now() < deadline) {
     last = await get(url);
     if (last.status === 200) return;
+    signal?.throwIfAborted();
     await sleep(50);
   }
   const said =
@@ -39,23 +48,17 @@ export async function untilReady(name: string, url: string, timeoutMs: number): 
   throw new Error(`${name} did not get ready in ${timeoutMs / 1000} s: ${said}`);
 }
 
-/** Waits until something accepts connections on a loopback port. @throws after the timeout */
-export async function untilListening(port: number, timeoutMs: number): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (performance.now() < deadline) {
-    if (await accepts(port)) return;
-    await sleep(50);
-  }
-  throw new Error(`nothing listens on 127.0.0.1:${port} after ${timeoutMs / 1000} s`);
-}
-
-function accepts(port: number): Promise<boolean> {
+/** Whether something accepts connections on a loopback port. */
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
     socket.once('connect', () => {
-      socket.destroy();
+      // Read to the end: a reset would have some servers print a stack trace.
+      socket.resume();
+      socket.end();
       resolve(true);
     });
     socket.once('error', () => resolve(false));
+    socket.setTimeout(1000, () => socket.destroy());
   });
 }

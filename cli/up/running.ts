@@ -1,17 +1,18 @@
 // A mesh that runs, with what a person wants of it: calls sent, traffic shown, edits followed.
 import { resolve } from 'node:path';
 
-import { type PolicyTestSpec, policyTestSpec } from '#api/kinds/policy-test.ts';
-
 import { frontOf } from '../calls/call.ts';
 import type { MeshModel } from '../calls/model.ts';
+import { placeAndMessage } from '../calls/problems.ts';
 import type { Io } from '../io.ts';
 import { paint } from '../table.ts';
 import { Edits } from './edits.ts';
 import { untilKeysAreThere } from './enforced.ts';
+import type { LiveModel } from './live-model.ts';
 import { LocalMesh } from './mesh.ts';
 import { MeshLog } from './mesh-log.ts';
-import { type LocalPod, planPods } from './plan.ts';
+import { type LocalPod, planPods, podKey } from './plan.ts';
+import { describeChanges, serviceLines, trustDomainLines, wayLines, workloadOf } from './follow.ts';
 import { PortRange } from './ports.ts';
 import {
   eventually,
@@ -21,6 +22,7 @@ import {
   type ServiceName,
 } from './scenario.ts';
 import { JsonTail } from './tail.ts';
+import { differenceOf, liveCall, type TestCall, testCalls } from './test-calls.ts';
 import { tokenFrom } from './token-from.ts';
 import { type AccessLine, accessLine, describeTraffic } from './traffic.ts';
 import type { NamedService } from './welcome.ts';
@@ -32,9 +34,13 @@ export interface RunningOptions {
   /** As the user wrote it. */
   readonly shown: string;
   readonly state: string;
-  readonly model: MeshModel;
+  readonly live: LiveModel;
   readonly otlpEndpoint: string;
   readonly firstPort: number;
+  /** How long the start waits for programs to listen. */
+  readonly patienceMs: number;
+  /** Somebody wants it to end, perhaps before it has begun. */
+  readonly interrupted?: AbortSignal;
 }
 
 export interface SentCall extends LiveResult {
@@ -42,70 +48,96 @@ export interface SentCall extends LiveResult {
   readonly difference: string;
 }
 
-type TestCall = PolicyTestSpec['calls'][number];
-
 /** Lines of each sidecar that are kept to look a call up in. */
 const linesKept = 512;
 const keysWaitMs = 10_000;
 
 export class RunningMesh {
-  readonly pods: readonly LocalPod[];
-  readonly services: readonly NamedService[];
   readonly #mesh: LocalMesh;
+  readonly #range: PortRange;
   readonly #options: RunningOptions;
   readonly #io: Io;
-  readonly #lines = new Map<LocalPod, AccessLine[]>();
+  /** What the pods that run were made of. */
+  #model: MeshModel;
+  /** By the pod's namespace and name. */
+  readonly #lines = new Map<string, AccessLine[]>();
   readonly #tails: JsonTail[] = [];
   #edits: Edits | null = null;
   #following = false;
 
-  private constructor(mesh: LocalMesh, options: RunningOptions, io: Io) {
+  private constructor(mesh: LocalMesh, range: PortRange, options: RunningOptions, io: Io) {
     this.#mesh = mesh;
+    this.#range = range;
     this.#options = options;
     this.#io = io;
-    this.pods = mesh.options.pods;
-    this.services = this.pods.flatMap((pod) => this.#servicesOf(pod));
+    this.#model = options.live.model;
     for (const pod of this.pods) this.#watch(pod);
   }
 
+  /** @throws what did not start; when it is interrupted, the signal's reason. Nothing is left running then */
   static async start(options: RunningOptions, io: Io): Promise<RunningMesh> {
-    const { shown, model, state, otlpEndpoint, firstPort } = options;
-    const range = new PortRange(firstPort);
-    const take = (): Promise<number> => range.take();
+    const range = await PortRange.claim(options.firstPort);
+    try {
+      return await RunningMesh.#start(range, options, io);
+    } catch (error) {
+      await range.release();
+      throw error;
+    }
+  }
+
+  static async #start(range: PortRange, options: RunningOptions, io: Io): Promise<RunningMesh> {
+    const { shown, live, state, otlpEndpoint, patienceMs, interrupted } = options;
     const ports = {
-      ca: await take(),
-      caAdmin: await take(),
-      control: await take(),
-      controlAdmin: await take(),
+      ca: await range.take(),
+      caAdmin: await range.take(),
+      control: await range.take(),
+      controlAdmin: await range.take(),
     };
-    const pods = await planPods(
-      localWorkloads(model, (file) => resolve(io.cwd, file)),
-      take,
-    );
+    const pods = await podsOf(live.model, range, io);
     const log = new MeshLog((text) => io.stdout.write(text), io.tty);
-    const starting = LocalMesh.start({
-      resources: [shown],
-      cwd: io.cwd,
-      state,
-      pods,
-      trustDomain: model.resources.meshConfig.trustDomain,
-      ports,
-      otlpEndpoint,
-      environment: process.env,
-      events: {
-        line: (name, line) => io.stdout.write(`${paint(`${name} |`, 'dim', io.tty)} ${line}\n`),
-        log: (name, line) => log.take(name, line),
-        note: (text) => io.stdout.write(`${paint('!', 'yellow', io.tty)} ${text}\n`),
+    const note = (text: string): void => {
+      io.stdout.write(`${paint('!', 'yellow', io.tty)} ${text}\n`);
+    };
+    const starting = LocalMesh.start(
+      {
+        resources: [shown],
+        cwd: io.cwd,
+        state,
+        trustDomain: live.model.resources.meshConfig.trustDomain,
+        ports,
+        otlpEndpoint,
+        environment: process.env,
+        events: {
+          line: (name, line) => io.stdout.write(`${paint(`${name} |`, 'dim', io.tty)} ${line}\n`),
+          log: (name, line) => log.take(name, line),
+          note,
+        },
+        patienceMs,
+        interrupted,
       },
-    });
+      pods,
+    );
     const mesh = await starting.catch((error: unknown) => {
-      log.failed();
+      if (interrupted?.aborted !== true) log.failed();
       throw error;
     });
-    const left = await untilKeysAreThere(mesh.controlAdmin, keysWaitMs);
+    const left = await untilKeysAreThere(mesh.controlAdmin, keysWaitMs, interrupted);
     log.up();
-    for (const problem of left) io.stdout.write(`${paint('!', 'yellow', io.tty)} ${problem}\n`);
-    return new RunningMesh(mesh, options, io);
+    // Mistakes in the YAML were told before anything started.
+    const told = new Set(live.model.problems.map(({ message, line }) => `${line} ${message}`));
+    for (const problem of left) {
+      if (!told.has(`${problem.line} ${problem.message}`)) note(placeAndMessage(problem));
+    }
+    return new RunningMesh(mesh, range, options, io);
+  }
+
+  get pods(): readonly LocalPod[] {
+    return this.#mesh.pods;
+  }
+
+  /** Ways in: the Services that lead to pods, one for each port and pod. */
+  get services(): readonly NamedService[] {
+    return this.pods.flatMap((pod) => this.#servicesOf(pod));
   }
 
   /** Pids by process name: `ca/ca`, `control/control`, `sidecar/web-0`, `app/web-0`. */
@@ -122,7 +154,7 @@ export class RunningMesh {
   async send(model: MeshModel): Promise<SentCall[]> {
     const results: SentCall[] = [];
     for (const call of testCalls(model)) {
-      if (call.tcp === true) continue;
+      if (call.tcp === true || this.#options.interrupted?.aborted === true) continue;
       const headers = await this.#headersOf(call);
       const result = await sendLive(this.#live(), liveCall(call, headers));
       results.push({ ...result, difference: differenceOf(call, result) });
@@ -130,37 +162,61 @@ export class RunningMesh {
     return results;
   }
 
-  /** From now on shows traffic as it happens, and what edits of the YAML change. */
+  /** From now on shows traffic as it happens, follows edits of the YAML, and tells what they change. */
   follow(): void {
     this.#following = true;
-    const { folder, shown, model } = this.#options;
+    const { folder, live } = this.#options;
     this.#edits = new Edits({
       folder,
-      shown,
-      model,
+      live,
       io: this.#io,
       controlAdmin: this.#mesh.controlAdmin,
+      apply: (model) => this.#apply(model),
     });
   }
 
   async stop(): Promise<void> {
-    this.#edits?.stop();
+    await this.#edits?.stop();
     for (const tail of this.#tails) tail.stop();
     await this.#mesh.stop();
+    await this.#range.release();
+  }
+
+  async #apply(model: MeshModel): Promise<string[]> {
+    const before = { pods: this.pods, services: this.services };
+    const pods = await podsOf(model, this.#range, this.#io, before.pods);
+    this.#model = model;
+    const changes = await this.#mesh.apply(pods);
+    for (const pod of changes.added) this.#watch(pod);
+    return [
+      ...trustDomainLines(this.#mesh.options.trustDomain, model),
+      ...describeChanges(changes, new Set(before.pods.map(workloadOf))),
+      ...wayLines(changes.added),
+      ...serviceLines(before.services, this.services),
+    ];
   }
 
   #watch(pod: LocalPod): void {
+    // A pod that comes again writes on in the same log.
+    if (this.#lines.has(podKey(pod))) return;
     const kept: AccessLine[] = [];
-    this.#lines.set(pod, kept);
+    this.#lines.set(podKey(pod), kept);
     const tail = new JsonTail(this.#mesh.accessLogOf(pod), (raw) => {
       const line = accessLine(raw);
       kept.push(line);
       if (kept.length > linesKept) kept.shift();
       if (!this.#following) return;
-      const text = describeTraffic(pod, line, this.#io.tty);
+      const text = describeTraffic(pod, this.#calleeOf(pod), line, this.#io.tty);
       if (text !== null) this.#io.stdout.write(`${text}\n`);
     });
     this.#tails.push(tail);
+  }
+
+  #calleeOf(pod: LocalPod): string {
+    const several = this.pods.some(
+      (other) => podKey(other) !== podKey(pod) && workloadOf(other) === workloadOf(pod),
+    );
+    return several ? pod.name : pod.workload;
   }
 
   #live() {
@@ -169,20 +225,24 @@ export class RunningMesh {
       serviceOf: (pod: LocalPod, port: number): ServiceName | null =>
         this.#servicesOf(pod).find((service) => service.targetPort === port) ?? null,
       findLine: (pod: LocalPod, matches: (line: AccessLine) => boolean) =>
-        eventually(async () => this.#lines.get(pod)?.find(matches) ?? null),
+        eventually(async () => this.#lines.get(podKey(pod))?.find(matches) ?? null),
     };
   }
 
   #servicesOf(pod: LocalPod): (NamedService & { readonly targetPort: number })[] {
-    const { model } = this.#options;
+    const model = this.#model;
     const workload = model.workloads.find(
       (w) => w.namespace === pod.namespace && w.name === pod.workload,
     );
     if (workload === undefined) return [];
     return pod.ports.flatMap(({ port }) => {
+      const protocol = workload.ports.find((one) => one.port === port)?.protocol;
+      const isTcp = protocol === 'tcp' || protocol === 'tls';
       const front = frontOf(model, workload, port);
       if (front === null) return [];
-      return [{ host: `${front.name}.${pod.namespace}`, port: front.port, pod, targetPort: port }];
+      return [
+        { host: `${front.name}.${pod.namespace}`, port: front.port, pod, isTcp, targetPort: port },
+      ];
     });
   }
 
@@ -197,34 +257,12 @@ export class RunningMesh {
   }
 }
 
-/** The calls of the folder's PolicyTests, in order. */
-export function testCalls(model: MeshModel): TestCall[] {
-  return model.tests.flatMap(({ document }) => {
-    const spec = policyTestSpec.safeParse(document['spec']);
-    return spec.success ? spec.data.calls : [];
-  });
-}
-
-function liveCall(call: TestCall, headers: LiveCall['headers']): LiveCall {
-  const { from, to, port = 0, method = 'GET', path = '/', host = '' } = call;
-  const name = call.name ?? `${method} ${path} from ${from} to ${to}`;
-  return { name, from, to, port, method, path, host, headers };
-}
-
-function differenceOf(call: TestCall, result: LiveResult): string {
-  if (result.unsent !== '') return result.unsent;
-  const got = decisionOf(result);
-  return got === call.expect ? '' : `expected ${call.expect}, got ${got}`;
-}
-
-/** By the status, unless the application itself answered: its 404 is no refusal of ours. */
-function decisionOf({ reply, line }: LiveResult): string {
-  if (line?.details === 'via_upstream') return 'allow';
-  const words: Readonly<Record<number, string>> = {
-    0: 'closed',
-    400: 'badrequest',
-    401: 'unauthenticated',
-    403: 'deny',
-  };
-  return words[reply.status] ?? (reply.status < 400 ? 'allow' : `status ${reply.status}`);
+function podsOf(
+  model: MeshModel,
+  range: PortRange,
+  io: Io,
+  before: readonly LocalPod[] = [],
+): Promise<LocalPod[]> {
+  const workloads = localWorkloads(model, (file) => resolve(io.cwd, file));
+  return planPods(workloads, () => range.take(), before);
 }

@@ -1,8 +1,10 @@
 // Sends calls through the running mesh, as the workloads that make them, and tells what became of each.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
 
-import { type Cell, paint, table } from '../table.ts';
+import type { Io } from '../io.ts';
+import { type Cell, paint, table, wrap } from '../table.ts';
 import type { LocalPod } from './plan.ts';
 import { type RawReply, send } from './send.ts';
 import { type AccessLine, deciderOf, resultOf } from './traffic.ts';
@@ -107,23 +109,76 @@ function isOf(line: AccessLine, traceId: string, localPort: number): boolean {
   return line.traceId === traceId || line.remoteAddress === `127.0.0.1:${localPort}`;
 }
 
-/** The table that `demo` and `up --send` print: a line for each call, and below a denial what came nearest. */
-export function scenarioTable(results: readonly LiveResult[], tty: boolean): string {
-  const rows = results.map(({ call, reply, traceId, line, unsent }): Cell[] => [
-    { text: call.from === 'none' ? 'nobody (plaintext)' : call.from },
-    { text: call.to },
-    { text: `${call.method} ${call.path}` },
-    unsent === '' ? resultOf(reply.status) : { text: 'not sent', colour: 'yellow' },
-    { text: traceId, colour: 'dim' },
-    { text: unsent || (line === null ? answerOf(reply) : deciderOf(line)) },
-  ]);
-  const heading = ['CALLER', 'CALLED', 'REQUEST', 'RESULT', 'TRACE', 'DECIDED BY'];
-  const [head = '', ...lines] = table(heading, rows, tty).trimEnd().split('\n');
-  const withNearest = lines.flatMap((text, i) => {
-    const nearest = results[i]?.line?.nearest ?? '';
-    return nearest === '' ? [text] : [text, paint(`    nearest: ${nearest}`, 'dim', tty)];
+/**
+ * The table that `demo` and `up --send` print: a line for each call, and below a denial what came nearest. In a terminal
+ * that is too narrow who decided goes below the call, and the trace's id only stays where it fits.
+ */
+export function scenarioTable(
+  results: readonly LiveResult[],
+  { tty, columns = Infinity }: Pick<Io, 'tty' | 'columns'>,
+): string {
+  const wide = linesOf(results, ['trace', 'decided'], tty);
+  if (longest(wide) <= columns)
+    return joined(wide, results, (result) => nearestLines(result, columns), tty);
+  const below = (result: LiveResult): string[] => [
+    ...wrap(`    ${decided(result)}`, columns, 2),
+    ...nearestLines(result, columns),
+  ];
+  const folded = linesOf(results, ['trace'], tty);
+  if (longest(folded) <= columns) return joined(folded, results, below, tty);
+  return joined(linesOf(results, [], tty), results, below, tty);
+}
+
+function linesOf(
+  results: readonly LiveResult[],
+  further: readonly ('trace' | 'decided')[],
+  tty: boolean,
+): string[] {
+  const rows = results.map((result): Cell[] => {
+    const { call, reply, traceId, unsent } = result;
+    const more: Record<(typeof further)[number], Cell> = {
+      trace: { text: traceId, colour: 'dim' },
+      decided: { text: decided(result) },
+    };
+    return [
+      { text: call.from === 'none' ? 'nobody (plaintext)' : call.from },
+      { text: call.to },
+      { text: `${call.method} ${call.path}` },
+      unsent === '' ? resultOf(reply.status) : { text: 'not sent', colour: 'yellow' },
+      ...further.map((one) => more[one]),
+    ];
   });
-  return [head, ...withNearest].map((text) => `${text}\n`).join('');
+  const titles = { trace: 'TRACE', decided: 'DECIDED BY' };
+  const heading = ['CALLER', 'CALLED', 'REQUEST', 'RESULT', ...further.map((one) => titles[one])];
+  return table(heading, rows, tty).trimEnd().split('\n');
+}
+
+function joined(
+  [head = '', ...lines]: readonly string[],
+  results: readonly LiveResult[],
+  below: (result: LiveResult) => string[],
+  tty: boolean,
+): string {
+  const all = lines.flatMap((text, i) => {
+    const result = results[i];
+    const details = result === undefined ? [] : below(result);
+    return [text, ...details.map((detail) => paint(detail, 'dim', tty))];
+  });
+  return [head, ...all].map((text) => `${text}\n`).join('');
+}
+
+/** Width without what colours it. */
+function longest(lines: readonly string[]): number {
+  return Math.max(...lines.map((line) => stripVTControlCharacters(line).length));
+}
+
+function decided({ unsent, line, reply }: LiveResult): string {
+  return unsent || (line === null ? answerOf(reply) : deciderOf(line));
+}
+
+function nearestLines({ line }: LiveResult, columns: number): string[] {
+  const nearest = line?.nearest ?? '';
+  return nearest === '' ? [] : wrap(`    nearest: ${nearest}`, columns, 2);
 }
 
 function answerOf(reply: RawReply): string {

@@ -1,4 +1,4 @@
-// Ending on Ctrl-C, on SIGTERM, and when the terminal goes away.
+// Ending on Ctrl-C, on SIGTERM, and when the terminal or the reader of the output goes away.
 
 /** Resolves at the first signal. A second Ctrl-C ends the process at once, for whoever will not wait. */
 export function untilSignal(): Promise<void> {
@@ -11,5 +11,14 @@ export function untilSignal(): Promise<void> {
       resolve();
     });
   }
+  // Nobody reads any more: `| head`, or a terminal that went without a SIGHUP.
+  process.stdout.on('error', () => resolve());
   return promise;
+}
+
+/** The same for whoever asks now and then. */
+export function onSignal(): AbortSignal {
+  const controller = new AbortController();
+  void untilSignal().then(() => controller.abort());
+  return controller.signal;
 }

@@ -10,9 +10,13 @@ export interface AccessLine {
   readonly direction: 'inbound' | 'outbound';
   readonly method: string;
   readonly path: string;
+  /** Whom the caller asked for: `payments.payments:8080`. */
+  readonly host: string;
   readonly status: number;
   readonly flags: string;
   readonly details: string;
+  /** How a connection without requests was ended: `rbac_access_denied_matched_policy[none]`. */
+  readonly ended: string;
   /** One sentence; '' where the application's own answer says it all. */
   readonly why: string;
   /** `payments/admit rule 0 (shop.yaml:32)`; '' where no rule decided. */
@@ -35,9 +39,11 @@ export function accessLine(line: Readonly<Record<string, unknown>>): AccessLine 
     direction: /^outbound|^Passthrough/.test(text('upstream_cluster')) ? 'outbound' : 'inbound',
     method: text('method'),
     path: text('path'),
+    host: text('authority') || (text('upstream_cluster').split('|')[3] ?? ''),
     status: Number(line['response_code'] ?? 0),
     flags: text('response_flags'),
     details: text('response_code_details'),
+    ended: text('connection_termination_details'),
     why: text('policy') === '' && at !== '' ? `${text('why')} (${at})` : text('why'),
     decidedBy: ruleName(line['policy'], line['rule'], line['at']),
     nearest: nearestOf(line['nearest']),
@@ -54,17 +60,33 @@ export function deciderOf(line: AccessLine): string {
   return line.why || line.details;
 }
 
-/** One line of live traffic; null for lines that would only repeat what the other side says. */
-export function describeTraffic(pod: LocalPod, line: AccessLine, tty: boolean): string | null {
+/**
+ * One line of live traffic; null for lines that would only repeat what the other side says.
+ * @param callee the pod's workload, or the pod where it has several
+ */
+export function describeTraffic(
+  pod: LocalPod,
+  callee: string,
+  line: AccessLine,
+  tty: boolean,
+): string | null {
   const outbound = line.direction === 'outbound';
   if (outbound && (line.flags === '-' || line.flags === '')) return null;
   const from = outbound ? pod.workload : line.source || 'anonymous';
-  const to = outbound ? 'its way out' : pod.workload;
-  const result = resultOf(line.status);
-  const call = line.method === '' ? 'connection' : `${line.method} ${line.path}`;
+  const to = outbound ? line.host || 'outside' : callee;
+  const isConnection = line.method === '';
+  const result = isConnection ? resultOfConnection(line) : resultOf(line.status);
+  const call = isConnection ? 'TCP' : `${line.method} ${line.path}`;
   const nearest = line.nearest === '' ? '' : `; nearest is ${line.nearest}`;
   const reason = paint(`${deciderOf(line)}${nearest}`, 'dim', tty);
   return `${from} -> ${to}  ${call}  ${paint(result.text, result.colour, tty)}  ${reason}`;
+}
+
+/** A stream has no status: it was refused, or it has been. */
+function resultOfConnection({ ended, flags }: AccessLine): Cell {
+  if (ended.startsWith('rbac_access_denied')) return { text: 'denied', colour: 'red' };
+  if (flags === '-' || flags === '') return { text: 'allowed', colour: 'green' };
+  return resultOf(0);
 }
 
 function nearestOf(nearest: unknown): string {

@@ -7,12 +7,15 @@ import type { ServiceName } from './scenario.ts';
 export interface NamedService extends ServiceName {
   /** The pod behind it. */
   readonly pod: LocalPod;
+  /** It carries bytes, not HTTP. */
+  readonly isTcp: boolean;
 }
 
 type TestCall = PolicyTestSpec['calls'][number];
 
 /** Calls of each expectation that are shown; more would bury the rest. */
 const callsShown = 2;
+const callersShown = 4;
 
 /**
  * curl lines for calls that the folder's PolicyTests expect to pass and to fail, or for each caller where there are no
@@ -31,11 +34,12 @@ export function welcome(
   const tries =
     shown.length > 0
       ? shown.flatMap((call) => testLines(call, pods, services))
-      : pods.flatMap((pod) => callerLines(pod, services));
+      : callersOf(pods).flatMap((pod) => callerLines(pod, services));
+  const width = Math.max(...pods.map(({ title }) => title.length)) + 2;
   const sidecars = pods.flatMap((pod) =>
     pod.sidecar === null
       ? []
-      : [`  ${pod.name.padEnd(16)} http://127.0.0.1:${pod.sidecar.admin}/help`],
+      : [`  ${pod.title.padEnd(width)} http://127.0.0.1:${pod.sidecar.admin}/help`],
   );
   return [
     '',
@@ -45,7 +49,7 @@ export function welcome(
     'What each sidecar enforces, counts and logs:',
     ...sidecars,
     '',
-    `Edit the YAML in ${folder} and see which verdicts change. Ctrl-C ends it.`,
+    `Edit the YAML in ${folder} and see what changes. Ctrl-C ends it.`,
     '',
   ]
     .map((line) => `${line}\n`)
@@ -73,12 +77,22 @@ function testLines(
   return [title, `  curl -i --path-as-is${verb} ${proxy} ${url}`];
 }
 
+/** One pod of each identity; more would only repeat the lines. */
+function callersOf(pods: readonly LocalPod[]): LocalPod[] {
+  const byIdentity = Map.groupBy(
+    pods.filter(({ sidecar }) => sidecar !== null),
+    ({ namespace, serviceAccount }) => `${namespace}/${serviceAccount}`,
+  );
+  return [...byIdentity.values()].flatMap(([first]) => first ?? []).slice(0, callersShown);
+}
+
 /** One call of each caller to another service. */
 function callerLines(pod: LocalPod, services: readonly NamedService[]): string[] {
   const other = services.find((service) => service.pod.workload !== pod.workload) ?? services[0];
   if (pod.sidecar === null || other === undefined) return [];
-  return [
-    `  # as ${pod.namespace}/${pod.serviceAccount}`,
-    `  curl -i --proxy http://127.0.0.1:${pod.sidecar.outbound} http://${other.host}:${other.port}/`,
-  ];
+  const proxy = `--proxy http://127.0.0.1:${pod.sidecar.outbound}`;
+  const title = `  # as ${pod.namespace}/${pod.serviceAccount}`;
+  // curl opens a plain stream for a telnet URL, through CONNECT.
+  if (other.isTcp) return [title, `  curl -p ${proxy} telnet://${other.host}:${other.port}`];
+  return [title, `  curl -i ${proxy} http://${other.host}:${other.port}/`];
 }

@@ -21,9 +21,17 @@ export function localWorkloads(
       serviceAccount: workload.serviceAccount,
       file: absolute(workload.origin?.file ?? '.'),
       containers: spec.containers,
-      ports: workload.ports,
+      ports: workload.ports.map(({ port, name }) => portOf(spec, port, name)),
     };
   });
+}
+
+/** A container may call its port otherwise than the Service in front: a program may know it by either name. */
+function portOf(spec: PodSpec, port: number, serviceName: string): LocalWorkload['ports'][number] {
+  const ports = spec.containers.flatMap((container) => container.ports);
+  const own = ports.find((one) => one.containerPort === port)?.name ?? '';
+  const names = [...new Set([own, serviceName])].filter((name) => name !== '');
+  return { port, name: names[0] ?? '', names };
 }
 
 function podsOf({ resource }: MeshWorkload): { readonly replicas: number; readonly spec: PodSpec } {

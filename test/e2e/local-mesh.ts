@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { expect } from 'vitest';
 
-import { loadModel } from '#cli/calls/model.ts';
+import { LiveModel } from '#cli/up/live-model.ts';
 import type { LocalPod } from '#cli/up/plan.ts';
 import { RunningMesh } from '#cli/up/running.ts';
 import { type RawReply, send } from '#cli/up/send.ts';
@@ -35,9 +35,17 @@ export class TestMesh {
     let text = '';
     const stream = { write: (more: string) => (text += more) };
     const io = { stdout: stream, stderr: stream, cwd, tty: false };
-    const model = await loadModel(['mesh'], cwd);
+    const live = await LiveModel.read('mesh', cwd);
     const running = await RunningMesh.start(
-      { folder: join(cwd, 'mesh'), shown: 'mesh', state, model, otlpEndpoint: '', firstPort },
+      {
+        folder: join(cwd, 'mesh'),
+        shown: 'mesh',
+        state,
+        live,
+        otlpEndpoint: '',
+        firstPort,
+        patienceMs: 30_000,
+      },
       io,
     );
     return new TestMesh(join(cwd, 'mesh'), state, running, () => text);

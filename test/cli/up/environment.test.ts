@@ -8,11 +8,12 @@ const pod: LocalPod = {
   namespace: 'shop',
   workload: 'web',
   name: 'web-0',
+  title: 'web-0',
   serviceAccount: 'web-sa',
   labels: { app: 'web' },
   ports: [
-    { port: 8080, name: 'http', app: 21_001, listen: 21_002 },
-    { port: 9090, name: 'grpc-admin', app: 21_003, listen: 21_004 },
+    { port: 8080, name: 'web', names: ['web', 'http'], app: 21_001, listen: 21_002 },
+    { port: 9090, name: 'grpc-admin', names: ['grpc-admin'], app: 21_003, listen: 21_004 },
   ],
   sidecar: { outbound: 21_005, admin: 21_006 },
   programs: [],
@@ -23,6 +24,7 @@ test('a program learns its ports by number and by name', () => {
   expect(env).toMatchObject({
     PORT: '21001',
     PORT_8080: '21001',
+    PORT_WEB: '21001',
     PORT_HTTP: '21001',
     PORT_9090: '21003',
     PORT_GRPC_ADMIN: '21003',

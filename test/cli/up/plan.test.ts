@@ -80,7 +80,7 @@ test('an annotated Deployment becomes pods with a sidecar each, on ports of thei
 test('a Deployment that is not annotated is called directly', async () => {
   const [pod] = await plan(deployment('false', 1));
   expect(pod?.sidecar).toBeNull();
-  expect(pod?.ports).toEqual([{ port: 8080, name: 'http', app: 101, listen: 101 }]);
+  expect(pod?.ports).toMatchObject([{ port: 8080, name: 'http', app: 101, listen: 101 }]);
 });
 
 test('no replicas are no pods', async () => {

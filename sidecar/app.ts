@@ -80,6 +80,7 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
     log,
     connections: () => ({ inbound: inboundConnections.size, outbound: outboundConnections.size }),
   });
+  upstreams.ownPorts.add(admin.port);
   const parts = { settings, inbound, outbound, telemetry, upstreams, configuration, identity };
   return {
     inboundPorts: inbound.ports,

@@ -5,7 +5,7 @@ import type { PortProtocol } from '#api/workload.ts';
 
 import type { Exchange, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
-import { formatAddress, openPlain, type Member } from '../upstream/member.ts';
+import { formatAddress, type Member } from '../upstream/member.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { splitAuthority } from './routes.ts';
@@ -57,11 +57,16 @@ export function chooseAnother(x: Exchange, cluster: Cluster): Member | null {
 }
 
 /** A connection for bytes, open and its peer proven; a failure after every endpoint was tried. */
-export async function openTunnel(x: Exchange, to: Destination): Promise<Socket | Failure> {
+export async function openTunnel(
+  x: Exchange,
+  upstreams: Upstreams,
+  to: Destination,
+): Promise<Socket | Failure> {
   if (to.kind === 'external') {
     x.attempts = 1;
     x.upstreamAddress = formatAddress(to.host, to.port);
-    return opened(openPlain(to.host, to.port), 'connect').catch(() => failures['upstream-connect']);
+    const socket = upstreams.openExternal(to.host, to.port);
+    return opened(socket, 'connect').catch(() => failures['upstream-connect']);
   }
   let member = choose(x, to.cluster);
   if (member === null) return failures['endpoint-missing'];
@@ -112,6 +117,7 @@ function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promise<Soc
   socket.once('close', () => reject(new Error('closed before it was open')));
   socket.setTimeout(connectTimeoutMs, () => socket.destroy(new Error('connect timeout')));
   socket.once(event, () => {
+    if (socket.destroyed) return;
     socket.off('error', reject);
     socket.setTimeout(0);
     resolve(socket);

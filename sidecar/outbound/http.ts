@@ -75,15 +75,19 @@ function tunnelLayer(options: OutboundHttpOptions): Layer {
     if (!('kind' in destination)) return destination;
     if (isLoop(options, destination)) return failures['route-missing'];
     if (destination.kind === 'external' || destination.protocol !== 'http') {
-      return tunnel(x, destination);
+      return tunnel(options, x, destination);
     }
     x.stream.serveInside();
     return ENDED;
   };
 }
 
-async function tunnel(x: Exchange, destination: Destination): Promise<Outcome> {
-  const socket = await openTunnel(x, destination);
+async function tunnel(
+  { upstreams }: OutboundHttpOptions,
+  x: Exchange,
+  destination: Destination,
+): Promise<Outcome> {
+  const socket = await openTunnel(x, upstreams, destination);
   if ('code' in socket) return socket;
   x.stream.tunnel(socket);
   return ENDED;

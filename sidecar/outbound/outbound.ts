@@ -32,6 +32,7 @@ export async function startOutbound(parts: OutboundParts): Promise<Outbound> {
   const http = createOutboundHttp({ inForce, telemetry, upstreams, isSelf, onFault });
   const listener = new OutboundListener(connections, http);
   port = await listener.listen(listen.host, listen.port);
+  upstreams.ownPorts.add(port);
   return { port, close: () => listener.close() };
 }
 

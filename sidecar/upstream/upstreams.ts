@@ -1,4 +1,6 @@
 // All clusters that the workload calls, and the hosts outside the mesh that it has called lately.
+import type { OnReadOpts, Socket } from 'node:net';
+
 import type { Svid } from '#runtime/tls/svid.ts';
 
 import type { Route, RouteTable } from '../outbound/routes.ts';
@@ -6,12 +8,15 @@ import { http1PoolLimits } from '../wire/http1/limits.ts';
 import { Http1Pool } from '../wire/http1/pool.ts';
 import { Cluster } from './cluster.ts';
 import { formatAddress, openPlain } from './member.ts';
+import { OwnPorts } from './own-ports.ts';
 import { UpstreamTls } from './tls-context.ts';
 
 /** Pools to hosts outside the mesh; the one not used for longest goes first. */
 export const externalPoolsMax = 256;
 
 export class Upstreams {
+  /** Nothing outside the mesh leads to these. */
+  readonly ownPorts = new OwnPorts();
   readonly #tls: UpstreamTls;
   readonly #clusters = new Map<string, Cluster>();
   /** The same clusters by the routes in force, so that a request costs no key. */
@@ -59,7 +64,7 @@ export class Upstreams {
       known ??
       new Http1Pool({
         address,
-        connect: (onread) => openPlain(host, port, onread),
+        connect: (onread) => this.openExternal(host, port, onread),
         limits: http1PoolLimits,
       });
     // A Map keeps the order of insertion: the first is the one not used for longest.
@@ -67,6 +72,11 @@ export class Upstreams {
     this.#external.set(address, pool);
     if (this.#external.size > externalPoolsMax) this.#forgetOldest();
     return pool;
+  }
+
+  /** A connection of its own, in the clear; begun, not yet open. */
+  openExternal(host: string, port: number, onread?: OnReadOpts): Socket {
+    return this.ownPorts.guard(openPlain(host, port, onread));
   }
 
   /**

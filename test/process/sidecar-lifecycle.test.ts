@@ -81,6 +81,9 @@ test('a process serves what its files say, is ready, and counts its calls', asyn
   const { body } = await sidecar.admin('/stats/prometheus');
   expect(body).toMatch(/istio_requests_total\{[^}]*response_code="200"[^}]*\} 1/);
   expect(sidecar.ready.startupMs).toBeLessThan(5000);
+  const { adminPort, outboundPort } = sidecar.ready;
+  const byProxy = get(`http://127.0.0.1:${adminPort}/snapshot`);
+  expect((await exchange(await plain(outboundPort), byProxy)).status).toBe(503);
   expect(await sidecar.end()).toBe(0);
 });
 

@@ -157,6 +157,7 @@ export class TestSidecar {
   readonly faults: unknown[] = [];
   readonly connections = new Connections((_connection, reason) => this.revoked.push(reason));
   readonly outboundConnections = new Connections(() => undefined);
+  upstreams: Upstreams | null = null;
   inboundPort = 0;
   outboundPort = 0;
   #options: SidecarOptions;
@@ -171,6 +172,7 @@ export class TestSidecar {
   async start(): Promise<void> {
     const { inForce, telemetry, identity, connections } = this;
     const upstreams = new Upstreams(identity.current());
+    this.upstreams = upstreams;
     identity.onChange((svid) => upstreams.renew(svid));
     inForce.onChange((enforced) => {
       upstreams.update(enforced.routes);

@@ -271,3 +271,27 @@ test('the certificate is renewed under traffic and no call fails', async () => {
   expect(hashes.size).toBe(2);
   expect(server.faults).toEqual([]);
 });
+
+test.each(['127.1', '127.0.0.2', '[::ffff:127.0.0.1]', '0', 'LOCALHOST.'])(
+  'a call to the proxy itself as %s does not go round',
+  async (host) => {
+    const client = await rig.sidecar({ account: 'web' });
+    const own = `${host}:${client.outboundPort}`;
+    expect((await call(client, `http://${own}/loop`)).status).toBeGreaterThanOrEqual(502);
+    const tunnel = await plain(client.outboundPort);
+    const inner = `GET http://${own}/ HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`;
+    const connect = `CONNECT ${own} HTTP/1.1\r\nhost: ${own}\r\n\r\n`;
+    expect((await exchange(tunnel, connect + inner)).status).toBeGreaterThanOrEqual(502);
+    // One for each call, and one that found out.
+    expect(client.telemetry.ended.length).toBeLessThanOrEqual(4);
+  },
+);
+
+test('a port of the sidecar itself is not reached through its proxy', async () => {
+  const admin = await rig.application();
+  const client = await rig.sidecar({ account: 'web' });
+  client.upstreams?.ownPorts.add(admin.port);
+  expect((await call(client, `http://127.0.0.1:${admin.port}/`)).status).toBe(503);
+  const other = await rig.sidecar({ account: 'web' });
+  expect((await call(other, `http://127.0.0.1:${admin.port}/`)).status).toBe(200);
+});

@@ -30,20 +30,49 @@ export interface PathLayers {
 export function composePath(path: PathLayers): RequestPath {
   return {
     start(x) {
-      path.observer.begin(x);
+      try {
+        path.observer.begin(x);
+      } catch (error) {
+        fault(path, x, error);
+        return;
+      }
       run(path, x, 0);
     },
     respond(x, response) {
-      for (const edit of path.response) edit(x, response);
+      try {
+        for (const edit of path.response) edit(x, response);
+      } catch (error) {
+        path.onFault(error, x);
+      }
     },
     finish(x) {
-      path.finish?.(x);
-      path.observer.end(x);
+      try {
+        path.finish?.(x);
+      } catch (error) {
+        path.onFault(error, x);
+      }
+      end(path, x);
     },
     // Not a request, but there is an answer: it is counted and logged like those of requests.
-    unheard: (x) => path.observer.end(x),
-    retry: path.retry,
+    unheard: (x) => end(path, x),
+    retry(x, failure) {
+      try {
+        return path.retry?.(x, failure) ?? null;
+      } catch (error) {
+        path.onFault(error, x);
+        return null;
+      }
+    },
   };
+}
+
+/** A fault in what only looks on must not end the process, and with it every other exchange. */
+function end(path: PathLayers, x: Exchange): void {
+  try {
+    path.observer.end(x);
+  } catch (error) {
+    path.onFault(error, x);
+  }
 }
 
 /** Answers a refusal; the only place where a failure becomes a response. */

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 
-import { Exchange, type Downstream, type RequestView } from '#sidecar/exchange.ts';
+import {
+  Exchange,
+  type Downstream,
+  type RequestStream,
+  type RequestView,
+  type ResponseView,
+} from '#sidecar/exchange.ts';
 import { failures } from '#sidecar/failures.ts';
 import { composePath, ENDED, PASS, type Layer } from '#sidecar/request-path.ts';
 
@@ -104,4 +110,31 @@ test('details that a layer told stay, and its headers go first', () => {
   });
   expect(run.x.details).toBe('more exact');
   expect(run.replies[0]?.headers).toMatch(/^content-type: application\/json\r\ndate: /);
+});
+
+test('a fault of what looks on or edits is reported, and ends nothing but the layers it came before', () => {
+  const faults: string[] = [];
+  const calls: string[] = [];
+  const fail = (name: string) => (): never => {
+    calls.push(name);
+    throw new Error(name);
+  };
+  const reply = (status: number): void => void calls.push(`reply ${status}`);
+  const stream = { reply } as unknown as RequestStream;
+  const x = new Exchange({} as Downstream, {} as RequestView, stream, 'HTTP/1.1');
+  const path = composePath({
+    observer: { begin: fail('begin'), end: fail('end') },
+    request: [fail('layer')],
+    response: [fail('edit')],
+    finish: fail('finish'),
+    retry: fail('retry'),
+    onFault: (error) => void faults.push(error instanceof Error ? error.message : ''),
+  });
+  path.start(x);
+  path.respond(x, {} as ResponseView);
+  path.finish(x);
+  path.unheard?.(x);
+  expect(path.retry?.(x, failures['upstream-connect'])).toBe(null);
+  expect(calls).toEqual(['begin', 'reply 500', 'edit', 'finish', 'end', 'end', 'retry']);
+  expect(faults).toEqual(['begin', 'edit', 'finish', 'end', 'end', 'retry']);
 });

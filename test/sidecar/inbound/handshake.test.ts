@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { connect as connectTcp, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { issue, makeTestCa, type Issued } from '#test/tls/fixtures.ts';
 
 import { exchange, get, mutual, plain, Rig, spiffe, type TestSidecar } from '../rig.ts';
 
@@ -102,6 +105,46 @@ test('a resumed session still carries the identity', async () => {
   expect(second.isSessionReused()).toBe(true);
   const reply = await exchange(second, get('/'));
   expect(reply.body).toContain('URI=spiffe://cluster.local/ns/shop/sa/web');
+});
+
+/** A session made with the certificate of `client`. */
+async function sessionOf(client: Issued): Promise<Buffer> {
+  const socket = await mutual(sidecar.inboundPort, client);
+  const [ticket] = (await once(socket, 'session')) as [Buffer];
+  expect((await exchange(socket, get('/'))).status).toBe(200);
+  return ticket;
+}
+
+test('no session is resumed once its root is trusted no more', async () => {
+  const client = await rig.issued(spiffe('shop', 'web'));
+  const session = await sessionOf(client);
+  const { certPem: trustBundlePem } = await makeTestCa();
+  sidecar.identity.replace({ ...sidecar.identity.current(), trustBundlePem });
+  const second = await mutual(sidecar.inboundPort, client, { session });
+  expect(second.isSessionReused()).toBe(false);
+  expect((await exchange(second, get('/'))).status).toBe(0);
+  expect(sidecar.telemetry.refused[0]?.reason).toContain('not verified by the trust bundle');
+});
+
+test('no session is resumed past the end of its certificate', async () => {
+  const uri = spiffe('shop', 'web');
+  const { keyPem, certPem } = await issue(rig.ca, { uri, lifeSeconds: 2 });
+  const client = { keyPem, certPem, caPem: rig.ca.certPem };
+  const session = await sessionOf(client);
+  await sleep(2100);
+  const second = await mutual(sidecar.inboundPort, client, { session });
+  expect((await exchange(second, get('/'))).status).toBe(0);
+  expect(sidecar.telemetry.refused.at(-1)?.reason).toBe("the peer's certificate has expired");
+});
+
+test('a resumed session is judged by what is in force, not by what was', async () => {
+  const client = await rig.issued(spiffe('shop', 'web', 'other.domain'));
+  sidecar.apply({ mesh: { trustDomainAliases: ['other.domain'] } });
+  const session = await sessionOf(client);
+  sidecar.apply({ mesh: {} });
+  const second = await mutual(sidecar.inboundPort, client, { session });
+  expect((await exchange(second, get('/'))).status).toBe(0);
+  expect(sidecar.telemetry.refused.at(-1)?.reason).toContain('trusted domains are');
 });
 
 test('an unknown protocol within TLS is not negotiated, and not refused either', async () => {

@@ -6,6 +6,7 @@ import type { Endpoint } from '#api/snapshot.ts';
 import { http1PoolLimits, type Http1PoolLimits } from '../wire/http1/limits.ts';
 import { Http1Pool } from '../wire/http1/pool.ts';
 import {
+  emptySlot,
   httpProtocols,
   tcpProtocols,
   type SessionSlot,
@@ -23,8 +24,8 @@ export class Member {
   readonly #serverName: string;
   readonly #limits: Readonly<Http1PoolLimits>;
   /** The two kinds of connection negotiate different protocols, so they share no session. */
-  readonly #httpSession: SessionSlot = { session: null, context: null };
-  readonly #tcpSession: SessionSlot = { session: null, context: null };
+  readonly #httpSession = emptySlot();
+  readonly #tcpSession = emptySlot();
   #pool: Http1Pool | null = null;
 
   /** @param serverName for mutual TLS */

@@ -28,6 +28,12 @@ export interface SessionSlot {
   session: Buffer | null;
   /** The context that it was made in; a session of an older certificate is not resumed. */
   context: SecureContext | null;
+  /** Date.now() at which the certificate that it proved ends: resumption does not look at it again. */
+  untilMs: number;
+}
+
+export function emptySlot(): SessionSlot {
+  return { session: null, context: null, untilMs: 0 };
 }
 
 /** Istio's protocols for HTTP/1.1 within mutual TLS, and for anything else. */
@@ -57,7 +63,7 @@ export class UpstreamTls {
       port: target.port,
       servername: target.serverName,
       secureContext: context,
-      session: slot.context === context ? (slot.session ?? undefined) : undefined,
+      session: sessionIn(slot, context),
       ALPNProtocols: [...target.protocols],
       checkServerIdentity: (_name, certificate) => checkIdentity(target, certificate),
       allowHalfOpen: true,
@@ -70,9 +76,15 @@ export class UpstreamTls {
       if (!socket.authorized) return;
       slot.session = session;
       slot.context = context;
+      slot.untilMs = socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0;
     });
     return socket;
   }
+}
+
+function sessionIn(slot: SessionSlot, context: SecureContext): Buffer | undefined {
+  if (slot.session === null || slot.context !== context) return undefined;
+  return Date.now() < slot.untilMs ? slot.session : undefined;
 }
 
 /** Compares the peer's URI names with the identity that control told. */

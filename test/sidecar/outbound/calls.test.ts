@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
@@ -294,4 +295,24 @@ test('a port of the sidecar itself is not reached through its proxy', async () =
   expect((await call(client, `http://127.0.0.1:${admin.port}/`)).status).toBe(503);
   const other = await rig.sidecar({ account: 'web' });
   expect((await call(other, `http://127.0.0.1:${admin.port}/`)).status).toBe(200);
+});
+
+test("a session is not resumed past the end of the callee's certificate", async () => {
+  const { port } = await rig.application();
+  const server = await rig.sidecar({ application: port });
+  const service = serviceOf('payments', [{ port: server.inboundPort, identity: payments }], 'tcp');
+  const client = await rig.sidecar({ ...web, services: [service] });
+  const open = async (): Promise<string> => {
+    const socket = await plain(client.outboundPort);
+    socket.write('CONNECT payments:80 HTTP/1.1\r\nhost: payments:80\r\n\r\n');
+    const head = await nextData(socket);
+    const reply = head.includes(' 200 ') ? await exchange(socket, get('/')) : { status: 0 };
+    socket.destroy();
+    return `${head.slice(9, 12)} ${reply.status}`;
+  };
+  server.identity.replace(await rig.svid(payments, rig.ca, 2));
+  expect(await open()).toBe('200 200');
+  await sleep(2100);
+  expect(await open()).toBe('503 0');
+  expect(client.telemetry.ended.at(-1)?.details).toContain('certificate has expired');
 });

@@ -145,6 +145,11 @@ export class RunningMesh {
     return this.#mesh.pids();
   }
 
+  /** Port of the CA's admin endpoint, where its root is rotated. */
+  get caAdminPort(): number {
+    return this.#mesh.options.ports.caAdmin;
+  }
+
   /** Ends one process for good, as an outage would. */
   halt(name: string): Promise<void> {
     return this.#mesh.halt(name);

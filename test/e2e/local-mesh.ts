@@ -85,7 +85,8 @@ export class TestMesh {
   async chargeUntil(done: Promise<unknown>): Promise<number[]> {
     const statuses: number[] = [];
     const state = { over: false };
-    void done.finally(() => (state.over = true));
+    const end = (): void => void (state.over = true);
+    done.then(end, end);
     while (!state.over) statuses.push((await this.charge()).status);
     await done;
     return statuses;

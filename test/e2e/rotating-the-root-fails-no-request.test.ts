@@ -6,11 +6,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { eventually, TestMesh } from './local-mesh.ts';
 
-const firstPort = 22_600;
-const caAdmin = firstPort + 1;
 let mesh: TestMesh;
+let caAdmin = 0;
 beforeAll(async () => {
-  mesh = await TestMesh.start(firstPort);
+  mesh = await TestMesh.start(22_600);
+  caAdmin = mesh.running.caAdminPort;
 });
 afterAll(() => mesh.stop());
 

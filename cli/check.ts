@@ -82,7 +82,7 @@ function parseArguments(args: readonly string[]): Arguments | string {
     else if (arg === '--') {
       paths.push(...args.slice(i + 1));
       break;
-    } else if (arg.startsWith('-') && arg !== '-') return `unknown option ${arg}`;
+    } else if (arg.startsWith('-') && arg !== '-') return `there is no option ${arg}`;
     else paths.push(arg);
   }
   if (output !== 'text' && output !== 'json') return `--output is text or json, not "${output}"`;

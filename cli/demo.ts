@@ -12,7 +12,7 @@ const shop = fileURLToPath(new URL('../manifests/examples/shop', import.meta.url
 export async function demo(args: string[], io: Io): Promise<number> {
   const unknown = args.find((arg) => arg !== '--once');
   if (unknown !== undefined) {
-    io.stderr.write(`selvage demo: unknown argument ${unknown}; there is only --once\n`);
+    io.stderr.write(`selvage demo: there is no argument ${unknown}, only --once\n`);
     return 2;
   }
   io.stdout.write('Starting a mesh of three services: web -> billing -> payments\n');

@@ -1,6 +1,5 @@
 // `selvage explain`: whether a call is allowed, which rule decides, and for a denial what came nearest.
-import { parseArgs } from 'node:util';
-
+import { readArguments } from './arguments.ts';
 import type { MeshCall } from './calls/call.ts';
 import { CallError } from './calls/failure.ts';
 import { judgeCall } from './calls/judge-call.ts';
@@ -12,7 +11,7 @@ import { printProblems } from './calls/problems.ts';
 /** Exit status 0: allowed; 1: not; 2: wrong usage, or the files do not say. */
 export async function explain(args: string[], io: Io): Promise<number> {
   try {
-    const { values, positionals } = parse(args);
+    const { values, positionals } = readArguments(args, options);
     if (positionals.length === 0) throw new CallError('give the files or folders of YAML');
     const model = await loadModel(positionals, io.cwd);
     printProblems(model.problems, io);
@@ -21,35 +20,29 @@ export async function explain(args: string[], io: Io): Promise<number> {
     io.stdout.write(values.output === 'json' ? json : renderText(judged, io.tty));
     return judged.outcome.decision === 'allow' ? 0 : 1;
   } catch (error) {
-    if (!(error instanceof CallError) && !isUsage(error)) throw error;
+    if (!(error instanceof CallError)) throw error;
     io.stderr.write(`selvage explain: ${error.message}\n`);
     return 2;
   }
 }
 
-type Values = ReturnType<typeof parse>['values'];
+const text = { type: 'string' } as const;
+const options = {
+  from: text,
+  to: text,
+  method: text,
+  path: text,
+  host: text,
+  port: text,
+  ip: text,
+  token: text,
+  authorizer: text,
+  output: text,
+  tcp: { type: 'boolean' },
+  header: { type: 'string', multiple: true },
+} as const;
 
-function parse(args: string[]) {
-  const text = { type: 'string' } as const;
-  return parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      from: text,
-      to: text,
-      method: text,
-      path: text,
-      host: text,
-      port: text,
-      ip: text,
-      token: text,
-      authorizer: text,
-      output: text,
-      tcp: { type: 'boolean' },
-      header: { type: 'string', multiple: true },
-    },
-  });
-}
+type Values = ReturnType<typeof readArguments<typeof options>>['values'];
 
 function callOf(values: Values): MeshCall {
   const { from, to, output, authorizer } = values;
@@ -100,10 +93,4 @@ function readClaims(text: string): Readonly<Record<string, unknown>> {
       cause: error,
     });
   }
-}
-
-function isUsage(error: unknown): error is Error {
-  return (
-    error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
-  );
 }

@@ -1,70 +1,65 @@
-// The `selvage` command: a table of subcommands, each loaded when it is asked for.
+// The `selvage` command: finds the subcommand that is asked for, or helps.
+import { nearest } from '#api/spelling.ts';
+
+import manifest from '../package.json' with { type: 'json' };
+import { commands } from './commands.ts';
 import { type Io, processIo } from './io.ts';
-
-/** Runs with the arguments after its name; answers the process's exit status. */
-type Command = (args: string[], io: Io) => Promise<number>;
-
-interface CommandEntry {
-  readonly usage: string;
-  readonly summary: string;
-  load(): Promise<Command>;
-}
-
-const commands: Readonly<Record<string, CommandEntry>> = {
-  up: {
-    usage: 'up DIR [--once] [--send]',
-    summary: 'run the whole mesh and the local programs of a folder of YAML',
-    load: async () => (await import('./up.ts')).up,
-  },
-  demo: {
-    usage: 'demo [--once]',
-    summary: 'run the shop example with real traffic, good and bad',
-    load: async () => (await import('./demo.ts')).demo,
-  },
-  check: {
-    usage: 'check PATH... [--output text|json] [--strict]',
-    summary: 'validate YAML: errors, dangling references, and where Istio surprises',
-    load: async () => (await import('./check.ts')).check,
-  },
-  explain: {
-    usage: 'explain --from NS/SA --to NS/WORKLOAD [--method M] [--path P] PATH...',
-    summary: 'say whether a call is allowed, which rule decides, or what came nearest',
-    load: async () => (await import('./explain.ts')).explain,
-  },
-  test: {
-    usage: 'test PATH...',
-    summary: 'run the policy tests (kind PolicyTest) that lie beside the policies',
-    load: async () => (await import('./test.ts')).test,
-  },
-  replay: {
-    usage: 'replay FILE... [--through-sidecar]',
-    summary: 'run recorded cases through the evaluator, or through a real sidecar',
-    load: async () => (await import('./replay.ts')).replay,
-  },
-};
 
 process.exitCode = await run(process.argv.slice(2), processIo());
 
 async function run(args: string[], io: Io): Promise<number> {
   const [name, ...rest] = args;
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    io.stdout.write(help());
-    return name === undefined ? 2 : 0;
-  }
-  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (entry === undefined) {
-    io.stderr.write(`selvage: unknown command "${name}"\n\n${help()}`);
+  if (name === undefined) {
+    io.stderr.write(help());
     return 2;
   }
+  if (name === '--version' || name === '-v' || name === 'version') {
+    io.stdout.write(`${version()}\n`);
+    return 0;
+  }
+  if (name === 'help' || name === '--help' || name === '-h') {
+    const [of] = rest;
+    if (of === undefined || Object.hasOwn(commands, of)) {
+      io.stdout.write(of === undefined ? help() : helpOf(of));
+      return 0;
+    }
+    return unknown(of, io);
+  }
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (entry === undefined) return unknown(name, io);
   if (rest.includes('--help') || rest.includes('-h')) {
-    io.stdout.write(`Usage: selvage ${entry.usage}\n\n  ${entry.summary}\n`);
+    io.stdout.write(helpOf(name));
     return 0;
   }
   const command = await entry.load();
   return command(rest, io);
 }
 
+function unknown(name: string, io: Io): number {
+  const similar = nearest(name, Object.keys(commands));
+  const hint = similar === null ? `\n\n${help()}` : `; did you mean ${similar}?\n`;
+  io.stderr.write(`selvage: there is no command ${name}${hint}`);
+  return 2;
+}
+
 function help(): string {
-  const rows = Object.values(commands).map((c) => `  ${c.usage.padEnd(74)}${c.summary}\n`);
-  return `Usage: selvage COMMAND\n\n${rows.join('')}`;
+  const rows = Object.entries(commands).map(([name, { usage, summary }]) => {
+    const [, takes = ''] = /^\S+ (\S+)/.exec(usage) ?? [];
+    const shown = takes.startsWith('[') || takes.startsWith('--') ? '...' : takes;
+    return `  ${`${name} ${shown}`.padEnd(17)}${summary}\n`;
+  });
+  return `Usage: selvage COMMAND ...\n\n${rows.join('')}\nselvage COMMAND --help tells its options, selvage --version the version.\n`;
+}
+
+function helpOf(name: string): string {
+  const entry = commands[name];
+  if (entry === undefined) return help();
+  const { usage, summary, options, statuses } = entry;
+  const rows = options.map(([option, meaning]) => `  ${option.padEnd(25)}${meaning}\n`);
+  const table = rows.length === 0 ? '' : `\n${rows.join('')}`;
+  return `Usage: selvage ${usage}\n\n  ${summary}\n${table}\nExit status: ${statuses}; 2: wrong usage.\n`;
+}
+
+function version(): string {
+  return `selvage ${manifest.version} (Node ${process.version.slice(1)})`;
 }

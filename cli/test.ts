@@ -2,6 +2,7 @@
 import { type PolicyTestDocument, policyTestSpec } from '#api/kinds/policy-test.ts';
 import { placeOf } from '#api/origin.ts';
 
+import { readArguments } from './arguments.ts';
 import { CallError } from './calls/failure.ts';
 import { loadModel, type MeshModel } from './calls/model.ts';
 import { printProblems } from './calls/problems.ts';
@@ -13,12 +14,11 @@ import { type CallResult, checkCall } from './calls/check-call.ts';
 /** Exit status 0: all passed; 1: some failed; 2: wrong usage or nothing to test. */
 export async function test(args: string[], io: Io): Promise<number> {
   try {
-    const unknown = args.find((arg) => arg.startsWith('-'));
-    if (unknown !== undefined) throw new CallError(`unknown option ${unknown}`);
-    if (args.length === 0) throw new CallError('give the files or folders of YAML');
-    const model = await loadModel(args, io.cwd);
+    const { positionals: paths } = readArguments(args, {});
+    if (paths.length === 0) throw new CallError('give the files or folders of YAML');
+    const model = await loadModel(paths, io.cwd);
     printProblems(model.problems, io);
-    if (model.tests.length === 0) throw new CallError(`no PolicyTest in ${args.join(', ')}`);
+    if (model.tests.length === 0) throw new CallError(`no PolicyTest in ${paths.join(', ')}`);
     return await runTests(model, io);
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
@@ -41,7 +41,7 @@ async function runTests(model: MeshModel, io: Io): Promise<number> {
   }
   // A policy that could not be loaded makes every answer doubtful.
   const errors = model.problems.filter(({ severity }) => severity === 'error').length;
-  const left = errors === 0 ? '' : `, ${errors} resources left out`;
+  const left = errors === 0 ? '' : `, ${errors} resource${errors === 1 ? '' : 's'} left out`;
   io.stdout.write(`${passed} passed, ${failed} failed${left}\n`);
   return failed === 0 && errors === 0 ? 0 : 1;
 }

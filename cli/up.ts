@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 
+import { readArguments } from './arguments.ts';
 import { CallError } from './calls/failure.ts';
 import type { MeshModel } from './calls/model.ts';
 import { printProblems } from './calls/problems.ts';
@@ -128,7 +128,12 @@ async function sendCalls(running: RunningMesh, model: MeshModel, io: Io): Promis
 }
 
 function readOptions(args: string[]): UpOptions {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = readArguments(args, {
+    send: { type: 'boolean' },
+    once: { type: 'boolean' },
+    otlp: { type: 'string' },
+    'first-port': { type: 'string' },
+  });
   const [folder, ...rest] = positionals;
   if (folder === undefined || rest.length > 0) {
     throw new CallError('give one folder of YAML: selvage up DIR');
@@ -137,28 +142,9 @@ function readOptions(args: string[]): UpOptions {
   if (!Number.isInteger(firstPort) || firstPort < 1024 || firstPort >= lastPort) {
     throw new CallError(`--first-port is a port from 1024 to ${lastPort - 1}`);
   }
-  return {
-    folder,
-    send: values.send ?? false,
-    once: values.once ?? false,
-    otlpEndpoint: values.otlp ?? '',
-    firstPort,
-  };
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        send: { type: 'boolean' },
-        once: { type: 'boolean' },
-        otlp: { type: 'string' },
-        'first-port': { type: 'string' },
-      },
-    });
-  } catch (error) {
-    throw new CallError(error instanceof Error ? error.message : String(error), { cause: error });
+  const { send = false, once = false, otlp = '' } = values;
+  if (otlp !== '' && !/^https?:$/.test(URL.parse(otlp)?.protocol ?? '')) {
+    throw new CallError(`--otlp is a URL like http://127.0.0.1:4318, not "${otlp}"`);
   }
+  return { folder, send, once, otlpEndpoint: otlp, firstPort };
 }

@@ -132,7 +132,9 @@ export interface Front {
 }
 
 /** The Service port that leads to the workload's; null where none does. */
-export function frontOf(model: MeshModel, workload: Workload, port: number): Front | null {
+export function frontOf(model: MeshModel, workload: MeshWorkload, port: number): Front | null {
+  // A Service's own name of the port is another matter.
+  const named = workload.containers.flatMap((container) => container.ports);
   for (const { metadata, spec } of model.resources.services) {
     if (metadata.namespace !== workload.namespace) continue;
     if (isEmpty(spec.selector) || !selects(spec.selector, workload.labels)) continue;
@@ -140,7 +142,7 @@ export function frontOf(model: MeshModel, workload: Workload, port: number): Fro
       const target =
         typeof targetPort === 'number'
           ? targetPort
-          : workload.ports.find(({ name }) => name === targetPort)?.port;
+          : named.find(({ name }) => name === targetPort)?.containerPort;
       if (target === port) return { name: metadata.name, port: front };
     }
   }

@@ -41,11 +41,25 @@ export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
   const { mode, policy, at } = policies.mtls(recorded.destination.port);
   const by = policy === '' ? 'by default' : `by ${policy}${at === null ? '' : ` (${at})`}`;
   lines.push(paint(`mutual TLS: ${mode} ${by}`, 'dim', tty));
+  for (const note of notesOn(judged)) lines.push(paint(`note: ${note}`, 'yellow', tty));
   if (!judged.workload.injected) {
     const note = `no sidecar is injected into ${call.to} (label it inject: "true"): nothing enforces this`;
     lines.push(paint(`note: ${note}`, 'yellow', tty));
   }
   return lines;
+}
+
+/** What the author of the call may have overlooked. */
+function notesOn({ call, recorded, workload, outcome }: JudgedCall): string[] {
+  const { port } = recorded.destination;
+  const declared = workload.ports.map((one) => one.port);
+  if (!declared.includes(port) && declared.length > 0) {
+    return [`${call.to} declares no port ${port}; it declares ${declared.join(', ')}`];
+  }
+  if (call.tcp === true && outcome.protocol === 'http') {
+    return [`port ${port} carries HTTP: bytes that are none are no request there`];
+  }
+  return [];
 }
 
 /** The same as data, for other programs; its fields only grow. */

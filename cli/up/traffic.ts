@@ -55,6 +55,9 @@ export function accessLine(line: Readonly<Record<string, unknown>>): AccessLine 
 
 /** Who decided, in few words; the whole reason where it was no rule. */
 export function deciderOf(line: AccessLine): string {
+  // Policies let it pass, and then it went wrong.
+  const failed = line.status >= 500 && line.details !== 'via_upstream';
+  if (failed && line.why.startsWith('allowed')) return line.details;
   if (line.decidedBy !== '') return line.decidedBy;
   if (line.nearest !== '') return 'no ALLOW rule matches';
   return line.why || line.details;

@@ -35,10 +35,11 @@ export function keepLastGood(
 }
 
 function keptAll(file: string, before: readonly AnyResource[]): Problem {
+  const counted = `${before.length} resource${before.length === 1 ? '' : 's'}`;
   return {
     severity: 'warning',
     code: 'last-good-kept',
-    message: `${file} cannot be read as it is now: its last good content (${before.length} resources) stays in force`,
+    message: `${file} cannot be read as it is now: its last good content (${counted}) stays in force`,
     file,
     line: 1,
   };

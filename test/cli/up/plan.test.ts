@@ -96,3 +96,31 @@ spec: { containers: [{ name: job, command: [sh, run.sh] }] }
 `);
   expect(pods.map((pod) => pod.programs[0]?.argv)).toEqual([['sh', 'run.sh']]);
 });
+
+const workloads = (text: string) => localWorkloads(modelOf(text), (file) => `/yaml/${file}`);
+
+test('a pod that stays keeps its ports, and one that comes gets others', async () => {
+  let next = 100;
+  const take = async (): Promise<number> => (next += 1);
+  const before = await planPods(workloads(deployment('true', 1)), take);
+  const after = await planPods(workloads(deployment('true', 2)), take, before);
+  expect(after[0]).toEqual(before[0]);
+  expect(after[1]?.ports[0]?.app).toBeGreaterThan(before[0]?.sidecar?.admin ?? 0);
+});
+
+test('a port is known by the name of the container and by that of the Service', async () => {
+  const service = `
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec: { selector: { app: web }, ports: [{ name: http-front, port: 80, targetPort: http }] }
+---`;
+  const [pod] = await plan(`${service}${deployment('true', 1)}`);
+  expect(pod?.ports).toMatchObject([{ name: 'http', names: ['http', 'http-front'] }]);
+});
+
+test('pods of one name in two namespaces are told apart', async () => {
+  const other = deployment('true', 1).replace('namespace: shop', 'namespace: club');
+  const pods = await plan(`${deployment('true', 1)}---${other}`);
+  expect(pods.map(({ title }) => title)).toEqual(['shop/web-0', 'club/web-0']);
+});

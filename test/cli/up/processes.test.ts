@@ -54,3 +54,20 @@ test('a program that is not there is named', async () => {
   expect(crashes[0]).toContain('no-such-program-anywhere');
   await process_.stop();
 });
+
+test('what a program started ends with it, and is waited for', async () => {
+  const lines: string[] = [];
+  const script =
+    'trap "sleep 0.3; echo drained; exit" TERM; echo inner $$; while :; do sleep 0.05; done';
+  const process_ = new Supervised({
+    ...spec('', lines, []),
+    argv: ['sh', '-c', `sh -c '${script}' & wait`],
+    env: { PATH: process.env['PATH'] ?? '' },
+  });
+  await until(() => lines.length === 1);
+  const inner = Number(lines[0]?.split(' ')[1]);
+  expect(process.kill(inner, 0)).toBe(true);
+  await process_.stop();
+  expect(() => process.kill(inner, 0)).toThrow('ESRCH');
+  expect(lines).toContain('drained');
+});

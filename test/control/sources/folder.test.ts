@@ -285,3 +285,17 @@ test('many writes in a row become few changes, and the last one counts', async (
   await until(() => pathsOf(from)[0] === '40', 'last');
   expect(changes).toBeLessThanOrEqual(5);
 });
+
+test('JSON is read where it holds resources, and left alone where it is somebody else’s', async () => {
+  const value = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { name: 'from-json', namespace: 'a' },
+    spec: {},
+  };
+  await writeFile(join(folder, 'policy.json'), JSON.stringify(value));
+  await writeFile(join(folder, 'tsconfig.json'), '{\n  // comments\n  "strict": true,\n}\n');
+  const from = await start();
+  expect(names(from)).toEqual(['from-json']);
+  expect(from.problems()).toEqual([]);
+});

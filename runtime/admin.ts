@@ -57,6 +57,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     server.once('error', reject);
     server.listen({ host, port }, () => {
       server.off('error', reject);
+      server.on('error', () => undefined);
       resolve();
     });
   });

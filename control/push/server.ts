@@ -107,6 +107,8 @@ function listen(server: Http2SecureServer, host: string, port: number): Promise<
     server.once('error', reject);
     server.listen({ host, port }, () => {
       server.off('error', reject);
+      // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
+      server.on('error', () => undefined);
       resolve();
     });
   });

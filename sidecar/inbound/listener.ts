@@ -58,6 +58,8 @@ export class InboundListener {
     this.#server.once('error', reject);
     this.#server.listen({ host, port, backlog: 1024 }, resolve);
     await promise;
+    // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
+    this.#server.on('error', () => undefined);
     const address = this.#server.address();
     return address === null || typeof address === 'string' ? port : address.port;
   }

@@ -25,7 +25,7 @@ export function authenticate(
   rules: TokenRules,
   r: RequestFacts,
 ): TokenOutcome | Promise<TokenOutcome> {
-  if (isPreflight(r)) return untouched;
+  if (isPreflight(r)) return preflight(rules, r);
   const attempt = judge(rules, r, null);
   return attempt instanceof Pending ? resume(rules, r, attempt) : attempt;
 }
@@ -45,7 +45,12 @@ export function challenge(r: RequestFacts): string {
 
 const addressLengthMax = 256;
 
-const untouched: TokenOutcome = { ok: true, token: null, remove: [], path: null, append: [] };
+/** Envoy looks at nothing then, and a client's own claim headers reach the application. */
+function preflight(rules: TokenRules, r: RequestFacts): TokenOutcome {
+  const edits = new Edits(r);
+  for (const rule of rules.rules) edits.cut(rule.reserved);
+  return edits.outcome(null);
+}
 
 // The judgement itself is synchronous and is begun anew after each signature; what is known is not checked again.
 async function resume(rules: TokenRules, r: RequestFacts, first: Pending): Promise<TokenOutcome> {

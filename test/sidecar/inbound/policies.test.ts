@@ -101,6 +101,10 @@ test('no token passes, a good one is told and cut, a bad one is refused', async 
   expect(received(none).headers['x-team']).toBeUndefined();
   expect(received(none).headers['x_team']).toBeUndefined();
   expect(received(none).headers['x_other']).toBe('kept');
+  const cors = 'origin: https://a\r\naccess-control-request-method: GET\r\nx-team: forged\r\n';
+  const options = get('/', cors).replace('GET', 'OPTIONS');
+  const preflight = await exchange(await plain(sidecar.inboundPort), options);
+  expect(received(preflight).headers['x-team']).toBeUndefined();
 
   const good = await send(`authorization: Bearer ${await sign({ team: 'red' })}\r\n`);
   expect(received(good).headers['x-team']).toBe('red');

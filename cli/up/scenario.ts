@@ -120,10 +120,11 @@ export function scenarioTable(
   const wide = linesOf(results, ['trace', 'decided'], tty);
   if (longest(wide) <= columns)
     return joined(wide, results, (result) => nearestLines(result, columns), tty);
-  const below = (result: LiveResult): string[] => [
-    ...wrap(`    ${decided(result)}`, columns, 2),
-    ...nearestLines(result, columns),
-  ];
+  const below = (result: LiveResult): string[] => {
+    const nearest = result.line?.nearest ?? '';
+    const near = nearest === '' ? '' : `; nearest: ${nearest}`;
+    return wrap(`    ${decided(result)}${near}`, columns, 2);
+  };
   const folded = linesOf(results, ['trace'], tty);
   if (longest(folded) <= columns) return joined(folded, results, below, tty);
   return joined(linesOf(results, [], tty), results, below, tty);

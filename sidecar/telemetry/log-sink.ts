@@ -23,13 +23,29 @@ export const sinkDefaults = {
   lookAgainMs: 5000,
 } as const;
 
+interface Batch {
+  readonly bytes: Buffer;
+  readonly lines: number;
+}
+
 /** Lines are ASCII, so that a character is a byte. */
 export class LogSink {
   /** Lines lost to a slow or broken sink. */
   dropped = 0;
   private readonly options: SinkOptions;
-  private pending = '';
-  private pendingLines = 0;
+  /**
+   * Lines go into bytes at once: as strings they would live on as thousands of small objects until
+   * the next batch, and cost the collector more than writing them costs.
+   */
+  private buffer: Buffer;
+  private used = 0;
+  private usedLines = 0;
+  /** Buffers that were full before they could be written, oldest first. */
+  private readonly full: Batch[] = [];
+  /** Bytes that are held, in `full` and in `buffer`. */
+  private held = 0;
+  /** A buffer that was written, for the next lines. */
+  private spare: Buffer | null = null;
   /** Null while it is opened, or could not be. */
   private fd: number | null = null;
   private inode = 0;
@@ -42,17 +58,21 @@ export class LogSink {
 
   constructor(options: SinkOptions) {
     this.options = options;
+    this.buffer = Buffer.allocUnsafeSlow(options.batchBytes);
     this.open();
   }
 
   /** @param line ASCII, newline included */
   append(line: string): void {
-    if (this.pending.length + line.length > this.options.heldBytesMax) {
+    const { length } = line;
+    if (this.held + length > this.options.heldBytesMax) {
       this.dropped++;
       return;
     }
-    this.pending += line;
-    this.pendingLines++;
+    if (this.used + length > this.buffer.length) this.turnPage(length);
+    this.used += this.buffer.write(line, this.used, 'latin1');
+    this.usedLines++;
+    this.held += length;
     this.flushSoon();
   }
 
@@ -60,17 +80,17 @@ export class LogSink {
   flush(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    if (this.writing || this.pending === '') return;
+    if (this.writing || this.held === 0) return;
     if (this.fd === null) {
       this.open();
       return;
     }
-    const batch = Buffer.from(this.pending, 'latin1');
-    const lines = this.pendingLines;
-    this.pending = '';
-    this.pendingLines = 0;
+    if (this.full.length === 0) this.turnPage(0);
+    const batch = this.full.shift();
+    if (batch === undefined) return;
+    this.held -= batch.bytes.length;
     this.writing = true;
-    this.writeAll(this.fd, batch, 0, lines);
+    this.writeAll(this.fd, batch, 0);
   }
 
   /** After a rotation (SIGHUP): the old file gets what was written, the new one what follows. */
@@ -97,8 +117,20 @@ export class LogSink {
     this.fd = null;
   }
 
+  /** Puts what was gathered in the queue, and begins a buffer with room for `bytes`. */
+  private turnPage(bytes: number): void {
+    if (this.used > 0) {
+      this.full.push({ bytes: this.buffer.subarray(0, this.used), lines: this.usedLines });
+      this.used = 0;
+      this.usedLines = 0;
+      this.buffer = this.spare ?? Buffer.allocUnsafeSlow(this.options.batchBytes);
+      this.spare = null;
+    }
+    if (bytes > this.buffer.length) this.buffer = Buffer.allocUnsafeSlow(bytes);
+  }
+
   private flushSoon(): void {
-    if (this.pending.length >= this.options.batchBytes) this.flush();
+    if (this.held >= this.options.batchBytes) this.flush();
     else this.timer ??= setTimeout(this.onTimer, this.options.flushAfterMs).unref();
   }
 
@@ -108,7 +140,7 @@ export class LogSink {
   };
 
   private busy(): boolean {
-    return this.writing || this.opening || (this.pending !== '' && this.fd !== null);
+    return this.writing || this.opening || (this.held > 0 && this.fd !== null);
   }
 
   private open(): void {
@@ -140,17 +172,19 @@ export class LogSink {
     });
   }
 
-  private writeAll(fd: number, batch: Buffer, from: number, lines: number): void {
-    write(fd, batch, from, batch.length - from, null, (error, written) => {
+  private writeAll(fd: number, batch: Batch, from: number): void {
+    const { bytes, lines } = batch;
+    write(fd, bytes, from, bytes.length - from, null, (error, written) => {
       if (error?.code === 'EAGAIN') {
-        setTimeout(() => this.writeAll(fd, batch, from, lines), this.options.flushAfterMs).unref();
+        setTimeout(() => this.writeAll(fd, batch, from), this.options.flushAfterMs).unref();
         return;
       }
-      if (error === null && from + written < batch.length) {
-        this.writeAll(fd, batch, from + written, lines);
+      if (error === null && from + written < bytes.length) {
+        this.writeAll(fd, batch, from + written);
         return;
       }
       this.writing = false;
+      this.spare = Buffer.from(bytes.buffer);
       if (fd !== this.fd && standardStream(this.options.path) === null) close(fd, ignore);
       if (error !== null) {
         this.dropped += lines;
@@ -159,7 +193,7 @@ export class LogSink {
       }
       this.look();
       // The timer of what came meanwhile may have fired already, to no effect.
-      if (this.pending !== '') this.flushSoon();
+      if (this.held > 0) this.flushSoon();
       this.settle();
     });
   }
@@ -180,13 +214,13 @@ export class LogSink {
     if (now - this.failedAtMs > this.options.lookAgainMs) this.options.warn(message);
     this.failedAtMs = now;
     this.settle();
-    if (this.pending !== '') {
+    if (this.held > 0) {
       this.timer ??= setTimeout(this.onTimer, this.options.lookAgainMs).unref();
     }
   }
 
   private settle(): void {
-    if (this.pending !== '' && this.idle.length > 0) this.flush();
+    if (this.held > 0 && this.idle.length > 0) this.flush();
     if (this.busy()) return;
     for (const resolve of this.idle.splice(0)) resolve();
   }

@@ -1,4 +1,6 @@
 // The resources of a folder as they are in force while people edit it: of what is broken, the last good form.
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { loadText, type Loaded, type TextFile } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
 import { keepLastGood } from '#control/sources/last-good.ts';
@@ -15,6 +17,9 @@ export interface ModelChange {
   /** False: whatever was edited, the same resources are in force. */
   readonly isOther: boolean;
 }
+
+/** As long as control waits before it believes that a file is gone. */
+const confirmMs = 250;
 
 interface Known {
   readonly text: string;
@@ -55,7 +60,12 @@ export class LiveModel {
 
   /** Looks again. Null: nothing was edited, or it cannot be read, and stays as it is. */
   async update(): Promise<ModelChange | null> {
-    const { files, problems: unreadable } = await readPaths([this.#path], this.#cwd);
+    let read = await readPaths([this.#path], this.#cwd);
+    if (this.#isLosing(read.files)) {
+      await sleep(confirmMs);
+      read = await readPaths([this.#path], this.#cwd);
+    }
+    const { files, problems: unreadable } = read;
     // A folder on its way to another name; control keeps what it has as well.
     if (unreadable.length > 0) return null;
     const before = this.#model;
@@ -73,6 +83,12 @@ export class LiveModel {
       problems: problems.filter(({ severity, code }) => severity === 'error' || code === kept),
       isOther,
     };
+  }
+
+  /** A file that had something in it is gone or empty: so it looks for a moment when an editor saves it. */
+  #isLosing(files: readonly TextFile[]): boolean {
+    const texts = new Map(files.map(({ file, text }) => [file, text.trim()]));
+    return [...this.#files].some(([file, { text }]) => text.trim() !== '' && !texts.get(file));
   }
 
   #take(files: readonly TextFile[]): void {

@@ -8,6 +8,8 @@ export class WallClock {
   private syncedAtMs = performance.now();
   private second = -1;
   private secondText = '';
+  private millisecond = -1;
+  private millisecondText = '';
 
   /** @param atMs performance.now(). Returns milliseconds since 1970, whole. */
   epochMs(atMs: number): number {
@@ -22,6 +24,13 @@ export class WallClock {
   /** `2026-01-31T12:00:00.123Z`; only the milliseconds are made anew within a second. */
   text(atMs: number): string {
     const epochMs = this.epochMs(atMs);
+    if (epochMs === this.millisecond) return this.millisecondText;
+    this.millisecond = epochMs;
+    this.millisecondText = this.make(epochMs);
+    return this.millisecondText;
+  }
+
+  private make(epochMs: number): string {
     const second = Math.floor(epochMs / 1000);
     if (second !== this.second) {
       this.second = second;

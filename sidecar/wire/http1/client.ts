@@ -5,10 +5,13 @@ import type { FailureCode } from '../../failures.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
 
+import type { Trailers } from '../trailers.ts';
+import type { RequestMessage, UpstreamCall, UpstreamStream } from '../upstream.ts';
+
 import { BodyCursor } from './body.ts';
 import type { Http1PoolLimits } from './limits.ts';
+import { RequestWriter } from './request-writer.ts';
 import { ResponseHead } from './response-head.ts';
-import type { UpstreamCall } from './upstream.ts';
 
 /** Every upstream socket reads into it; each read is used up before the next. */
 const readBuffer = Buffer.allocUnsafeSlow(65_536);
@@ -28,7 +31,7 @@ export interface ConnectionOwner {
   closed(connection: UpstreamConnection, replay: UpstreamCall | null): void;
 }
 
-export class UpstreamConnection implements Sweepable {
+export class UpstreamConnection implements UpstreamStream, Sweepable {
   readonly socket: Socket;
   deadlineMs: number;
   /** Not usable any more. */
@@ -48,8 +51,10 @@ export class UpstreamConnection implements Sweepable {
   private readonly head: ResponseHead;
   private readonly bodyCursor: BodyCursor;
   private readonly owner: ConnectionOwner;
+  private readonly writer: RequestWriter;
 
-  constructor(owner: ConnectionOwner) {
+  /** @param connect in place of the owner's, for a socket that is open already */
+  constructor(owner: ConnectionOwner, connect: Connect = owner.connect) {
     this.owner = owner;
     this.head = new ResponseHead(owner.limits);
     this.bodyCursor = new BodyCursor(owner.limits);
@@ -58,7 +63,8 @@ export class UpstreamConnection implements Sweepable {
       this.socket.pause();
       return true;
     };
-    this.socket = owner.connect({ buffer: readBuffer, callback });
+    this.socket = connect({ buffer: readBuffer, callback });
+    this.writer = new RequestWriter(this.socket);
     this.deadlineMs = deadlineIn(owner.limits.connectTimeoutMs);
     this.listen();
     watch(this);
@@ -75,7 +81,32 @@ export class UpstreamConnection implements Sweepable {
     call.granted(this);
   }
 
-  /** The call wants no more of this exchange. */
+  get framed(): boolean {
+    return this.call !== null && this.call.framed;
+  }
+
+  sendHead(
+    request: RequestMessage,
+    buffer: Buffer,
+    from: number,
+    to: number,
+    last: boolean,
+  ): boolean | null {
+    return this.writer.head(request, this.framed, buffer, from, to, last);
+  }
+
+  send(buffer: Buffer, from: number, to: number, last: boolean): boolean {
+    return this.writer.body(buffer, from, to, last);
+  }
+
+  sendTrailers(trailers: Trailers): void {
+    this.writer.trailers(trailers);
+  }
+
+  endTunnel(): void {
+    this.socket.end();
+  }
+
   abort(): void {
     this.call = null;
     this.destroy();
@@ -100,7 +131,7 @@ export class UpstreamConnection implements Sweepable {
     if (call !== null) call.failed('upstream-reset');
   }
 
-  /** A tunnel has ended both ways: closes once the last bytes are out. */
+  /** Closes once the last bytes are out. */
   finishTunnel(): void {
     this.call = null;
     if (this.dead) return;
@@ -110,14 +141,12 @@ export class UpstreamConnection implements Sweepable {
     this.owner.closed(this, null);
   }
 
-  /** Content of the response body so far. */
   get bodyBytes(): number {
     return this.bodyCursor.bytes;
   }
 
-  /** `grpc-status` in the response's trailers, or ''. */
   get trailerGrpcStatus(): string {
-    return this.bodyCursor.grpcStatus;
+    return this.bodyCursor.trailers?.grpcStatus() ?? '';
   }
 
   private discard(): void {
@@ -143,7 +172,7 @@ export class UpstreamConnection implements Sweepable {
     socket.on('close', () => this.lost());
     if (!socket.connecting) {
       this.tcpConnected = true;
-      if (!('encrypted' in socket)) this.opened();
+      if (!('secureConnecting' in socket && socket.secureConnecting)) this.opened();
     }
   }
 
@@ -206,7 +235,7 @@ export class UpstreamConnection implements Sweepable {
     const open = head.minor === 1 && !head.close && !call.asksUpgrade;
     this.reusable = open && (max === 0 || this.requests < max) && idleTimeoutMs > 0;
     this.headDone = true;
-    if (chunked && !bodyless && !call.takesChunks) {
+    if (chunked && !bodyless && !call.framed) {
       const more = call.head(head, buffer, from, from, false);
       return this.call !== call || (this.readBody(call, buffer, from, to) && more);
     }
@@ -222,7 +251,7 @@ export class UpstreamConnection implements Sweepable {
   private readBody(call: UpstreamCall, buffer: Buffer, from: number, to: number): boolean {
     const { bodyCursor } = this;
     let more = true;
-    if (bodyCursor.framing === 'chunked' && !call.takesChunks) {
+    if (bodyCursor.framing === 'chunked' && !call.framed) {
       const end = bodyCursor.take(buffer, from, to, (buffer, from, to) => {
         if (this.call === call) more = call.body(buffer, from, to, false);
       });
@@ -230,8 +259,10 @@ export class UpstreamConnection implements Sweepable {
       if (end < 0) return this.fail('upstream-malformed');
       if (end < to) this.reusable = false;
       if (!bodyCursor.done) return more;
+      const { trailers } = bodyCursor;
       this.release(call);
-      call.body(buffer, end, end, true);
+      if (trailers === null) call.body(buffer, end, end, true);
+      else call.trailers(trailers);
       return true;
     }
     const end = bodyCursor.take(buffer, from, to);
@@ -279,7 +310,7 @@ export class UpstreamConnection implements Sweepable {
     if (this.dead) return;
     const { call } = this;
     // The upstream closed an idle connection just as we wrote (RFC 9112 9.3.1).
-    if (call !== null && !this.answered && this.requests > 1 && call.mayReplay()) {
+    if (call !== null && !this.answered && this.requests > 1 && call.mayReplay(false)) {
       this.call = null;
       this.discard();
       this.owner.closed(this, call);

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import type { Downstream, RequestPath } from '../../exchange.ts';
 import type { FailureCode } from '../../failures.ts';
+import { startsHttp2 } from '../http2/frames.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
 import { relayIdleTimeoutMs } from '../tcp.ts';
@@ -13,6 +14,7 @@ import { openTunnel } from './connect-tunnel.ts';
 import { Input } from './input.ts';
 import type { Consumer } from './input.ts';
 import { closesAfter, isDroppable } from './keep-alive.ts';
+import type { Http1Limits } from './limits.ts';
 import { RequestHead } from './request-head.ts';
 import type { ConnectionHost } from './server.ts';
 import { Turn } from './turn.ts';
@@ -46,6 +48,10 @@ export class Http1Connection implements Sweepable, Consumer {
   private readonly scheme: string;
 
   private readonly onData = (chunk: Buffer): void => this.input.push(chunk);
+  /** Content of a chunked body; several of its chunks may come in one read. */
+  private readonly onContent = (buffer: Buffer, from: number, to: number): void => {
+    if (to > from) this.turn?.send(buffer, from, to, false);
+  };
   private readonly onEnd = (): void => this.ended();
   private readonly onDrain = (): void => this.drained();
   private readonly onClose = (): void => this.closed();
@@ -81,6 +87,10 @@ export class Http1Connection implements Sweepable, Consumer {
     this.closing = true;
     if (this.turn !== null || (begun && (this.request.begun || this.dropping))) return;
     this.linger();
+  }
+
+  get limits(): Readonly<Http1Limits> {
+    return this.host.limits;
   }
 
   // What its turn calls.
@@ -127,6 +137,12 @@ export class Http1Connection implements Sweepable, Consumer {
     this.relaying = openTunnel(socket, rest, upstream, streamIdleTimeoutMs, onOver);
   }
 
+  /** What comes next is a connection of its own, inside this one; it may be HTTP/2. */
+  beginAnew(): void {
+    this.requests = 0;
+    this.turnOver(true);
+  }
+
   /** The answer has begun and cannot be completed: the client must not take it for whole. */
   breakOff(): void {
     this.lingering = true;
@@ -170,7 +186,7 @@ export class Http1Connection implements Sweepable, Consumer {
       this.progressed();
       const { buffer, from, to } = this.input;
       this.input.from = to;
-      turn.send(buffer!, from, to);
+      turn.send(buffer!, from, to, false);
       return true;
     }
     return turn.sending && !this.requestBody.done && this.readBody(turn);
@@ -191,6 +207,7 @@ export class Http1Connection implements Sweepable, Consumer {
       if (!begun) this.deadlineMs = deadlineIn(headTimeoutMs);
       return true;
     }
+    if (state === 'malformed' && this.requests === 0 && this.becomesHttp2()) return true;
     if (state !== 'done') return this.refuseHead(state === 'malformed' ? state : 'head-too-large');
     requestBody.begin(request.chunked, Math.max(0, request.contentLength));
     const { end, limit } = request;
@@ -209,12 +226,32 @@ export class Http1Connection implements Sweepable, Consumer {
     return true;
   }
 
+  /** What is no request line of ours may be the first bytes of HTTP/2 (RFC 9113 3.4). */
+  private becomesHttp2(): boolean {
+    const { request, host, socket } = this;
+    const { buffer, start, limit } = request;
+    if (host.becomeHttp2 === null || !startsHttp2(buffer, start, limit)) return false;
+    const bytes = buffer.subarray(start, limit);
+    this.gone = true;
+    this.lingering = true;
+    unwatch(this);
+    socket.off('data', this.onData);
+    socket.off('end', this.onEnd);
+    socket.off('drain', this.onDrain);
+    socket.off('close', this.onClose);
+    this.input.take();
+    host.closed(this);
+    host.becomeHttp2(this, bytes);
+    return true;
+  }
+
   private readBody(turn: Turn): boolean {
     const { input, requestBody } = this;
     const { bodyBytesMax } = this.host.limits;
     this.progressed();
     const { buffer, from } = input;
-    const end = requestBody.take(buffer!, from, input.to);
+    const { unchunks } = turn;
+    const end = requestBody.take(buffer!, from, input.to, unchunks ? this.onContent : null);
     if (end < 0) {
       this.closing = true;
       turn.fail('malformed');
@@ -222,7 +259,8 @@ export class Http1Connection implements Sweepable, Consumer {
     }
     input.from = end;
     if (bodyBytesMax > 0 && requestBody.bytes > bodyBytesMax) turn.fail('body-too-large');
-    else turn.send(buffer!, from, end);
+    else if (!unchunks) turn.send(buffer!, from, end, requestBody.done);
+    else if (requestBody.done) turn.sendEnd();
     return true;
   }
 

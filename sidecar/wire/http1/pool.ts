@@ -1,13 +1,15 @@
 // Connections to one endpoint: the one used last is used next, so that the others can grow idle and close.
+import type { Socket } from 'node:net';
+
 import type { FailureCode } from '../../failures.ts';
 import type { UpstreamPool } from '../../exchange.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
+import type { UpstreamCall } from '../upstream.ts';
 
 import { UpstreamConnection } from './client.ts';
 import type { Connect, ConnectionOwner } from './client.ts';
 import type { Http1PoolLimits } from './limits.ts';
-import type { UpstreamCall } from './upstream.ts';
 
 export interface Http1PoolOptions {
   /** `address:port`, for logs. */
@@ -55,6 +57,12 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner, Sweepable {
   cancel(call: UpstreamCall): void {
     const at = this.waiting.findIndex((one) => one.call === call);
     if (at >= 0) this.waiting.splice(at, 1);
+  }
+
+  /** Takes over a socket that is open, for the next request. */
+  adopt(socket: Socket): void {
+    this.open++;
+    this.released(new UpstreamConnection(this, () => socket));
   }
 
   close(): void {

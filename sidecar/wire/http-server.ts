@@ -46,12 +46,14 @@ export class HttpServer implements Http2Host {
    * Serves a connected (and for TLS: authenticated) socket until it closes.
    * @param firstBytes what was read from it already
    * @param alpn what was negotiated; unless that says HTTP/2, its first bytes may
+   * @param declaredHttp2 the port is declared to speak HTTP/2
    */
   accept(
     socket: Socket,
     downstream: Downstream,
     firstBytes: Buffer | null,
     alpn = '',
+    declaredHttp2 = false,
   ): HttpConnection {
     const served = new Served();
     if (http2Protocols.has(alpn)) {
@@ -59,6 +61,7 @@ export class HttpServer implements Http2Host {
       return served;
     }
     const connection = this.http1.accept(socket, downstream, null);
+    connection.wantsHttp2 = declaredHttp2;
     served.connection = connection;
     this.served.set(connection, served);
     if (firstBytes !== null && firstBytes.length > 0) connection.input.push(firstBytes);

@@ -29,6 +29,8 @@ export class Http1Connection implements Sweepable, Consumer {
   deadlineMs: number;
   /** End of the body bytes that came with the head, in `request.buffer`. */
   firstEnd = 0;
+  /** The client is to speak HTTP/2: an answer in HTTP/1.1 to what is neither would only confuse it. */
+  wantsHttp2 = false;
   /** The upstream's buffers are full. */
   upstreamFull = false;
 
@@ -288,6 +290,10 @@ export class Http1Connection implements Sweepable, Consumer {
 
   /** Answers a head that is no request; layers never see it. */
   private refuseHead(code: FailureCode): boolean {
+    if (this.wantsHttp2 && this.requests === 0) {
+      this.socket.destroy();
+      return true;
+    }
     this.closing = true;
     this.request.blank();
     this.requestBody.begin(false, 0);

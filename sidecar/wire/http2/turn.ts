@@ -183,7 +183,7 @@ export class Http2Turn extends Call implements StreamHandler {
     }
     // What came stays until an answer begins: the request may have to be sent once more.
     const first = request.upgrade === '' ? (this.pending[0] ?? none) : none;
-    this.pendingSent = 1;
+    this.pendingSent = first === none ? 0 : 1;
     const more = upstream.sendHead(request, first, 0, first.length, this.endsWith(1));
     if (more === null || request.upgrade !== '') return more;
     return this.sendPending(upstream) && more;

@@ -75,7 +75,7 @@ function targetOf({ ip, port, application }: InboundMapping): InboundTarget {
   const pool = new HttpPool({
     address: formatAddress(host, applicationPort),
     connectHttp1: (onread) => openPlain(host, applicationPort, onread),
-    connectHttp2: () => openPlain(host, applicationPort),
+    connectHttp2: (onread) => openPlain(host, applicationPort, onread),
     http1: http1PoolLimits,
     http2: http2Limits,
   });

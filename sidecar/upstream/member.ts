@@ -50,7 +50,7 @@ export class Member {
     this.#pool ??= new HttpPool({
       address: this.address,
       connectHttp1: (onread) => this.#open(http1Protocols, this.#http1Session, onread),
-      connectHttp2: () => this.#open(httpProtocols, this.#httpSession),
+      connectHttp2: (onread) => this.#open(httpProtocols, this.#httpSession, onread),
       http1: this.#limits,
       http2: http2Limits,
     });

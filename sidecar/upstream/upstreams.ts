@@ -66,7 +66,7 @@ export class Upstreams {
       new HttpPool({
         address,
         connectHttp1: (onread) => this.openExternal(host, port, onread),
-        connectHttp2: () => this.openExternal(host, port),
+        connectHttp2: (onread) => this.openExternal(host, port, onread),
         http1: http1PoolLimits,
         http2: http2Limits,
       });

@@ -10,6 +10,7 @@ import { Http1Pool } from './http1/pool.ts';
 import { Http2ClientConnection, type ClientOwner } from './http2/client.ts';
 import type { Http2Limits } from './http2/limits.ts';
 import { Opening } from './opening.ts';
+import { ReadTarget } from './read-target.ts';
 import { deadlineIn, unwatch, watch } from './sweep.ts';
 import type { Sweepable } from './sweep.ts';
 import type { UpstreamCall } from './upstream.ts';
@@ -20,7 +21,7 @@ export interface HttpPoolOptions {
   /** A connection for HTTP/1.1 alone. */
   readonly connectHttp1: (onread?: OnReadOpts) => Socket;
   /** A connection that may agree on HTTP/2: by ALPN, or (in the clear) by prior knowledge. */
-  readonly connectHttp2: () => Socket;
+  readonly connectHttp2: (onread: OnReadOpts) => Socket;
   readonly http1: Readonly<Http1PoolLimits>;
   readonly http2: Readonly<Http2Limits>;
 }
@@ -150,8 +151,9 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
     const { connectHttp2, http1 } = this.options;
     if (this.opening !== null || this.open.size >= http1.connectionsMax) return;
     let socket: Socket;
+    const read = new ReadTarget();
     try {
-      socket = connectHttp2();
+      socket = connectHttp2(read.onread);
     } catch {
       // Not even a socket: no certificate yet, an address that is none.
       this.failWaiting('upstream-connect');
@@ -159,21 +161,25 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
     }
     this.opening = new Opening(socket, http1.connectTimeoutMs, (failure) => {
       this.opening = null;
-      if (failure === null) this.opened(socket);
+      if (failure === null) this.opened(socket, read);
       else this.failWaiting(failure);
     });
   }
 
-  private opened(socket: Socket): void {
+  private opened(socket: Socket, read: ReadTarget): void {
     const alpn = 'encrypted' in socket ? (socket as TLSSocket).alpnProtocol : 'h2';
     if (alpn !== 'h2' && alpn !== 'istio-h2') {
       this.speaks = 'http1';
-      this.http1.adopt(socket);
+      this.http1.adopt({ socket, read });
       for (const { call } of this.waiting.splice(0)) this.http1.request(call);
       return;
     }
     this.speaks = 'http2';
     const connection = new Http2ClientConnection(this, socket);
+    read.take = (size, buffer) => {
+      connection.push(buffer, 0, size);
+      return true;
+    };
     this.open.add(connection);
     this.current = connection;
     this.roomFor(connection);

@@ -86,7 +86,9 @@ export class HttpServer implements Http2Host {
     firstBytes: Buffer | null,
   ): Http2Connection {
     const connection = new Http2Connection(this, socket, downstream);
-    if (firstBytes !== null && firstBytes.length > 0) connection.push(firstBytes);
+    if (firstBytes !== null && firstBytes.length > 0) {
+      connection.push(firstBytes, 0, firstBytes.length);
+    }
     return connection;
   }
 }

@@ -2,6 +2,7 @@
 import type { OnReadOpts, Socket } from 'node:net';
 
 import type { FailureCode } from '../../failures.ts';
+import { ReadTarget } from '../read-target.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
 
@@ -13,13 +14,16 @@ import type { Http1PoolLimits } from './limits.ts';
 import { RequestWriter } from './request-writer.ts';
 import { ResponseHead } from './response-head.ts';
 
-/** Every upstream socket reads into it; each read is used up before the next. */
-const readBuffer = Buffer.allocUnsafeSlow(65_536);
 /** Interim heads for one request; more are an attack or a bug. */
 const interimMax = 32;
 
 /** Opens a socket to the upstream. Passes `onread` on to `net.connect` or `tls.connect`. */
 export type Connect = (onread: OnReadOpts) => Socket;
+
+export interface OpenSocket {
+  readonly socket: Socket;
+  readonly read: ReadTarget;
+}
 
 /** What a connection tells its pool. */
 export interface ConnectionOwner {
@@ -53,17 +57,17 @@ export class UpstreamConnection implements UpstreamStream, Sweepable {
   private readonly owner: ConnectionOwner;
   private readonly writer: RequestWriter;
 
-  /** @param connect in place of the owner's, for a socket that is open already */
-  constructor(owner: ConnectionOwner, connect: Connect = owner.connect) {
+  /** @param adopted a socket that is open already */
+  constructor(owner: ConnectionOwner, adopted: OpenSocket | null = null) {
     this.owner = owner;
     this.head = new ResponseHead(owner.limits);
     this.bodyCursor = new BodyCursor(owner.limits);
-    const callback = (size: number, buffer: Uint8Array): boolean => {
-      if (this.read(buffer as Buffer, size)) return true;
-      this.socket.pause();
+    const read = adopted?.read ?? new ReadTarget();
+    read.take = (size, buffer) => {
+      if (!this.read(buffer, size)) this.socket.pause();
       return true;
     };
-    this.socket = connect({ buffer: readBuffer, callback });
+    this.socket = adopted?.socket ?? owner.connect(read.onread);
     this.writer = new RequestWriter(this.socket);
     this.deadlineMs = deadlineIn(owner.limits.connectTimeoutMs);
     this.listen();
@@ -299,7 +303,7 @@ export class UpstreamConnection implements UpstreamStream, Sweepable {
     if (call !== null && this.headDone && this.bodyCursor.framing === 'until-close') {
       this.call = null;
       this.destroy();
-      call.body(readBuffer, 0, 0, true);
+      call.body(noBytes, 0, 0, true);
       return;
     }
     this.lost();
@@ -328,3 +332,5 @@ export class UpstreamConnection implements UpstreamStream, Sweepable {
     return true;
   }
 }
+
+const noBytes: Buffer = Buffer.alloc(0);

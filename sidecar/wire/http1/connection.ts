@@ -8,6 +8,7 @@ import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
 import { relayIdleTimeoutMs } from '../tcp.ts';
 import type { Relay, RelayCounters } from '../tcp.ts';
+import { TurnWriter } from '../turn-writer.ts';
 
 import { BodyCursor } from './body.ts';
 import { openTunnel } from './connect-tunnel.ts';
@@ -36,6 +37,7 @@ export class Http1Connection implements Sweepable, Consumer {
 
   private readonly host: ConnectionHost;
   private turn: Turn | null = null;
+  private gathering: TurnWriter | null = null;
   private relaying: Relay | null = null;
 
   private requests = 0;
@@ -89,6 +91,12 @@ export class Http1Connection implements Sweepable, Consumer {
     this.closing = true;
     if (this.turn !== null || (begun && (this.request.begun || this.dropping))) return;
     this.linger();
+  }
+
+  /** What an upstream of HTTP/2 answers goes out through it. */
+  get out(): TurnWriter {
+    this.gathering ??= new TurnWriter(this.socket);
+    return this.gathering;
   }
 
   get limits(): Readonly<Http1Limits> {

@@ -1,6 +1,4 @@
 // Connections to one endpoint: the one used last is used next, so that the others can grow idle and close.
-import type { Socket } from 'node:net';
-
 import type { FailureCode } from '../../failures.ts';
 import type { UpstreamPool } from '../../exchange.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
@@ -8,7 +6,7 @@ import type { Sweepable } from '../sweep.ts';
 import type { UpstreamCall } from '../upstream.ts';
 
 import { UpstreamConnection } from './client.ts';
-import type { Connect, ConnectionOwner } from './client.ts';
+import type { Connect, ConnectionOwner, OpenSocket } from './client.ts';
 import type { Http1PoolLimits } from './limits.ts';
 
 export interface Http1PoolOptions {
@@ -60,9 +58,9 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner, Sweepable {
   }
 
   /** Takes over a socket that is open, for the next request. */
-  adopt(socket: Socket): void {
+  adopt(adopted: OpenSocket): void {
     this.open++;
-    this.released(new UpstreamConnection(this, () => socket));
+    this.released(new UpstreamConnection(this, adopted));
   }
 
   close(): void {

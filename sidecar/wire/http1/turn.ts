@@ -6,6 +6,7 @@ import { Call } from '../call.ts';
 import type { Trailers } from '../trailers.ts';
 import { replyOf } from '../reply.ts';
 import { allocate, write, writeCopy } from '../slab.ts';
+import type { TurnWriter } from '../turn-writer.ts';
 import type { ResponseMessage, UpstreamStream } from '../upstream.ts';
 
 import { BodyCursor } from './body.ts';
@@ -23,6 +24,8 @@ export class Turn extends Call {
   private keeps = false;
   /** The answer's body comes as content, and its length is not known: the client gets chunks. */
   private rechunks = false;
+  /** The upstream gives its answer in small pieces, which go out together; null: as they come. */
+  private gathered: TurnWriter | null = null;
 
   constructor(connection: Http1Connection, startedAtMs: number) {
     super(connection.path, connection.downstream, connection.request, 'HTTP/1.1', startedAtMs);
@@ -108,11 +111,18 @@ export class Turn extends Call {
     const closes = c.closesAfter();
     this.keeps = !closes;
     const extra = (closes ? closeLine : '') + (this.rechunks ? chunkedLine : '');
+    this.headSent = true;
+    if (this.upstream?.framed === false) {
+      const out = (this.gathered = c.out);
+      const room = out.reserve(head.http1BytesMax(extra));
+      out.wrote(head.writeHttp1(room, out.offset, extra));
+      c.progressed();
+      return from === to && !last ? true : this.body(buffer, from, to, last);
+    }
     const inline = this.rechunks ? 0 : to - from;
     const piece = allocate(head.http1BytesMax(extra) + inline);
     let length = head.writeHttp1(piece, 0, extra);
     if (inline > 0) length += buffer.copy(piece, length, from, to);
-    this.headSent = true;
     const more = write(c.socket, piece, length);
     c.progressed();
     if (this.rechunks) return this.body(buffer, from, to, last) && more;
@@ -124,6 +134,7 @@ export class Turn extends Call {
     if (this.over) return true;
     const c = this.connection;
     c.progressed();
+    if (this.gathered !== null) return this.gather(this.gathered, buffer, from, to, last);
     let more = true;
     if (to > from) {
       if (this.tunnelled) this.exchange.responseBodyBytes += to - from;
@@ -137,7 +148,15 @@ export class Turn extends Call {
 
   override trailers(trailers: Trailers): void {
     if (this.over) return;
-    if (this.rechunks) writeTrailers(this.connection.socket, trailers);
+    if (this.gathered !== null) {
+      if (this.rechunks) {
+        this.gathered.text('0\r\n');
+        const room = this.gathered.reserve(trailers.linesBytes + 2);
+        this.gathered.wrote(trailers.writeLines(room, this.gathered.offset));
+        this.gathered.text('\r\n');
+      }
+      this.gathered.flush();
+    } else if (this.rechunks) writeTrailers(this.connection.socket, trailers);
     this.finish(this.keeps);
   }
 
@@ -229,6 +248,27 @@ export class Turn extends Call {
     this.connection.turnOver(keep);
   }
 
+  /** As `body`, of an upstream that gives its answer in small pieces. */
+  private gather(
+    out: TurnWriter,
+    buffer: Buffer,
+    from: number,
+    to: number,
+    last: boolean,
+  ): boolean {
+    let more = true;
+    if (to > from) {
+      if (this.rechunks) out.text(`${(to - from).toString(16)}\r\n`);
+      more = out.copy(buffer, from, to);
+      if (this.rechunks) out.text('\r\n');
+    }
+    if (!last) return more;
+    if (this.rechunks) out.text(lastChunk);
+    out.flush();
+    this.finish(this.keeps);
+    return true;
+  }
+
   private noteFull(more: boolean, connection: Http1Connection): void {
     if (!more && (this.tunnelled || !connection.requestBody.done)) connection.upstreamFull = true;
   }
@@ -240,6 +280,7 @@ export class Turn extends Call {
     else {
       this.exchange.failure = failures.draining;
       this.upstream?.abort();
+      this.gathered?.flush();
       this.finish(false);
     }
   }

@@ -51,7 +51,6 @@ export class Http2ClientConnection extends Http2Session implements Sweepable {
       this.firstCredit(),
     );
     watch(this);
-    socket.on('data', (chunk: Buffer) => this.push(chunk));
     socket.on('drain', () => this.drained());
     socket.on('end', () => this.end(code.cancel));
     socket.on('error', () => this.end(code.cancel));

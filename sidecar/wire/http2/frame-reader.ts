@@ -54,9 +54,8 @@ export class FrameReader {
     this.payload = null;
   }
 
-  push(chunk: Buffer): void {
-    let i = 0;
-    const end = chunk.length;
+  push(chunk: Buffer, from: number, end: number): void {
+    let i = from;
     while (i < end && !this.stopped) {
       if (this.state === inHead) i = this.readHead(chunk, i, end);
       else if (this.state === inData) i = this.readData(chunk, i, end);

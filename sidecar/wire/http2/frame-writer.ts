@@ -1,21 +1,14 @@
 // Collects frames and writes them to the socket in one piece at the end of each turn of the event loop.
 import type { Socket } from 'node:net';
 
+import { takeSheet, writeSheet, type Sheet } from '../slab.ts';
+
 import { frameHeadBytes } from './frames.ts';
 
-/** Frames of one turn up to this size go out in one write, as two TLS records. */
-const sheetBytes = 32_768;
-/** Sheets that are kept while nobody needs them: 1 MB. */
-const idleSheetsMax = 32;
-
-interface Sheet {
-  readonly bytes: Buffer;
-  /** The bytes were written, or never will be. */
-  readonly done: () => void;
-}
+/** What a connection may hold before its streams have to wait: many of them share it. */
+const fullBytes = 512 * 1024;
 
 const noBytes: Buffer = Buffer.alloc(0);
-const idleSheets: Sheet[] = [];
 
 export class FrameWriter {
   /** The socket's buffers are full: only what a peer can be made to wait for no longer is written. */
@@ -48,8 +41,8 @@ export class FrameWriter {
     this.flush();
     if (this.bytes.length >= size) return;
     this.giveBack();
-    this.sheet = size > sheetBytes ? newSheet(size) : (idleSheets.pop() ?? newSheet(sheetBytes));
-    this.bytes = this.sheet.bytes;
+    this.sheet = takeSheet(size);
+    this.bytes = this.sheet.buffer;
   }
 
   /** Begins a frame of known length; `length` more bytes are to follow. */
@@ -105,7 +98,9 @@ export class FrameWriter {
     this.sheet = null;
     this.bytes = noBytes;
     this.at = 0;
-    if (!socket.write(bytes.subarray(0, at), sheet.done)) this.full = true;
+    // 'drain' comes once all of it is out, since that is more than the socket itself wants to hold.
+    writeSheet(socket, sheet, bytes.subarray(0, at));
+    if (socket.writableLength > fullBytes && socket.writableNeedDrain) this.full = true;
   }
 
   /** Nothing is written any more. */
@@ -120,14 +115,4 @@ export class FrameWriter {
     this.bytes = noBytes;
     this.at = 0;
   }
-}
-
-function newSheet(size: number): Sheet {
-  const made: Sheet = {
-    bytes: Buffer.allocUnsafeSlow(size),
-    done: () => {
-      if (size === sheetBytes && idleSheets.length < idleSheetsMax) idleSheets.push(made);
-    },
-  };
-  return made;
 }

@@ -176,7 +176,7 @@ export class Http2Connection extends Http2Session implements Sweepable {
 
   private read(chunk: Buffer): void {
     if (this.streamCount === 0) this.activeAtMs = sweepNowMs();
-    this.push(chunk);
+    this.push(chunk, 0, chunk.length);
   }
 
   private openTrailers(stream: Http2Stream, block: HeaderBlock): FieldSink | null {

@@ -94,9 +94,10 @@ export abstract class Http2Session
     return this.reader.begun || this.block.open;
   }
 
-  push(chunk: Buffer): void {
+  /** @param chunk read into again once this returns, unless the side's own class says otherwise */
+  push(chunk: Buffer, from: number, to: number): void {
     this.control.heard();
-    this.reader.push(chunk);
+    this.reader.push(chunk, from, to);
   }
 
   // What the frame reader calls.

@@ -135,7 +135,7 @@ export class Http2Connection extends Http2Session implements Sweepable {
     if (stream !== undefined) return this.openTrailers(stream, block);
     if (id <= this.lastId) {
       if (this.wasReset(id)) return null;
-      const ended = this.hasEnded(id);
+      const ended = this.closedStreams.hasEnded(id);
       this.fail(ended ? code.streamClosed : code.protocol, `HEADERS on stream ${id}`);
       return null;
     }
@@ -195,7 +195,7 @@ export class Http2Connection extends Http2Session implements Sweepable {
     const refused = this.streamCount >= this.limits.streamsMax;
     if (!late && !refused && block.dependsOn !== id) return true;
     this.lastId = id;
-    this.remember(id, true);
+    this.closedStreams.add(id, true);
     if (late) return false;
     this.control.resetStream(id, refused ? code.refusedStream : code.protocol);
     if (!this.flood.reset()) this.fail(code.enhanceYourCalm, 'too many streams were refused');

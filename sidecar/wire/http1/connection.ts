@@ -127,7 +127,7 @@ export class Http1Connection extends RequestReader implements Sweepable {
 
   /** What is no request line of ours may be the first bytes of HTTP/2 (RFC 9113 3.4). */
   protected override becomesHttp2(): boolean {
-    const { request, host, socket } = this;
+    const { request, host } = this;
     const { buffer, start, limit } = request;
     if (host.becomeHttp2 === null || !startsHttp2(buffer, start, limit)) return false;
     const bytes = buffer.subarray(start, limit);

@@ -53,14 +53,11 @@ export class Outbox {
   /** The connection's window, a stream's, or the socket has room again. */
   pump(): void {
     const { writer, waiting } = this;
-    // One frame for each stream and turn, so that none waits for another's whole body.
-    let moved = true;
-    while (moved && !writer.full) {
-      moved = false;
-      for (const stream of [...waiting]) {
-        if (writer.full) return;
-        if (this.turn(stream)) moved = true;
-      }
+    // One frame for each stream and turn, so that none waits for another's whole body: who has more
+    // goes to the end of the line, and so has its next turn within this loop.
+    for (const stream of waiting) {
+      if (writer.full) return;
+      this.turn(stream);
     }
   }
 
@@ -80,8 +77,7 @@ export class Outbox {
     return this.waiting.size > 0 && this.window < frameBytesMax && !this.waiting.has(stream);
   }
 
-  /** @returns whether something was written or somebody told to go on */
-  private turn(stream: Http2Stream): boolean {
+  private turn(stream: Http2Stream): void {
     const { queue } = stream;
     const [first] = queue;
     if (first !== undefined) {
@@ -90,19 +86,18 @@ export class Outbox {
       const at = this.write(stream, first, 0, to, last);
       if (at === first.length) queue.shift();
       else if (at > 0) queue[0] = first.subarray(at);
-      else return false;
+      else return;
       // To the end of the line.
       this.waiting.delete(stream);
       if (queue.length > 0) {
         this.waiting.add(stream);
-        return true;
+        return;
       }
     } else this.waiting.delete(stream);
     const { queueTrailers } = stream;
     stream.queueTrailers = null;
     if (queueTrailers !== null) this.owner.writeTrailers(stream, queueTrailers);
     else if (!stream.localEnded) stream.handler?.writable();
-    return true;
   }
 
   /** Writes what windows let pass. @returns where it stopped */

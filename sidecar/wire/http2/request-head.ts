@@ -3,15 +3,14 @@ import type { TokenFacts } from '#policy/facts.ts';
 
 import { CR, FOLD, latin1At, LF, TARGET, writeLatin1 } from '../bytes.ts';
 import { stride, valueEnd, valueStart, type FieldEncoder } from '../lines.ts';
-import { known, signatureOf } from '../names.ts';
+import { known } from '../names.ts';
 import type { RequestMessage } from '../upstream.ts';
 
-import { FieldLines, isAuthority, type BlockState, type FieldLimits } from './field-lines.ts';
+import { FieldLines, isAuthority, type BlockState } from './field-lines.ts';
 
 /** Names and lengths of the pseudo-header fields, or of a request line. */
 const overheadBytes = 160;
 const unsendable = /[^\x21-\x7e]/;
-const cookieSign = signatureOf('cookie');
 const none: readonly string[] = Object.freeze([]);
 const crumbGlue = Buffer.from('; ');
 
@@ -32,10 +31,6 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
   private sentScheme = '';
   private hosts: readonly string[] = none;
   private hostLine = -1;
-
-  constructor(limits: FieldLimits) {
-    super(limits);
-  }
 
   override begin(): void {
     super.begin();

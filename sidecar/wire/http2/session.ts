@@ -169,7 +169,7 @@ export abstract class Http2Session
     if (this.ended) return;
     this.ended = true;
     this.reader.stop();
-    for (const stream of [...this.streams.values()]) this.closeStream(stream, reason);
+    for (const stream of this.streams.values()) this.closeStream(stream, reason);
     this.writer.flush();
     this.writer.close();
     this.sessionEnded();

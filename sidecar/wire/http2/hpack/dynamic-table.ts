@@ -110,7 +110,7 @@ export class DynamicTable {
     this.nameTo[at] = this.end;
     this.end += values.copy(this.bytes, this.end, valueFrom, valueTo);
     this.valueTo[at] = this.end;
-    this.sizeBytes += this.end - this.nameFrom[at]! + entryOverheadBytes;
+    this.sizeBytes += this.end - this.nameFrom[at] + entryOverheadBytes;
     this.added++;
     this.count++;
   }

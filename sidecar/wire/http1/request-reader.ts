@@ -159,6 +159,7 @@ export abstract class RequestReader extends SocketEvents implements Consumer {
   /** Answers a head that is no request; layers never see it. */
   protected refuseHead(code: FailureCode): boolean {
     if (this.wantsHttp2 && this.requests === 0) {
+      this.lingering = true;
       this.socket.destroy();
       return true;
     }

@@ -20,7 +20,7 @@ export function describeMachine(): string {
 
 function versions(): string[] {
   return [
-    ['Envoy', 'envoy --version', /\/(\d+\.\d+\.\d+)\//],
+    ['Envoy', 'envoy --version', /version: \w+\/([^/]+)\//],
     ['HAProxy', 'haproxy -v', /version (\S+)/],
     ['nginx', 'nginx -v 2>&1', /nginx\/(\S+)/],
   ].flatMap(([name, command, pattern]) => {

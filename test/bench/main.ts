@@ -73,8 +73,7 @@ function checkNames(): void {
 function kindOf(name: string): ProxyKind {
   const kind = kinds.find((one) => one.name === name);
   if (kind !== undefined) return kind;
-  process.stderr.write(`no proxy ${name}; there are ${kinds.map((k) => k.name).join(', ')}\n`);
-  process.exit(2);
+  throw new Error(`no proxy ${name}; there are ${kinds.map((k) => k.name).join(', ')}`);
 }
 
 async function withApplication(

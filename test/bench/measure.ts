@@ -77,14 +77,20 @@ function optionsOf(
   door: Door,
   span: Span,
 ): LoadOptions {
-  const { speaks, connections, streams, perSecond, method, resume } = scenario;
-  const { requestBytes, responseBytes } = scenario;
+  const { speaks, responseBytes } = scenario;
   const { ca, clientCert: cert, clientKey: key } = world.files;
   const path = `/api/v1/${speaks === 'grpc' ? 'Service/' : ''}${responseBytes}`;
   const isAbsolute = setup === 'pair' && kind.isForwardProxy && speaks === 'http1';
   return {
-    ...{ port, speaks, connections, streams, perSecond, method, resume },
-    ...{ requestBytes, responseBytes },
+    port,
+    speaks,
+    connections: scenario.connections,
+    streams: scenario.streams,
+    perSecond: scenario.perSecond,
+    method: scenario.method,
+    requestBytes: scenario.requestBytes,
+    responseBytes,
+    resume: scenario.resume,
     ...span,
     target: isAbsolute ? `http://${serverAuthority}${path}` : path,
     tls: setup === 'pair' ? null : { ca, cert, key },

@@ -43,6 +43,8 @@ export interface RunningProxy {
   readonly kind: ProxyKind;
   readonly setup: Setup;
   readonly port: number;
+  /** Where the inbound proxy listens: the same, without an outbound one before it. */
+  readonly innerPort: number;
   /** The outermost process first, each followed by its workers. */
   readonly pids: readonly number[];
   stop(): Promise<void>;
@@ -109,7 +111,7 @@ export async function startProxy(
     throw error;
   }
   const pids = children.flatMap(({ pid }) => processTree(pid ?? 0));
-  return { kind, setup, port, pids, stop: () => endAll(children) };
+  return { kind, setup, port, innerPort: inner, pids, stop: () => endAll(children) };
 }
 
 /** Ends processes with their workers, which a killed master would leave behind. */

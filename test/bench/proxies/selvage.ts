@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { Snapshot } from '#api/snapshot.ts';
 import { sidecarFields } from '#sidecar/settings.ts';
 
 import { snapshotOf } from '../snapshot.ts';
@@ -11,19 +12,34 @@ import { type ProxyKind, type Role, start } from './proxy.ts';
 const root = join(import.meta.dirname, '../../..');
 const concurrency = 'SELVAGE_CONCURRENCY';
 
-/** @param bundled runs dist/, as images do; else the sources. @param env settings besides the defaults */
-export function selvage(bundled: boolean, env: Record<string, string> = {}): ProxyKind {
+/** Where sidecars get their snapshots in place of a file. */
+export interface SnapshotSource {
+  /** Settings of a sidecar that listens to it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Called before the sidecar starts. */
+  take(snapshot: Snapshot): void;
+}
+
+/**
+ * @param bundled runs dist/, as images do; else the sources
+ * @param source null: a file
+ */
+export function selvage(bundled: boolean, source: SnapshotSource | null = null): ProxyKind {
   const main = join(root, bundled ? 'dist/sidecar/main.js' : 'sidecar/main.ts');
   const hasWorkers = sidecarFields.some((field: { env: string }) => field.env === concurrency);
-  const run = (world: World, name: 'client' | 'server', role: Role, own: Record<string, string>) =>
-    start(process.execPath, [main], {
+  const run = (
+    world: World,
+    name: 'client' | 'server',
+    role: Role,
+    own: Record<string, string>,
+  ) => {
+    const snapshot = snapshotOf(name, name === 'client' ? role.next : 0, role.carries);
+    source?.take(snapshot);
+    return start(process.execPath, [main], {
       SELVAGE_NAMESPACE: 'bench',
       SELVAGE_WORKLOAD: name,
       SELVAGE_SERVICE_ACCOUNT: name,
-      SELVAGE_SNAPSHOT_FILE: world.write(
-        `snapshot-${role.port}.json`,
-        JSON.stringify(snapshotOf(name, name === 'client' ? role.next : 0, role.carries)),
-      ),
+      SELVAGE_SNAPSHOT_FILE: world.write(`snapshot-${role.port}.json`, JSON.stringify(snapshot)),
       SELVAGE_CERT_FILE: name === 'client' ? world.files.clientCert : world.files.serverCert,
       SELVAGE_KEY_FILE: name === 'client' ? world.files.clientKey : world.files.serverKey,
       SELVAGE_TRUST_BUNDLE_FILE: world.files.ca,
@@ -32,8 +48,9 @@ export function selvage(bundled: boolean, env: Record<string, string> = {}): Pro
       SELVAGE_LOG_LEVEL: 'warn',
       ...(role.workers > 1 && { [concurrency]: String(role.workers) }),
       ...own,
-      ...env,
+      ...source?.env,
     });
+  };
   return {
     name: bundled ? 'selvage' : 'selvage (sources)',
     between: 'http1',

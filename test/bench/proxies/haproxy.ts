@@ -4,7 +4,6 @@ import { missingProgram, type ProxyKind, type Role, start } from './proxy.ts';
 
 export const haproxy: ProxyKind = {
   name: 'haproxy',
-  between: 'http1',
   isForwardProxy: false,
   missing: () => missingProgram('haproxy', '-v', 'apt-get install haproxy'),
   can: () => true,

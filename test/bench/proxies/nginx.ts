@@ -6,7 +6,6 @@ import { missingProgram, type ProxyKind, type Role, start } from './proxy.ts';
 
 export const nginx: ProxyKind = {
   name: 'nginx',
-  between: 'http1',
   isForwardProxy: false,
   missing: () => missingProgram('nginx', '-v', 'apt-get install nginx libnginx-mod-stream'),
   can: (_setup, carries) => carries !== 'tcp' || streamModule() !== null,

@@ -23,8 +23,6 @@ export interface Role {
 
 export interface ProxyKind {
   readonly name: string;
-  /** What its outbound speaks to its inbound where the application speaks HTTP/1.1. */
-  readonly between: 'http1' | 'http2';
   /** null: it is installed; else why it is left out. */
   missing(): string | null;
   /** Whether it can be set up so at all; whether it then serves is seen by a first call. */

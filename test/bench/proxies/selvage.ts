@@ -53,7 +53,6 @@ export function selvage(bundled: boolean, source: SnapshotSource | null = null):
   };
   return {
     name: bundled ? 'selvage' : 'selvage (sources)',
-    between: 'http1',
     isForwardProxy: true,
     missing: () => (existsSync(main) ? null : `${main} is not there; run npm run build`),
     can: (_setup, _carries, workers) => workers === 1 || hasWorkers,

@@ -13,7 +13,7 @@ export interface Outcome {
   readonly scenario: Scenario;
   readonly proxy: string;
   readonly samples: readonly Sample[];
-  /** Why there are none; '': there are. */
+  /** Why there are no more of them; '': there are all. */
   readonly refusal: string;
 }
 
@@ -35,6 +35,14 @@ interface Contender {
   readonly proxy: RunningProxy;
   readonly idleMb: number;
   loadedMb: number;
+}
+
+interface Entry {
+  readonly scenario: Scenario;
+  readonly contender: Contender;
+  readonly door: Door;
+  readonly samples: Sample[];
+  refusal: string;
 }
 
 const settleMs = 1000;
@@ -64,7 +72,7 @@ export async function compare(
     }
     await sleep(settleMs);
     const contenders = running.map((proxy) => {
-      const idleMb = residentMbOf(proxy.pids);
+      const idleMb = residentMbOf(proxy.pids());
       return { proxy, idleMb, loadedMb: idleMb };
     });
     outcomes.push(...(await runRounds(scenarios, contenders, world, plan)));
@@ -87,50 +95,64 @@ async function runRounds(
   world: World,
   plan: Plan,
 ): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  const entries: { scenario: Scenario; contender: Contender; door: Door; samples: Sample[] }[] = [];
+  const entries: Entry[] = [];
   for (const scenario of scenarios) {
     for (const contender of contenders) {
-      const found = await findDoor(scenario, contender.proxy, world, plan);
-      if ('refusal' in found) {
-        outcomes.push(refused(scenario, contender.proxy.kind.name, found.refusal));
-      } else {
-        entries.push({ scenario, contender, door: found.door, samples: [] });
-      }
+      entries.push(await enter(scenario, contender, world, plan));
     }
   }
   for (let round = 0; round < plan.rounds; round += 1) {
     for (const scenario of scenarios) {
-      const able = entries.filter((entry) => entry.scenario === scenario);
+      const able = entries.filter((one) => one.scenario === scenario && one.refusal === '');
       // Each round begins with another proxy, so that none always runs on a warm or a throttled machine.
       const from = able.length === 0 ? 0 : round % able.length;
-      for (const { contender, door, samples } of [...able.slice(from), ...able.slice(0, from)]) {
-        const sample = await measure(world, contender.proxy, scenario, door, plan);
-        samples.push(sample);
-        contender.loadedMb = Math.max(contender.loadedMb, sample.residentMb);
+      for (const entry of [...able.slice(from), ...able.slice(0, from)]) {
+        await sampleOnce(entry, world, plan);
       }
     }
   }
-  for (const { scenario, contender, samples } of entries) {
-    outcomes.push({ scenario, proxy: contender.proxy.kind.name, samples, refusal: '' });
-  }
-  return outcomes;
+  return entries.map(({ scenario, contender, samples, refusal }) => ({
+    scenario,
+    proxy: contender.proxy.kind.name,
+    samples,
+    refusal,
+  }));
 }
 
-async function findDoor(
+/** Warms a proxy up for a scenario, and so learns whether it serves it at all. */
+async function enter(
   scenario: Scenario,
-  proxy: RunningProxy,
+  contender: Contender,
   world: World,
   plan: Plan,
-): Promise<{ door: Door } | { refusal: string }> {
-  let refusal = '';
-  for (const door of doorsOf(proxy, scenario)) {
-    const span = { warmSeconds: 0.1, seconds: plan.firstSeconds };
-    const { failures, perSecond, reason } = await measure(world, proxy, scenario, door, span);
-    if (perSecond > 0 && failures <= perSecond * span.seconds * failedShareMax) return { door };
-    refusal = reason;
+): Promise<Entry> {
+  const entry: Entry = { scenario, contender, door: 'straight', samples: [], refusal: '' };
+  const span = { warmSeconds: 0.1, seconds: plan.firstSeconds };
+  for (const door of doorsOf(contender.proxy, scenario)) {
+    try {
+      const sample = await measure(world, contender.proxy, scenario, door, span);
+      const calls = sample.perSecond * span.seconds;
+      if (calls > 0 && sample.failures <= calls * failedShareMax) {
+        return { ...entry, door, refusal: '' };
+      }
+      entry.refusal = sample.reason;
+    } catch (error) {
+      entry.refusal = error instanceof Error ? error.message : String(error);
+    }
   }
-  return { refusal };
+  return entry;
+}
+
+/** A proxy that ends is out of the run, and the others go on. */
+async function sampleOnce(entry: Entry, world: World, plan: Plan): Promise<void> {
+  const { scenario, contender, door, samples } = entry;
+  try {
+    const sample = await measure(world, contender.proxy, scenario, door, plan);
+    samples.push(sample);
+    contender.loadedMb = Math.max(contender.loadedMb, sample.residentMb);
+  } catch (error) {
+    entry.refusal = error instanceof Error ? error.message : String(error);
+  }
 }
 
 function refused(scenario: Scenario, proxy: string, refusal: string): Outcome {

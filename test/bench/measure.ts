@@ -35,7 +35,7 @@ export function doorsOf({ kind, setup }: RunningProxy, { carries }: Scenario): D
   return carries === 'tcp' ? ['tunnel'] : ['straight', 'tunnel'];
 }
 
-/** Never rejects for what the proxy does: failures are in the sample. */
+/** Failed calls are in the sample; rejects when a process has ended. */
 export async function measure(
   world: World,
   proxy: RunningProxy,
@@ -51,9 +51,14 @@ export async function measure(
   const cpu = { begin: 0, end: 0 };
   const result = await new Promise<LoadResult>((resolve, reject) => {
     load.on('message', (message: 'begin' | 'end' | LoadResult) => {
-      if (message === 'begin') cpu.begin = cpuUsOf(proxy.pids);
-      else if (message === 'end') cpu.end = cpuUsOf(proxy.pids);
-      else resolve(message);
+      if (typeof message !== 'string') return resolve(message);
+      try {
+        cpu[message] = cpuUsOf(proxy.pids());
+      } catch (error) {
+        load.kill();
+        reject(new Error(`${proxy.kind.name} has ended`, { cause: error }));
+      }
+      return undefined;
     });
     load.once('exit', () => reject(new Error('the load process ended without a result')));
   });
@@ -64,7 +69,7 @@ export async function measure(
     p50Ms,
     p99Ms,
     perSecond: count / seconds,
-    residentMb: residentMbOf(proxy.pids),
+    residentMb: residentMbOf(proxy.pids()),
     failures,
     reason: count === 0 && reason === '' ? 'no answer' : reason,
   };

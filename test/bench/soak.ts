@@ -53,7 +53,7 @@ export async function soak(
   let counts: Churn | null = null;
   load.on('message', (message: Churn) => (counts = message));
   try {
-    const [outbound, ...inbound] = proxy.pids;
+    const [outbound, ...inbound] = proxy.pids();
     if (outbound === undefined) throw new Error('a pair has two processes');
     const memory = { outbound: [outbound], inbound };
     const moments = await watch(options.minutes, memory, () => {

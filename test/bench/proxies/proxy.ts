@@ -44,7 +44,7 @@ export interface RunningProxy {
   /** Where the inbound proxy listens: the same, without an outbound one before it. */
   readonly innerPort: number;
   /** The outermost process first, each followed by its workers. */
-  readonly pids: readonly number[];
+  pids(): readonly number[];
   stop(): Promise<void>;
 }
 
@@ -108,8 +108,15 @@ export async function startProxy(
     await endAll(children);
     throw error;
   }
-  const pids = children.flatMap(({ pid }) => processTree(pid ?? 0));
-  return { kind, setup, port, innerPort: inner, pids, stop: () => endAll(children) };
+  return {
+    kind,
+    setup,
+    port,
+    innerPort: inner,
+    // Looked up each time, since workers may come after the listener.
+    pids: () => children.flatMap(({ pid }) => processTree(pid ?? 0)),
+    stop: () => endAll(children),
+  };
 }
 
 /** Ends processes with their workers, which a killed master would leave behind. */
@@ -137,11 +144,7 @@ async function untilAccepting(children: readonly ChildProcess[], port: number): 
   while (performance.now() - startedAtMs < 20_000) {
     const ended = children.find(({ exitCode }) => exitCode !== null);
     if (ended !== undefined) throw new Error(`${ended.spawnfile} ended at its start`);
-    if (await accepts(port)) {
-      // The workers of some come a moment after the listener.
-      await sleep(100);
-      return;
-    }
+    if (await accepts(port)) return;
     await sleep(5);
   }
   throw new Error(`${children[0]?.spawnfile} does not listen on ${port}`);

@@ -137,9 +137,9 @@ function chosen(): Scenario[] {
 function planOf(): Plan {
   return {
     rounds: Number(values.rounds ?? (values.quick ? 3 : 5)),
-    seconds: Number(values.seconds ?? (values.quick ? 0.9 : 1.5)),
-    warmSeconds: values.quick ? 0.2 : 0.4,
-    firstSeconds: values.quick ? 1 : 1.5,
+    seconds: Number(values.seconds ?? (values.quick ? 0.9 : 1.4)),
+    warmSeconds: values.quick ? 0.2 : 0.3,
+    firstSeconds: values.quick ? 1 : 1.3,
   };
 }
 

@@ -18,12 +18,15 @@ const right = 800;
 const top = 84;
 const rowHeight = 24;
 /** What is beyond is drawn at the edge, with its number. */
-const ratioMax = 2;
-const steps = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
+const ratioMax = 3;
+const steps = [0, 0.5, 1, 1.5, 2, 2.5, 3];
 
 export function plotRatios(outcomes: readonly Outcome[]): string {
   const rows = [...new Set(outcomes.map(({ scenario }) => scenario))];
-  const names = [...new Set(outcomes.map(({ proxy }) => proxy))];
+  const present = new Set(outcomes.map(({ proxy }) => proxy));
+  const names = [...new Set([...Object.keys(colors), ...present])].filter((name) =>
+    present.has(name),
+  );
   const bottom = top + rows.length * rowHeight;
   const shapes = [
     ...legend(names),

@@ -55,13 +55,14 @@ export async function measure(
       try {
         cpu[message] = cpuUsOf(proxy.pids());
       } catch (error) {
-        load.kill();
+        load.kill('SIGKILL');
         reject(new Error(`${proxy.kind.name} has ended`, { cause: error }));
       }
       return undefined;
     });
     load.once('exit', () => reject(new Error('the load process ended without a result')));
   });
+  load.kill('SIGKILL');
   const { failures, reason, p50Ms, p99Ms, seconds } = result;
   const count = scenario.speaks === 'tcp' ? result.count / 1e6 : result.count;
   return {

@@ -28,6 +28,8 @@ export class Http2Turn extends Call implements StreamHandler {
   /** How many of them the present upstream was given. */
   private pendingSent = 0;
   private pendingTrailers: Trailers | null = null;
+  /** The present upstream was given the request's end. */
+  private endSent = false;
   /** A layer may still edit the head. */
   private abandoned = false;
 
@@ -184,7 +186,8 @@ export class Http2Turn extends Call implements StreamHandler {
     // What came stays until an answer begins: the request may have to be sent once more.
     const first = request.upgrade === '' ? (this.pending[0] ?? none) : none;
     this.pendingSent = first === none ? 0 : 1;
-    const more = upstream.sendHead(request, first, 0, first.length, this.endsWith(1));
+    this.endSent = this.endsWith(1);
+    const more = upstream.sendHead(request, first, 0, first.length, this.endSent);
     if (more === null || request.upgrade !== '') return more;
     return this.sendPending(upstream) && more;
   }
@@ -196,6 +199,7 @@ export class Http2Turn extends Call implements StreamHandler {
     this.sending = true;
     if (this.tunnelled) this.pendingSent = 0;
     const room = upstream === null || this.sendPending(upstream);
+    if (this.tunnelled && this.stream.remoteEnded) this.downstreamEnd();
     if (more && room && !this.stream.closed) this.stream.resume();
   }
 
@@ -229,9 +233,14 @@ export class Http2Turn extends Call implements StreamHandler {
     let more = true;
     for (; this.pendingSent < this.pending.length; this.pendingSent++) {
       const part = this.pending[this.pendingSent]!;
-      more = upstream.send(part, 0, part.length, this.endsWith(this.pendingSent + 1));
+      this.endSent = this.endsWith(this.pendingSent + 1);
+      more = upstream.send(part, 0, part.length, this.endSent);
     }
+    if (this.endSent || this.tunnelled || !this.stream.remoteEnded) return more;
+    // The end came alone, after what was given.
+    this.endSent = true;
     if (this.pendingTrailers !== null) upstream.sendTrailers(this.pendingTrailers);
+    else upstream.send(none, 0, 0, true);
     return more;
   }
 

@@ -148,6 +148,12 @@ export abstract class Http2Session
     this.closeStream(stream, reason, true);
   }
 
+  /** Closes a stream that the peer has never heard of: it may not be reset (RFC 9113 5.1). */
+  unopen(stream: Http2Stream): void {
+    stream.handler = null;
+    if (!stream.closed) this.closeStream(stream, -1);
+  }
+
   /** Sends a head. @returns false: its edits cannot be sent, nothing was */
   writeHead(stream: Http2Stream, head: OutgoingHead, ends: boolean): boolean {
     if (!this.heads.write(stream.id, head, ends)) return false;

@@ -47,7 +47,8 @@ export class Http2Turn extends Call implements StreamHandler {
   }
 
   override get requestDone(): boolean {
-    return this.over || this.stream.remoteEnded;
+    // What follows a head that asks for an upgrade is the tunnel's.
+    return this.over || this.stream.remoteEnded || this.request.upgrade !== '';
   }
 
   /** An answer has begun. */
@@ -233,6 +234,7 @@ export class Http2Turn extends Call implements StreamHandler {
     let more = true;
     for (; this.pendingSent < this.pending.length; this.pendingSent++) {
       const part = this.pending[this.pendingSent]!;
+      if (this.tunnelled) this.exchange.requestBodyBytes += part.length;
       this.endSent = this.endsWith(this.pendingSent + 1);
       more = upstream.send(part, 0, part.length, this.endSent);
     }

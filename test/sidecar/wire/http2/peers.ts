@@ -155,7 +155,7 @@ async function askHttp2(port: number, question: Question): Promise<Answer> {
   let ended = false;
   stream.on('end', () => (ended = true));
   stream.on('error', () => {});
-  await once(stream, 'close');
+  await new Promise((resolve) => stream.on('close', resolve));
   answer.broken = !ended || stream.aborted || (stream.rstCode !== 0 && answer.status === 0);
   session.destroy();
   return answer;

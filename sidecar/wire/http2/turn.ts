@@ -11,6 +11,7 @@ import type { Trailers } from '../trailers.ts';
 import type { ResponseMessage, UpstreamStream } from '../upstream.ts';
 
 import { code } from './frames.ts';
+import { addPiece } from './pieces.ts';
 import { ReplyHead } from './reply-head.ts';
 import type { Http2RequestHead } from './request-head.ts';
 import type { Http2Connection } from './server.ts';
@@ -149,7 +150,7 @@ export class Http2Turn extends Call implements StreamHandler {
       return true;
     }
     if (!this.sending) {
-      if (to > from) this.pending.push(buffer.subarray(from, to));
+      if (to > from) addPiece(this.pending, buffer.subarray(from, to), this.pendingSent);
       return false;
     }
     return this.sendOn(buffer, from, to, last);

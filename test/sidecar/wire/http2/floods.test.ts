@@ -52,7 +52,7 @@ async function attacker(rig: Http2Rig, settings?: Buffer): Promise<RawPeer> {
 
 /** What an attack may cost this process, the attacker's own work and the collector's garbage included. */
 const cpuMsMax = 3_000;
-const bytesMax = 96 * 1024 * 1024;
+const bytesMax = 256 * 1024 * 1024;
 
 interface Cost {
   cpuMs: number;
@@ -84,7 +84,14 @@ async function under(rig: Http2Rig, attack: () => Promise<void>): Promise<Cost> 
   }
   const { user, system } = process.cpuUsage(cpuBefore);
   const cost = { cpuMs: (user + system) / 1000, bytes: peak };
-  if (process.env.COSTS) console.log('COST', expect.getState().currentTestName, Math.round(cost.cpuMs), Math.round(cost.bytes / 1e6), served);
+  if (process.env.COSTS)
+    console.log(
+      'COST',
+      expect.getState().currentTestName,
+      Math.round(cost.cpuMs),
+      Math.round(cost.bytes / 1e6),
+      served,
+    );
   expect(served).toBeGreaterThan(0);
   expect(cost.cpuMs).toBeLessThan(cpuMsMax);
   expect(cost.bytes).toBeLessThan(bytesMax);
@@ -507,7 +514,7 @@ describe('a hostile upstream', () => {
       expect(await peer().goaway()).toBe(code.enhanceYourCalm);
     });
     const answer = await asked;
-    expect(answer.broken || answer.status === 503).toBe(true);
+    expect(answer.broken || answer.status >= 500).toBe(true);
   });
 
   test('floods with interim answers', async () => {

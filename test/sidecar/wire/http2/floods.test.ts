@@ -84,14 +84,6 @@ async function under(rig: Http2Rig, attack: () => Promise<void>): Promise<Cost> 
   }
   const { user, system } = process.cpuUsage(cpuBefore);
   const cost = { cpuMs: (user + system) / 1000, bytes: peak };
-  if (process.env.COSTS)
-    console.log(
-      'COST',
-      expect.getState().currentTestName,
-      Math.round(cost.cpuMs),
-      Math.round(cost.bytes / 1e6),
-      served,
-    );
   expect(served).toBeGreaterThan(0);
   expect(cost.cpuMs).toBeLessThan(cpuMsMax);
   expect(cost.bytes).toBeLessThan(bytesMax);

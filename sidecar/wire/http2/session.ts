@@ -10,7 +10,7 @@ import { Control, type ControlOwner } from './control.ts';
 import { FloodGuard } from './flood.ts';
 import { FrameReader, type FrameHandler } from './frame-reader.ts';
 import { FrameWriter } from './frame-writer.ts';
-import { code, firstWindowBytes, frame, windowMax } from './frames.ts';
+import { code, firstWindowBytes, frame, isFault, windowMax } from './frames.ts';
 import { HpackDecoder, type FieldSink } from './hpack/decoder.ts';
 import { HeadWriter, type OutgoingHead } from './head-writer.ts';
 import { Inflow, type InflowOwner } from './inflow.ts';
@@ -291,11 +291,6 @@ export abstract class Http2Session
     block.clear();
     if (sink !== null) this.closeBlock(block);
   }
-}
-
-/** Whether the peer broke a rule. */
-function isFault(reason: number): boolean {
-  return reason === code.protocol || reason === code.flowControl || reason === code.streamClosed;
 }
 
 /** Decodes what nobody wants. */

@@ -63,7 +63,7 @@ interface Cost {
 async function under(rig: Http2Rig, attack: () => Promise<void>): Promise<Cost> {
   const bytesBefore = heldBytes();
   const cpuBefore = process.cpuUsage();
-  let over = false;
+  const until = { over: false };
   let peak = 0;
   let served = 0;
   const other = (async () => {
@@ -74,12 +74,12 @@ async function under(rig: Http2Rig, attack: () => Promise<void>): Promise<Cost> 
       expect(performance.now() - startedMs).toBeLessThan(2_000);
       served++;
       peak = Math.max(peak, heldBytes() - bytesBefore);
-    } while (!over);
+    } while (!until.over);
   })();
   try {
     await attack();
   } finally {
-    over = true;
+    until.over = true;
     await other;
   }
   const { user, system } = process.cpuUsage(cpuBefore);
@@ -196,9 +196,9 @@ describe('a hostile client', () => {
     ['unknown frames', () => frameOf(0x20, 0, 0)],
     ['WINDOW_UPDATE on the connection', () => frameOf(frame.windowUpdate, 0, 0, u32(1))],
     ['WINDOW_UPDATE on a stream', () => frameOf(frame.windowUpdate, 0, 1, u32(1))],
-    ['RST_STREAM on a closed stream', (i: number) => resetOf(i === 0 ? 1 : 1, code.cancel)],
+    ['RST_STREAM on a closed stream', () => resetOf(1, code.cancel)],
     ['GOAWAY', () => frameOf(frame.goaway, 0, 0, Buffer.alloc(8))],
-  ])('floods with %s', async (what, piece) => {
+  ])('floods with %s', async (_what, piece) => {
     const rig = await start((request, response) => {
       if (request.url === '/other') response.end('ok');
     });
@@ -207,7 +207,7 @@ describe('a hostile client', () => {
     peer.headers(1, [method!, ...get.slice(1)], false);
     await under(rig, async () => {
       const sent = await flood(peer, piece);
-      expect(sent, what).toBeLessThan(20_000);
+      expect(sent).toBeLessThan(20_000);
       expect(await peer.goaway()).toBe(code.enhanceYourCalm);
     });
     await peer.closed;
@@ -225,12 +225,13 @@ describe('a hostile client', () => {
     peer.socket.pause();
     await under(rig, async () => {
       const many = Buffer.concat(Array.from({ length: 4_000 }, () => one));
-      let sent = 0;
-      for (; !peer.gone && sent < 10_000; sent++) {
-        if (peer.socket.write(many)) await new Promise((resolve) => setImmediate(resolve));
+      // What is sent after the end is read for a while, so that GOAWAY can be.
+      const endMs = performance.now() + 8_000;
+      while (!peer.gone && performance.now() < endMs) {
+        if (peer.socket.write(many)) await new Promise((resolve) => setTimeout(resolve, 1));
         else await settles(() => peer.socket.writableLength, 50);
       }
-      expect(sent).toBeLessThan(10_000);
+      expect(peer.gone).toBe(true);
     });
   });
 
@@ -275,7 +276,7 @@ describe('a hostile client', () => {
     ]);
     const parts = [0, 1, 2, 3, 4].map((i) => large.subarray(i * 16_000, (i + 1) * 16_000));
     peer.send(
-      frameOf(frame.headers, flag.endStream, id, parts[0]!),
+      frameOf(frame.headers, flag.endStream, id, large.subarray(0, 16_000)),
       ...parts.slice(1).map((part, i) => frameOf(frame.continuation, i === 3 ? 4 : 0, id, part)),
     );
     expect(await peer.goaway()).toBe(code.enhanceYourCalm);
@@ -336,9 +337,10 @@ describe('a hostile client', () => {
     const peer = await attacker(rig, settingBytes(setting.initialWindowSize, 0));
     for (let id = 1; id < 2_000; id += 2) peer.headers(id, get);
     await peer.head(1_999);
-    await under(rig, async () => {
+    const { cpuMs } = await under(rig, async () => {
       await flood(peer, (i) => frameOf(frame.windowUpdate, 0, 2 * (i % 1_000) + 1, u32(1)), 40_000);
     });
+    expect(cpuMs).toBeLessThan(cpuMsMax);
   });
 
   test('opens windows beyond what there can be', async () => {
@@ -380,8 +382,8 @@ describe('a hostile client', () => {
       'no end',
     );
     const [reset] = one.of(frame.rstStream, 1);
-    if (reset === undefined) expect(await one.goaway()).toBe(code.flowControl);
-    else expect(reset.payload.readUInt32BE(0)).toBe(code.flowControl);
+    const reason = reset === undefined ? await one.goaway() : reset.payload.readUInt32BE(0);
+    expect(reason).toBe(code.flowControl);
   });
 
   test('sends a body byte by byte to an upstream that takes none', async () => {
@@ -397,7 +399,7 @@ describe('a hostile client', () => {
       const peer = await attacker(rig);
       for (let id = 1; id < 20; id += 2) peer.headers(id, post(), false);
       const piece = frameOf(frame.data, 0, 1, 'x');
-      await under(rig, async () => {
+      const { bytes } = await under(rig, async () => {
         for (let id = 1; id < 20; id += 2) {
           const one = Buffer.from(piece);
           one.writeUInt32BE(id, 5);
@@ -409,6 +411,7 @@ describe('a hostile client', () => {
         }
         await settles(() => peer.socket.writableLength + peer.frames.length, 300);
       });
+      expect(bytes).toBeLessThan(bytesMax);
     }
   }, 60_000);
 
@@ -463,46 +466,46 @@ function varint(value: number): number[] {
   return [...bytes, rest];
 }
 
-describe('a hostile upstream', () => {
-  /** A rig whose `/other` goes to an honest upstream, the rest to a hostile one. */
-  async function against(
-    serve: (peer: RawPeer) => void,
-    options: Partial<Http2RigOptions> = {},
-  ): Promise<{ rig: Http2Rig; peer: () => RawPeer }> {
-    const raw = await rawServer((peer) => {
-      peer.socket.on('error', () => {});
-      serve(peer);
-    });
-    stops.push(raw.stop);
-    const honest = await start(answers);
-    const rig = await Http2Rig.start({
-      upstreamPort: raw.port,
-      upstream: 'http2',
-      path: {
-        start: (x) => {
-          x.stream.forward(x.request.path === '/other' ? honest.pool.http1 : rig.pool);
-        },
+/** A rig whose `/other` goes to an honest upstream, the rest to a hostile one. */
+async function against(
+  serve: (peer: RawPeer) => void,
+  options: Partial<Http2RigOptions> = {},
+): Promise<{ rig: Http2Rig; peer: () => RawPeer }> {
+  const raw = await rawServer((peer) => {
+    peer.socket.on('error', () => {});
+    serve(peer);
+  });
+  stops.push(raw.stop);
+  const honest = await start(answers);
+  const rig = await Http2Rig.start({
+    upstreamPort: raw.port,
+    upstream: 'http2',
+    path: {
+      start: (x) => {
+        x.stream.forward(x.request.path === '/other' ? honest.pool.http1 : rig.pool);
       },
-      ...options,
-    });
-    stops.push(() => rig.stop());
-    return { rig, peer: () => raw.peers[0]! };
-  }
+    },
+    ...options,
+  });
+  stops.push(() => rig.stop());
+  return { rig, peer: () => raw.peers[0]! };
+}
 
+describe('a hostile upstream', () => {
   test.each([
     ['PING', () => frameOf(frame.ping, 0, 0, Buffer.alloc(8))],
     ['SETTINGS', () => frameOf(frame.settings, 0, 0, settingBytes(4, 65_535))],
     ['unknown frames', () => frameOf(0x20, 0, 0)],
     ['WINDOW_UPDATE', () => frameOf(frame.windowUpdate, 0, 0, u32(1))],
     ['empty DATA', () => frameOf(frame.data, 0, 1)],
-  ])('floods with %s', async (what, piece) => {
+  ])('floods with %s', async (_what, piece) => {
     const { rig, peer } = await against((one) => {
-      void one.head(1).then(() => one.headers(1, [[':status', '200']], false));
+      one.onHead(1, () => one.headers(1, [[':status', '200']], false));
     });
     const asked = ask('http1', rig.port, {});
     await waitFor(() => rig.opened === 1 && peer()?.heads.has(1));
     await under(rig, async () => {
-      expect(await flood(peer(), piece), what).toBeLessThan(20_000);
+      expect(await flood(peer(), piece)).toBeLessThan(20_000);
       expect(await peer().goaway()).toBe(code.enhanceYourCalm);
     });
     const answer = await asked;
@@ -511,7 +514,7 @@ describe('a hostile upstream', () => {
 
   test('floods with interim answers', async () => {
     const { rig, peer } = await against((one) => {
-      void one.head(1).then(async () => {
+      one.onHead(1, () => {
         for (let i = 0; i < 2_000; i++) one.headers(1, [[':status', '103']], false);
       });
     });
@@ -522,9 +525,9 @@ describe('a hostile upstream', () => {
 
   test('sends a head without end', async () => {
     const { rig, peer } = await against((one) => {
-      void one.head(1).then(async () => {
+      one.onHead(1, () => {
         one.send(frameOf(frame.headers, 0, 1, literal([[':status', '200']])));
-        await flood(one, () =>
+        void flood(one, () =>
           frameOf(frame.continuation, 0, 1, literal([['x', 'y'.repeat(1_000)]])),
         );
       });
@@ -537,16 +540,14 @@ describe('a hostile upstream', () => {
   test('sends a head, and trailers, that are too large', async () => {
     const many = Array.from({ length: 110 }, (_, i) => [`x-${i}`, '1'] as const);
     const { rig } = await against((one) => {
-      void one.head(1).then(() => one.headers(1, [[':status', '200'], ...many]));
-      void one.head(3).then(() => {
+      one.onHead(1, () => one.headers(1, [[':status', '200'], ...many]));
+      one.onHead(3, () => {
         one.headers(3, [[':status', '200']], false);
-        for (let i = 0; i < 1; i++) {
-          one.headers(3, [
-            ['x', 'y'.repeat(8_000)],
-            ['x', 'y'.repeat(8_000)],
-            ['z', '1'.repeat(390)],
-          ]);
-        }
+        one.headers(3, [
+          ['x', 'y'.repeat(8_000)],
+          ['x', 'y'.repeat(8_000)],
+          ['z', '1'.repeat(390)],
+        ]);
       });
     });
     expect((await ask('http2', rig.port, {})).status).toBe(502);
@@ -556,7 +557,7 @@ describe('a hostile upstream', () => {
 
   test('says GOAWAY, then that there may be no streams (CVE-2021-32780)', async () => {
     const { rig } = await against((one) => {
-      void one.head(1).then(() => {
+      one.onHead(1, () => {
         one.send(
           frameOf(frame.goaway, 0, 0, Buffer.concat([u32(1), u32(0)])),
           frameOf(frame.settings, 0, 0, settingBytes(setting.concurrentStreamsMax, 0)),
@@ -600,7 +601,7 @@ describe('a hostile upstream', () => {
     ['HEADERS on the connection', (): Buffer => opening(0)],
   ])('sends %s', async (_what, bad) => {
     const { rig, peer } = await against((one) => {
-      void one.head(1).then(() => one.send(bad()));
+      one.onHead(1, () => one.send(bad()));
     });
     const answer = await ask('http1', rig.port, {});
     expect([502, 503]).toContain(answer.status);
@@ -618,7 +619,7 @@ describe('a hostile upstream', () => {
       [frameOf(frame.headers, 5, 1, Buffer.from([0x80])), code.compression],
     ] as const) {
       const { rig, peer } = await against((one) => {
-        void one.head(1).then(() => one.send(bytes));
+        one.onHead(1, () => one.send(bytes));
       });
       expect([502, 503]).toContain((await ask('http1', rig.port, {})).status);
       expect(await peer().goaway()).toBe(reason);

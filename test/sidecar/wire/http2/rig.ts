@@ -164,6 +164,7 @@ export class RawPeer {
   private readonly decoder = new HpackDecoder();
   private rest: Buffer = Buffer.alloc(0);
   private prefaceLeft = 0;
+  private readonly serving = new Map<number, () => void>();
 
   constructor(socket: Socket, server = false) {
     this.socket = socket;
@@ -238,6 +239,11 @@ export class RawPeer {
     return Buffer.concat(this.of(frame.data, id).map((one) => one.payload)).toString('latin1');
   }
 
+  /** Calls `serve` when the first head comes on a stream. */
+  onHead(id: number, serve: () => void): void {
+    this.serving.set(id, serve);
+  }
+
   private describe(): string {
     return this.frames
       .slice(-12)
@@ -273,6 +279,9 @@ export class RawPeer {
       },
     });
     this.heads.set(id, [...(this.heads.get(id) ?? []), fields]);
+    const serve = this.serving.get(id);
+    this.serving.delete(id);
+    serve?.();
   }
 }
 

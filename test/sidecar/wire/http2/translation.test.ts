@@ -734,6 +734,48 @@ describe('what a client of HTTP/2 may not send', () => {
   });
 });
 
+describe.each(['http1', 'http2'] as const)('a body in frames of a byte to %s', (upstream) => {
+  test.each([0, 30])('with layers that take %i ms', async (layersMs) => {
+    const { port } = await start(
+      upstream,
+      (request, response) => {
+        void sayBack(request, response, (text) => `${text}|${request.trailers['x-t']}`);
+      },
+      {
+        path: {
+          start: (x) => {
+            const pool = upstream === 'http2' ? rig!.pool : rig!.pool.http1;
+            if (layersMs === 0) x.stream.forward(pool);
+            else setTimeout(() => x.stream.forward(pool), layersMs);
+          },
+        },
+      },
+    );
+    const peer = await RawPeer.connect(port);
+    const text = Array.from({ length: 1_000 }, (_, i) => String(i)).join(',');
+    peer.headers(1, post(), false);
+    const frames = [...text].map((letter) => frameOf(frame.data, 0, 1, letter));
+    const half = frames.length >> 1;
+    peer.send(...frames.slice(0, half));
+    // One part before the layers are through, one after.
+    await settles(() => peer.frames.length, 60);
+    peer.send(...frames.slice(half));
+    peer.headers(1, [['x-t', '1']], true);
+    expect(await peer.body(1)).toBe(`${text}|1`);
+    peer.headers(3, post(), false);
+    peer.send(...frames.map((one) => at(one, 3)), at(frameOf(frame.data, 1, 3), 3));
+    expect(await peer.body(3)).toBe(`${text}|undefined`);
+    peer.socket.destroy();
+  });
+});
+
+/** That frame on another stream. */
+function at(bytes: Buffer, id: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy.writeUInt32BE(id, 5);
+  return copy;
+}
+
 describe('authority and host', () => {
   const forms: [string, readonly (readonly [string, string])[]][] = [
     ['both, the same', [...get, ['host', 'a']]],

@@ -1,14 +1,14 @@
-import fc from 'fast-check';
+import { array, assert, constant, integer, oneof, property } from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { addPiece } from '#sidecar/wire/http2/pieces.ts';
 
 test('pieces keep their bytes and order, and those that were given out stay', () => {
-  const sizes = fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 9_000 })), {
+  const sizes = array(oneof(constant(1), integer({ min: 1, max: 9_000 })), {
     maxLength: 400,
   });
-  fc.assert(
-    fc.property(sizes, fc.integer({ min: 0, max: 200 }), (all, keptAfter) => {
+  assert(
+    property(sizes, integer({ min: 0, max: 200 }), (all, keptAfter) => {
       const pieces: Buffer[] = [];
       let kept: readonly Buffer[] = [];
       all.forEach((size, i) => {

@@ -56,7 +56,8 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
         tls,
         servers: {
           http: (connection, socket, firstBytes) => serveHttp(http, connection, socket, firstBytes),
-          tcp: (connection, socket, enforced) => serveTcp(connection, socket, enforced, telemetry),
+          tcp: (connection, socket, head, enforced) =>
+            serveTcp(connection, socket, head, enforced, telemetry),
         },
         identity: () => identity.current().identity,
       },

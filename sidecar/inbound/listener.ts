@@ -6,16 +6,17 @@ import { admitPeer, admitTransport, chooseProtocol, type Hello } from '#policy/t
 
 import type { Connections } from '../connections.ts';
 import type { Enforced, InForce } from '../in-force.ts';
+import { detectionTimeoutOf } from '../protocol-detection.ts';
 import type { Telemetry } from '../telemetry/types.ts';
+import { readFirstBytes, readOpening, type Opening } from '../wire/first-bytes.ts';
 import { InboundConnection, type InboundTarget } from './connection.ts';
-import { readFirstBytes, readOpening, type Opening } from './first-bytes.ts';
 import { readPeer } from './peer.ts';
 import { handshakeTimeoutMs, type TlsTerminator } from './tls.ts';
 
 /** An admitted connection goes to one of these. They set what it carries. */
 export interface InboundServers {
   http(connection: InboundConnection, socket: Socket, firstBytes: Buffer | null): void;
-  tcp(connection: InboundConnection, socket: Socket, enforced: Enforced): void;
+  tcp(connection: InboundConnection, socket: Socket, head: Buffer, enforced: Enforced): void;
 }
 
 export interface InboundOptions {
@@ -28,8 +29,6 @@ export interface InboundOptions {
   readonly identity: () => string;
 }
 
-/** A client of a port without a declared protocol that says nothing for so long gets bytes. */
-export const detectionTimeoutMs = 5000;
 /**
  * Where TCP is declared the server may speak first, and waits so long for it under PERMISSIVE (in
  * Istio for ever). A mesh client's hello that came later would be taken for bytes in the clear, and
@@ -88,7 +87,7 @@ export class InboundListener {
       this.#plaintext(connection, raw, 'other', Buffer.alloc(0));
       return;
     }
-    const timeoutMs = firstBytesTimeoutMs(mode, protocol);
+    const timeoutMs = firstBytesTimeoutMs(mode, protocol, enforced);
     const detectHttp = protocol === 'detect';
     readFirstBytes(
       raw,
@@ -196,8 +195,7 @@ export class InboundListener {
     if (chooseProtocol(enforced.policies, port, carried, alpn, looksLike) === 'http') {
       servers.http(connection, socket, bytes.length === 0 ? null : bytes);
     } else {
-      if (bytes.length > 0) socket.unshift(bytes);
-      servers.tcp(connection, socket, enforced);
+      servers.tcp(connection, socket, bytes, enforced);
     }
     if (this.#options.connections.draining) connection.drain();
   }
@@ -234,11 +232,11 @@ function isBytes(protocol: string): boolean {
   return protocol === 'tcp' || protocol === 'tls';
 }
 
-function firstBytesTimeoutMs(mode: string, protocol: string): number {
+function firstBytesTimeoutMs(mode: string, protocol: string, enforced: Enforced): number {
   // Nothing but a hello is admitted, so there is no other way to read silence.
   if (mode === 'STRICT') return handshakeTimeoutMs;
   if (isBytes(protocol)) return serverFirstTimeoutMs;
-  return protocol === 'detect' ? detectionTimeoutMs : firstRequestTimeoutMs;
+  return protocol === 'detect' ? detectionTimeoutOf(enforced) : firstRequestTimeoutMs;
 }
 
 /** Errors of sockets are told by `close`; without a listener they would end the process. */

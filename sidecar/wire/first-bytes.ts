@@ -1,7 +1,7 @@
 // What a connection's first bytes show: a TLS hello, HTTP, or something else.
 import type { Socket } from 'node:net';
 
-import { readClientHello, startsTls, type ClientHello } from '../wire/tls-hello.ts';
+import { readClientHello, startsTls, type ClientHello } from './tls-hello.ts';
 
 /** How a connection begins. */
 export type Opening =
@@ -61,8 +61,8 @@ function classifyLine(text: string): Opening | null {
 
 /**
  * Reads from a socket until `read` knows enough. `done` gets null when the peer ended first or
- * said too little within `timeoutMs`, and in any case all bytes read so far. A socket that fails
- * is never heard of here: its own `close` tells.
+ * said too little within `timeoutMs` (0: it may take for ever), and in any case all bytes read so
+ * far. A socket that fails is never heard of here: its own `close` tells.
  */
 export function readFirstBytes<T>(
   socket: Socket,
@@ -93,11 +93,11 @@ export function readFirstBytes<T>(
     clearTimeout(timer);
     clearImmediate(expired);
   };
-  const timer = setTimeout(() => {
+  const expire = (): void => {
     // After a stall timers come first: what has arrived meanwhile is read before time is up.
     expired = setImmediate(settle, null);
-  }, timeoutMs);
-  timer.unref();
+  };
+  const timer = timeoutMs === 0 ? undefined : setTimeout(expire, timeoutMs).unref();
   socket.on('readable', onReadable);
   socket.once('end', onEnd);
   socket.once('close', onClose);

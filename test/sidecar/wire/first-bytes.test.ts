@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { assert, constantFrom, nat, oneof, property, string, uint8Array } from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { readFirstBytes, readOpening } from '#sidecar/inbound/first-bytes.ts';
+import { readFirstBytes, readOpening } from '#sidecar/wire/first-bytes.ts';
 
 function looksLike(text: string, detectHttp = true): string | null {
   const opening = readOpening(Buffer.from(text, 'latin1'), detectHttp);

@@ -80,6 +80,7 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
     upstreams,
     inboundPorts: inbound.ports,
     outboundPort: outbound.port,
+    mappedPorts: outbound.mappedPorts,
     drain: () => void inboundConnections.drain(settings.drainTimeoutMs),
     log,
     connections: () => ({ inbound: inboundConnections.size, outbound: outboundConnections.size }),

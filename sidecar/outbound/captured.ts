@@ -49,7 +49,14 @@ export function createCapturedServer(
 function refuse({ telemetry }: CapturedOptions, downstream: OutboundConnection): void {
   const reason = 'the connection was not captured: nobody knows where it was to go';
   const [destinationPort, transport] = [downstream.localPort, 'unknown'] as const;
-  telemetry.connectionRefused({ downstream, destinationPort, transport, sni: '', reason, at: null });
+  telemetry.connectionRefused({
+    downstream,
+    destinationPort,
+    transport,
+    sni: '',
+    reason,
+    at: null,
+  });
 }
 
 class Captured {

@@ -45,7 +45,11 @@ export class Reasons {
     if (known !== undefined) return known;
     // The place of an allowing rule is the same for all that it allows: asked for once.
     const at = verdict.allowed ? this.explain(record)?.at : null;
-    const reason = made({ why: this.describe(verdict, record), ...policyOf(verdict), at: at ?? null });
+    const reason = made({
+      why: this.describe(verdict, record),
+      ...policyOf(verdict),
+      at: at ?? null,
+    });
     this.byVerdict.set(verdict, reason);
     return reason;
   }

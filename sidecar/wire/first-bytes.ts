@@ -39,8 +39,8 @@ export function readOpening(bytes: Buffer, detectHttp: boolean): Opening | null 
 function classify(bytes: Buffer): Opening | null {
   const preface = Math.min(bytes.length, PREFACE.length);
   if (bytes.subarray(0, preface).equals(PREFACE.subarray(0, preface))) {
-    // "P" may still become a POST, but never after "PRI".
-    return preface >= 4 ? http2 : null;
+    // Until it is whole it may still become a request line, of a POST or of anything else.
+    return preface === PREFACE.length ? http2 : null;
   }
   return classifyLine(bytes.toString('latin1', 0, LINE_BYTES_MAX));
 }

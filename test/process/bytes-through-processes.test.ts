@@ -16,7 +16,14 @@ import {
   strict,
   type SidecarOptions,
 } from '#test/sidecar/rig.ts';
-import { bytesServer, dial, mysql, nextBytes, readWhole, serveMysql } from '#test/sidecar/servers.ts';
+import {
+  bytesServer,
+  dial,
+  mysql,
+  nextBytes,
+  readWhole,
+  serveMysql,
+} from '#test/sidecar/servers.ts';
 
 import { SidecarProcess } from './sidecar-process.ts';
 
@@ -52,11 +59,18 @@ async function pair(
   policies: string,
 ): Promise<{ client: SidecarProcess; server: SidecarProcess; port: number }> {
   const server = await start({ protocol: 'tcp', policies }, application);
-  const endpoint = { port: server.ready.inboundPorts[0] ?? 0, identity: spiffe('shop', 'payments') };
+  const endpoint = {
+    port: server.ready.inboundPorts[0] ?? 0,
+    identity: spiffe('shop', 'payments'),
+  };
   const services = [serviceOf('mysql', [endpoint], 'tcp')];
   const ports = { SELVAGE_OUTBOUND_PORTS: '127.0.0.1:0=mysql.shop:80' };
   const client = await start({ account: 'web', services }, application, ports);
   return { client, server, port: client.ready.mappedPorts[0] ?? 0 };
+}
+
+function rssMb({ child }: SidecarProcess): number {
+  return Number(execFileSync('ps', ['-o', 'rss=', '-p', String(child.pid)])) / 1024;
 }
 
 /** The one line of a log, once it is written. */
@@ -146,8 +160,6 @@ test('a transfer of 1 GB is held by a slow reader, and memory stays flat', async
     send();
   });
   const { client, server, port } = await pair(application, strict);
-  const rssMb = ({ child }: SidecarProcess): number =>
-    Number(execFileSync('ps', ['-o', 'rss=', '-p', String(child.pid)])) / 1024;
   const before = [rssMb(client), rssMb(server)];
   const socket = await dial(port);
   let got = 0;

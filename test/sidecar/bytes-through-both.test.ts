@@ -77,27 +77,30 @@ test('a sender of one byte at a time is heard byte for byte', async () => {
   expect(await readWhole(socket)).toEqual({ text: 'bye', how: 'end' });
 });
 
-test.each(['the server', 'the client'])('a reset by %s is a reset at the other end', async (who) => {
-  const { promise, resolve } = Promise.withResolvers<Socket>();
-  const { client, server, port } = await pair(resolve);
-  const near = await dial(port);
-  const far = await promise;
-  const [breaks, hears] = who === 'the server' ? [far, near] : [near, far];
-  breaks.write('half of it');
-  let text = '';
-  const begun = once(hears, 'data').then(([bytes]) => (text = String(bytes)));
-  await begun;
-  const whole = readWhole(hears);
-  breaks.resetAndDestroy();
-  expect(await whole).toEqual({ text: '', how: 'ECONNRESET' });
-  expect(text).toBe('half of it');
-  const flag = who === 'the server' ? 'UC' : 'DC';
-  const details = who === 'the server' ? 'upstream_reset' : 'downstream_reset';
-  for (const sidecar of [client, server]) {
-    await until(() => sidecar.telemetry.closed.length === 1);
-    expect(sidecar.telemetry.closed[0]).toMatchObject({ flag, details });
-  }
-});
+test.each(['the server', 'the client'])(
+  'a reset by %s is a reset at the other end',
+  async (who) => {
+    const { promise, resolve } = Promise.withResolvers<Socket>();
+    const { client, server, port } = await pair(resolve);
+    const near = await dial(port);
+    const far = await promise;
+    const [breaks, hears] = who === 'the server' ? [far, near] : [near, far];
+    breaks.write('half of it');
+    let text = '';
+    const begun = once(hears, 'data').then(([bytes]) => (text = String(bytes)));
+    await begun;
+    const whole = readWhole(hears);
+    breaks.resetAndDestroy();
+    expect(await whole).toEqual({ text: '', how: 'ECONNRESET' });
+    expect(text).toBe('half of it');
+    const flag = who === 'the server' ? 'UC' : 'DC';
+    const details = who === 'the server' ? 'upstream_reset' : 'downstream_reset';
+    for (const sidecar of [client, server]) {
+      await until(() => sidecar.telemetry.closed.length === 1);
+      expect(sidecar.telemetry.closed[0]).toMatchObject({ flag, details });
+    }
+  },
+);
 
 test('a sidecar that closes a connection cuts it off for both ends', async () => {
   const { promise, resolve } = Promise.withResolvers<Socket>();

@@ -32,7 +32,7 @@ export function echoUntilEnd(socket: Socket): void {
 
 /** The first packets of MySQL: the server's greeting (protocol 10), the client's answer, an OK. */
 export const mysql = {
-  greeting: Buffer.from('\x4a\0\0\0\x0a8.4.0\0' + '\x08\0\0\0abcdefgh\0', 'latin1'),
+  greeting: Buffer.from('\x4a\0\0\0\x0a8.4.0\0\x08\0\0\0abcdefgh\0', 'latin1'),
   login: Buffer.from('\x05\0\0\x01\x85\xa6\xff\x01\0', 'latin1'),
   ok: Buffer.from('\x07\0\0\x02\0\0\0\x02\0\0\0', 'latin1'),
 };

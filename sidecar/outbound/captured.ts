@@ -16,7 +16,7 @@ import {
   type OriginalDestinationOf,
 } from './original-destination.ts';
 import type { Found } from './routes.ts';
-import { serveOutboundTcp } from './tcp.ts';
+import { OutboundTcp } from './tcp.ts';
 
 export interface CapturedOptions {
   readonly inForce: InForce;
@@ -25,6 +25,12 @@ export interface CapturedOptions {
   readonly upstreams: Upstreams;
   readonly http: Pick<Http1Server, 'accept'>;
 }
+
+/**
+ * Whoever says nothing for so long may wait for a server that speaks first: the way there is opened
+ * ahead, and its first byte tells. Clients that speak first do so within less.
+ */
+const openAheadMs = 100;
 
 /** Makes what a listener does with a socket that it has accepted. */
 export function createCapturedServer(
@@ -64,6 +70,7 @@ class Captured {
   readonly #connection: OutboundConnection;
   readonly #socket: Socket;
   readonly #original: OriginalDestination;
+  #ahead: OutboundTcp | null = null;
 
   constructor(
     options: CapturedOptions,
@@ -81,19 +88,23 @@ class Captured {
     const found = findOriginal(enforced.routes, this.#original);
     const protocol = typeof found === 'string' ? 'detect' : found.port.protocol;
     if (protocol === 'tcp' || found === 'unknown-port') this.#tcp(found, nothing);
-    else if (protocol === 'tls' || protocol === 'detect') this.#detect(enforced, protocol);
+    else if (protocol === 'tls' || protocol === 'detect') this.#detect(enforced, found, protocol);
     else this.#http(nothing);
   }
 
   /** Undeclared, or TLS: then the client speaks first, and only its server name is wanted. */
-  #detect(enforced: Enforced, protocol: 'tls' | 'detect'): void {
+  #detect(enforced: Enforced, found: Found, protocol: 'tls' | 'detect'): void {
     const detectHttp = protocol === 'detect';
-    readFirstBytes(
+    const reading = readFirstBytes(
       this.#socket,
       detectionTimeoutOf(enforced),
       (bytes) => readOpening(bytes, detectHttp),
       (opening, bytes) => this.#opened(enforced, opening, bytes),
     );
+    setTimeout(() => {
+      if (!reading.silent) return;
+      this.#ahead = this.#carry(found, () => reading.giveUp());
+    }, openAheadMs).unref();
   }
 
   #opened(enforced: Enforced, opening: Opening | null, bytes: Buffer): void {
@@ -118,15 +129,29 @@ class Captured {
   #http(bytes: Buffer): void {
     const { http, connections } = this.#options;
     const connection = this.#connection;
+    this.#ahead?.abandon();
     connection.http = http.accept(this.#socket, connection, bytes.length === 0 ? null : bytes);
     if (connections.draining) connection.drain();
   }
 
   #tcp(found: Found, head: Buffer): void {
+    let tcp = this.#ahead;
+    if (tcp?.found !== found) {
+      tcp?.abandon();
+      tcp = this.#carry(found, ignore);
+    }
+    this.#connection.tcp = tcp;
+    tcp.start(head);
+  }
+
+  #carry(found: Found, onSpeaks: () => void): OutboundTcp {
     const { upstreams, telemetry } = this.#options;
     const [connection, socket, original] = [this.#connection, this.#socket, this.#original];
-    serveOutboundTcp({ connection, socket, head, original, found, upstreams, telemetry });
+    const parts = { connection, socket, original, found, upstreams, telemetry };
+    return new OutboundTcp(parts, onSpeaks);
   }
 }
+
+function ignore(): void {}
 
 const nothing = Buffer.alloc(0);

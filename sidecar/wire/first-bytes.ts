@@ -59,6 +59,14 @@ function classifyLine(text: string): Opening | null {
   return version.length < VERSION.length && !full ? null : http1;
 }
 
+/** Of a socket that is still read from. */
+export interface Reading {
+  /** Nothing has come yet. */
+  readonly silent: boolean;
+  /** Time is up already. */
+  giveUp(): void;
+}
+
 /**
  * Reads from a socket until `read` knows enough. `done` gets null when the peer ended first or
  * said too little within `timeoutMs` (0: it may take for ever), and in any case all bytes read so
@@ -69,10 +77,13 @@ export function readFirstBytes<T>(
   timeoutMs: number,
   read: (bytes: Buffer) => T | null,
   done: (result: T | null, bytes: Buffer) => void,
-): void {
+): Reading {
   let bytes: Buffer = Buffer.alloc(0);
+  let settled = false;
   let expired: NodeJS.Immediate | undefined;
   const settle = (result: T | null): void => {
+    if (settled) return;
+    settled = true;
     clearTimeout(timer);
     clearImmediate(expired);
     socket.off('readable', onReadable);
@@ -90,6 +101,7 @@ export function readFirstBytes<T>(
   };
   const onEnd = (): void => settle(null);
   const onClose = (): void => {
+    settled = true;
     clearTimeout(timer);
     clearImmediate(expired);
   };
@@ -101,6 +113,12 @@ export function readFirstBytes<T>(
   socket.on('readable', onReadable);
   socket.once('end', onEnd);
   socket.once('close', onClose);
+  return {
+    get silent() {
+      return !settled && bytes.length === 0;
+    },
+    giveUp: () => settle(null),
+  };
 }
 
 function take(socket: Socket): Buffer | null {

@@ -125,20 +125,21 @@ test('pods of one name in two namespaces are told apart', async () => {
   expect(pods.map(({ title }) => title)).toEqual(['shop/web-0', 'club/web-0']);
 });
 
-test('a pod with a sidecar gets a port for each TCP service of its namespace, and keeps it', async () => {
-  const service = (name: string, namespace: string, ports: string): string => `
+const serviceYaml = (name: string, namespace: string, ports: string): string => `
 ---
 apiVersion: v1
 kind: Service
 metadata: { name: ${name}, namespace: ${namespace} }
 spec: { selector: { app: ${name} }, ports: [${ports}] }
 `;
+
+test('a pod with a sidecar gets a port for each TCP service of its namespace, and keeps it', async () => {
   const mysql = '{ name: mysql, port: 3306 }, { name: http-admin, port: 80 }';
   const text =
     deployment('true', 1) +
-    service('db', 'shop', mysql) +
-    service('mail', 'shop', '{ name: out, port: 25 }, { name: dns, port: 53, protocol: UDP }') +
-    service('cache', 'other', '{ name: redis, port: 6379 }');
+    serviceYaml('db', 'shop', mysql) +
+    serviceYaml('mail', 'shop', '{ name: out, port: 25 }, { name: dns, port: 53, protocol: UDP }') +
+    serviceYaml('cache', 'other', '{ name: redis, port: 6379 }');
   const [pod] = await plan(text);
   expect(pod?.bytesPorts).toEqual([
     { service: 'db', host: 'db.shop', port: 3306, name: 'mysql', listen: 105 },

@@ -194,6 +194,19 @@ test('requests to a port declared HTTP are routed by their Host among the servic
   expect(client.telemetry.ended).toHaveLength(8);
 });
 
+test('a mapped port of an HTTP service serves requests, whatever they call it', async () => {
+  const { port } = await rig.application();
+  const services = [serviceOf('payments', [{ port }])];
+  const mapped = [{ host: 'payments.shop', port: 80 }];
+  const client = await rig.sidecar({ ...web, services, mapped });
+  const reply = await exchange(await dial(client.mappedPorts[0] ?? 0), get('/', '', 'localhost:1'));
+  expect(received(reply).headers).toMatchObject({
+    host: 'localhost:1',
+    'x-request-id': expect.any(String),
+  });
+  expect(client.telemetry.ended).toMatchObject([{ status: 200 }]);
+});
+
 test('a program that asks somebody else for a tunnel does not get one here', async () => {
   const application = await rig.application();
   const { client } = await pair(application.port, 'http');
@@ -240,27 +253,63 @@ test('where nothing is declared HTTP is served as HTTP, TLS and other bytes as t
   tunnel.destroy();
 });
 
-test('where nothing is declared a server that speaks first is heard after the detection timeout', async () => {
-  const application = await bytesServer(rig, serveMysql);
-  const { client } = await pair(application, 'detect', quick);
-  const socket = await dial(client.capturedPort);
-  expect(await nextBytes(socket)).toEqual(mysql.greeting);
-  socket.write(mysql.login);
-  expect(await nextBytes(socket)).toEqual(mysql.ok);
-  socket.destroy();
+test.each([undefined, '0s'])(
+  'where nothing is declared a server that speaks first is heard soon (timeout %s)',
+  async (protocolDetectionTimeout) => {
+    const application = await bytesServer(rig, serveMysql);
+    const mesh = protocolDetectionTimeout === undefined ? {} : { protocolDetectionTimeout };
+    const { client } = await pair(application, 'detect', { mesh });
+    const startedAtMs = performance.now();
+    const socket = await dial(client.capturedPort);
+    expect(await nextBytes(socket)).toEqual(mysql.greeting);
+    expect(performance.now() - startedAtMs).toBeLessThan(1500);
+    socket.write(mysql.login);
+    expect(await nextBytes(socket)).toEqual(mysql.ok);
+    socket.end();
+    await until(() => client.telemetry.closed.length === 1);
+    expect(client.telemetry.closed[0]).toMatchObject({ receivedBytes: mysql.login.length });
+  },
+);
+
+test('a server that ends without a word is heard too', async () => {
+  const port = await bytesServer(rig, (socket) => socket.end());
+  const client = await capturing({ host: '127.0.0.1', port });
+  expect(await readWhole(await dial(client.capturedPort))).toEqual({ text: '', how: 'end' });
 });
 
-test('a detection timeout of 0s waits for the first byte for ever', async () => {
-  const application = await bytesServer(rig, serveMysql);
-  const forEver = { mesh: { protocolDetectionTimeout: '0s' } };
-  const { client, server } = await pair(application, 'detect', forEver);
+test('a client that is slow to speak HTTP is served as HTTP, and its way that was opened ahead is gone', async () => {
+  const application = await rig.application();
+  const { client, server } = await pair(application.port, 'detect');
   const socket = await dial(client.capturedPort);
-  const late = new Promise((done) => setTimeout(done, 150, 'nothing'));
-  expect(await Promise.race([nextBytes(socket), late])).toBe('nothing');
-  expect(server.connections.size).toBe(0);
-  socket.write(mysql.login);
-  expect((await nextBytes(socket)).subarray(0, mysql.greeting.length)).toEqual(mysql.greeting);
-  socket.destroy();
+  await until(() => server.telemetry.opened.length === 1);
+  const reply = await exchange(socket, get('/late'));
+  expect(received(reply).url).toBe('/late');
+  expect(client.telemetry.ended).toMatchObject([{ status: 200 }]);
+  expect(client.telemetry.opened).toEqual([]);
+  await until(() => server.telemetry.closed.length === 1);
+  expect(server.telemetry.closed[0]).toMatchObject({ receivedBytes: 0, sentBytes: 0 });
+});
+
+test('whoever is silent for as long as the detection timeout is read as bytes from then on', async () => {
+  const application = await rig.application();
+  const { client, server } = await pair(application.port, 'detect', quick);
+  const socket = await dial(client.capturedPort);
+  await until(() => client.telemetry.opened.length === 1);
+  expect((await exchange(socket, get('/late'))).status).toBe(200);
+  expect(client.telemetry.ended).toEqual([]);
+  expect(server.connections.size).toBeLessThanOrEqual(1);
+});
+
+test('a detection timeout of 0s waits for ever where both ends are silent', async () => {
+  const application = await rig.application();
+  const forEver = { mesh: { protocolDetectionTimeout: '0s' } };
+  const { client, server } = await pair(application.port, 'detect', forEver);
+  const socket = await dial(client.capturedPort);
+  await until(() => server.connections.size === 1);
+  await new Promise((done) => setTimeout(done, 100));
+  expect(client.telemetry.opened).toEqual([]);
+  expect((await exchange(socket, get('/late'))).status).toBe(200);
+  expect(client.telemetry.ended).toMatchObject([{ status: 200 }]);
 });
 
 test('what no service has goes where it was to go, and HTTP there is observed', async () => {

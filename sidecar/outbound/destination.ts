@@ -14,8 +14,11 @@ import { findByAuthority, type OriginalDestination } from './original-destinatio
 import { splitAuthority, type Route } from './routes.ts';
 
 export type Destination =
-  | { readonly kind: 'service'; readonly cluster: Cluster; readonly protocol: PortProtocol }
+  | { readonly kind: 'service'; readonly cluster: Chooser; readonly protocol: PortProtocol }
   | { readonly kind: 'external'; readonly host: string; readonly port: number };
+
+/** Gives the endpoint of a call; null when none is left. */
+type Chooser = Pick<Cluster, 'pick'>;
 
 /** Envoy's and Istio's default: the first attempt and two more. */
 export const attemptsMax = 3;
@@ -62,7 +65,7 @@ export function destinationOf(
   upstreams: Upstreams,
   found: Route | 'unknown-port',
 ): Destination | Failure {
-  const cluster = found === 'unknown-port' ? null : upstreams.cluster(found);
+  const cluster = found === 'unknown-port' ? null : chooserOf(upstreams, found);
   if (found === 'unknown-port' || cluster === null) {
     call.details = 'route_not_found{the service has no such port}';
     return failures['route-missing'];
@@ -72,13 +75,18 @@ export function destinationOf(
   return { kind: 'service', cluster, protocol: found.port.protocol };
 }
 
+function chooserOf(upstreams: Upstreams, route: Route): Chooser | null {
+  const cluster = upstreams.cluster(route);
+  return route.endpoint === undefined ? cluster : (cluster?.only(route.endpoint) ?? null);
+}
+
 /** A host outside the mesh, as Istio's PassthroughCluster. */
 export function outside({ host, port }: OriginalDestination): Destination {
   return { kind: 'external', host, port };
 }
 
 /** Takes the next endpoint for the exchange; null when none is left. */
-export function choose(x: Call, cluster: Cluster): Member | null {
+export function choose(x: Call, cluster: Chooser): Member | null {
   const member = cluster.pick(x.tried);
   if (member === null) return null;
   x.member = member;
@@ -88,7 +96,7 @@ export function choose(x: Call, cluster: Cluster): Member | null {
 }
 
 /** After a connection that did not open: another endpoint to try, or null. */
-export function chooseAnother(x: Call, cluster: Cluster): Member | null {
+export function chooseAnother(x: Call, cluster: Chooser): Member | null {
   if (x.member === null || x.tried.length + 1 >= attemptsMax) return null;
   x.tried = [...x.tried, x.member];
   return choose(x, cluster);

@@ -14,13 +14,15 @@ export interface OriginalDestination {
 export type OriginalDestinationOf = (socket: Socket) => OriginalDestination | null;
 
 /**
- * The service by its address or name. A port that it does not have leads nowhere by its name, but
- * an address may have more behind it than the mesh knows.
+ * The service by its address or name, or one endpoint of a headless one by the endpoint's address.
+ * A port that it does not have leads nowhere by its name, but an address may have more behind it
+ * than the mesh knows.
  */
 export function findOriginal(routes: RouteTable, original: OriginalDestination): Found {
   const { host, port } = original;
   const found = routes.find(formatAddress(host, port), port);
-  return found === 'unknown-port' && isIP(host) !== 0 ? 'unknown-host' : found;
+  if (isRoute(found) || isIP(host) === 0) return found;
+  return routes.findEndpoint(host, port) ?? 'unknown-host';
 }
 
 /**
@@ -41,7 +43,8 @@ export function findByServerName(
 /**
  * The service of a request, as Istio's routes of an HTTP port find it: by its authority among those
  * on the original port, whatever port the authority names. One that is nobody's there means the
- * original destination itself.
+ * original destination itself; so does the name of a headless service, of which the caller chose
+ * one endpoint.
  */
 export function findByAuthority(
   routes: RouteTable,
@@ -50,7 +53,9 @@ export function findByAuthority(
 ): Found {
   const host = splitAuthority(authority)?.host ?? '';
   const named = routes.find(formatAddress(host, original.port), original.port);
-  return isRoute(named) && carriesHttp(named) ? named : findOriginal(routes, original);
+  const own = findOriginal(routes, original);
+  if (!isRoute(named) || !carriesHttp(named)) return own;
+  return isRoute(own) && own.key === named.key ? own : named;
 }
 
 function isRoute(found: Found): found is Route {

@@ -331,6 +331,55 @@ test('what no service has goes where it was to go, and HTTP there is observed', 
   });
 });
 
+test('a pod of a headless service is called by its own address, with mutual TLS', async () => {
+  const bodies = ['one', 'two'];
+  const identity = spiffe('shop', 'payments');
+  const servers = await Promise.all(
+    bodies.map(async (body) => {
+      const { port } = await rig.application((_q, s) => s.end(body));
+      return rig.sidecar({ application: port, policies: strict });
+    }),
+  );
+  const ports = servers.map(({ inboundPort }) => inboundPort);
+  const to = { host: '127.0.0.1', port: ports[1] ?? 0 };
+  const service = serviceOf(
+    'payments',
+    ports.map((port) => ({ port, identity })),
+  );
+  const client = await capturing(to, [service]);
+  for (let i = 0; i < 4; i += 1) {
+    const host = i % 2 === 0 ? 'payments-1.payments.shop' : '127.0.0.1';
+    const reply = await exchange(await dial(client.capturedPort), get('/', '', host));
+    expect(reply.body).toBe('two');
+  }
+  const statuses = servers[1]?.telemetry.ended.map(({ status }) => status);
+  expect(statuses).toEqual([200, 200, 200, 200]);
+  // With an address of its own a service is not headless: its pods are strangers, as in Istio.
+  client.apply({ services: [at(service)] });
+  expect((await exchange(await dial(client.capturedPort), get('/'))).status).toBe(503);
+});
+
+test('a pod of a headless service that speaks bytes first is heard at once', async () => {
+  const application = await bytesServer(rig, serveMysql);
+  const server = await rig.sidecar({ application, protocol: 'tcp', policies: strict });
+  const endpoints = [
+    { port: await closedPort(), identity: spiffe('shop', 'payments') },
+    { port: server.inboundPort, identity: spiffe('shop', 'payments') },
+  ];
+  const to = { host: '127.0.0.1', port: server.inboundPort };
+  const client = await capturing(to, [serviceOf('db', endpoints, 'tcp')]);
+  for (let i = 0; i < 3; i += 1) {
+    const socket = await dial(client.capturedPort);
+    expect(await nextBytes(socket)).toEqual(mysql.greeting);
+    socket.destroy();
+  }
+  to.port = endpoints[0]?.port ?? 0;
+  expect((await readWhole(await dial(client.capturedPort))).how).toBe('ECONNRESET');
+  await until(() => client.telemetry.closed.length === 4);
+  const failed = client.telemetry.closed.find(({ flag }) => flag === 'UF');
+  expect(failed).toMatchObject({ attempts: 1 });
+});
+
 test('a connection that was to go to the sidecar itself does not go round', async () => {
   const to = { host: '127.0.0.1', port: 0 };
   const client = await capturing(to, [], quick);

@@ -30,9 +30,10 @@ export interface InboundOptions {
 }
 
 /**
- * Where TCP is declared the server may speak first, and waits so long for it under PERMISSIVE (in
- * Istio for ever). A mesh client's hello that came later would be taken for bytes in the clear, and
- * one whose CPU is throttled can be late by a second.
+ * Where TCP is declared the server may speak first, and under PERMISSIVE a client in the clear
+ * waits so long for it (in Istio for ever). A mesh client says its hello at once and waits for
+ * nothing; one that came later would be taken for bytes in the clear, and one whose CPU is
+ * throttled can be late by a second.
  */
 export const serverFirstTimeoutMs = 2000;
 /** HTTP clients may connect ahead of their first request. */

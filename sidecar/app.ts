@@ -20,8 +20,10 @@ import { Upstreams } from './upstream/upstreams.ts';
 export interface Sidecar {
   /** In the order of SELVAGE_INBOUND. */
   readonly inboundPorts: readonly number[];
-  /** 0: no outbound listener. */
+  /** 0: no HTTP proxy. */
   readonly outboundPort: number;
+  /** In the order of SELVAGE_OUTBOUND_PORTS. */
+  readonly mappedPorts: readonly number[];
   readonly adminPort: number;
   /** In the order in which they are to be closed. */
   readonly closers: readonly Closer[];
@@ -62,11 +64,13 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
     identity,
     log,
   });
-  const listen = settings.outbound;
-  const outbound =
-    listen === null
-      ? null
-      : await startOutbound({ ...shared, listen, connections: outboundConnections });
+  const outbound = await startOutbound({
+    ...shared,
+    listen: settings.outbound,
+    mappings: settings.outboundPorts,
+    captured: null,
+    connections: outboundConnections,
+  });
   const admin = await startSidecarAdmin({
     settings,
     inForce,
@@ -75,7 +79,8 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
     telemetry,
     upstreams,
     inboundPorts: inbound.ports,
-    outboundPort: outbound?.port ?? 0,
+    outboundPort: outbound.port,
+    mappedPorts: outbound.mappedPorts,
     drain: () => void inboundConnections.drain(settings.drainTimeoutMs),
     log,
     connections: () => ({ inbound: inboundConnections.size, outbound: outboundConnections.size }),
@@ -84,7 +89,8 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
   const parts = { settings, inbound, outbound, telemetry, upstreams, configuration, identity };
   return {
     inboundPorts: inbound.ports,
-    outboundPort: outbound?.port ?? 0,
+    outboundPort: outbound.port,
+    mappedPorts: outbound.mappedPorts,
     adminPort: admin.port,
     closers: [
       { name: 'readiness', close: () => admin.setDraining() },
@@ -97,7 +103,7 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
 interface Parts {
   readonly settings: SidecarSettings;
   readonly inbound: Inbound;
-  readonly outbound: Outbound | null;
+  readonly outbound: Outbound;
   readonly inboundConnections: Connections;
   readonly outboundConnections: Connections;
   readonly telemetry: RunningTelemetry;
@@ -120,7 +126,7 @@ function closersOf(parts: Parts): Closer[] {
     {
       name: 'outbound connections',
       close: () => {
-        parts.outbound?.close();
+        parts.outbound.close();
         return parts.outboundConnections.drain(outboundDrainMs);
       },
     },

@@ -9,8 +9,8 @@ await runProcess({
   read: readSidecarSettings,
   describe: describeSidecarSettings,
   start: async (settings, log) => {
-    const { inboundPorts, outboundPort, adminPort, closers } = await startSidecar(settings, log);
+    const { closers, ...ports } = await startSidecar(settings, log);
     const closeDeadlineMs = settings.drainTimeoutMs + closeGraceMs;
-    return { closers, closeDeadlineMs, ready: { inboundPorts, outboundPort, adminPort } };
+    return { closers, closeDeadlineMs, ready: ports };
   },
 });

@@ -32,6 +32,13 @@ export interface InboundMapping {
   readonly application: Address;
 }
 
+/** A port that stands for a service, for programs that speak no HTTP proxy. */
+export interface OutboundMapping {
+  readonly listen: Address;
+  /** A service by its name or address; a host outside the mesh is called as it is. */
+  readonly destination: Address;
+}
+
 export const sidecarFields = [
   {
     name: 'namespace',
@@ -130,6 +137,13 @@ export const sidecarFields = [
     doc: 'address of the HTTP proxy for the application; empty: none',
   },
   {
+    name: 'outboundPorts',
+    env: 'SELVAGE_OUTBOUND_PORTS',
+    parse: list(',', outboundMapping),
+    default: '',
+    doc: 'listen=host:port for each service that is called without the proxy, separated by commas',
+  },
+  {
     name: 'admin',
     env: 'SELVAGE_ADMIN',
     parse: address,
@@ -225,4 +239,14 @@ function inboundMapping(text: string): InboundMapping {
     throw new Wanted('listen=[ip:]port>application, as 127.0.0.1:34001=8080>127.0.0.1:34002');
   }
   return { listen: address(match[1] ?? ''), ip, port, application: address(match[4] ?? '') };
+}
+
+/** `127.0.0.1:33306=mysql.shop:3306`. */
+function outboundMapping(text: string): OutboundMapping {
+  const match = /^([^=]+)=([^=]+)$/.exec(text);
+  const destination = match === null ? null : address(match[2] ?? '');
+  if (match === null || destination === null || destination.port === 0) {
+    throw new Wanted('listen=host:port, as 127.0.0.1:33306=mysql.shop:3306');
+  }
+  return { listen: address(match[1] ?? ''), destination };
 }

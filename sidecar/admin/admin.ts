@@ -23,6 +23,8 @@ export interface AdminParts {
   readonly inboundPorts: readonly number[];
   /** 0: no outbound listener. */
   readonly outboundPort: number;
+  /** In the order of SELVAGE_OUTBOUND_PORTS. */
+  readonly mappedPorts: readonly number[];
   readonly connections: () => { inbound: number; outbound: number };
   /** Inbound connections finish what is under way and close. */
   readonly drain: () => void;

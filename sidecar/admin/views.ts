@@ -3,6 +3,7 @@ import type { PolicyResource } from '#api/snapshot.ts';
 
 import type { Enforced } from '../in-force.ts';
 import type { SidecarSettings } from '../settings.ts';
+import { findOriginal } from '../outbound/original-destination.ts';
 import { formatAddress } from '../upstream/member.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 
@@ -10,11 +11,12 @@ interface Ports {
   readonly settings: SidecarSettings;
   readonly inboundPorts: readonly number[];
   readonly outboundPort: number;
+  readonly mappedPorts: readonly number[];
 }
 
 /** One row for each port that is listened on. */
 export function listenersOf(ports: Ports, enforced: Enforced | null): unknown {
-  const { settings, inboundPorts, outboundPort } = ports;
+  const { settings, inboundPorts, outboundPort, mappedPorts } = ports;
   const inbound = settings.inbound.map(({ listen, port, application }, i) => ({
     direction: 'inbound',
     address: formatAddress(listen.host, inboundPorts[i] ?? listen.port),
@@ -23,9 +25,18 @@ export function listenersOf(ports: Ports, enforced: Enforced | null): unknown {
     protocol: enforced?.policies.portProtocol(port) ?? null,
     mtls: enforced?.policies.mtls(port) ?? null,
   }));
-  if (settings.outbound === null) return inbound;
+  const mapped = settings.outboundPorts.map(({ listen, destination }, i) => {
+    const found = enforced === null ? null : findOriginal(enforced.routes, destination);
+    return {
+      direction: 'outbound',
+      address: formatAddress(listen.host, mappedPorts[i] ?? listen.port),
+      destination: formatAddress(destination.host, destination.port),
+      protocol: found === null || typeof found === 'string' ? found : found.port.protocol,
+    };
+  });
+  if (settings.outbound === null) return [...inbound, ...mapped];
   const address = formatAddress(settings.outbound.host, outboundPort);
-  return [...inbound, { direction: 'outbound', address, protocol: 'http proxy' }];
+  return [...inbound, { direction: 'outbound', address, protocol: 'http proxy' }, ...mapped];
 }
 
 /** Services that can be called, with what is known of each endpoint. */

@@ -58,7 +58,8 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
         servers: {
           http: (connection, socket, firstBytes, alpn) =>
             serveHttp(http, connection, socket, firstBytes, alpn),
-          tcp: (connection, socket, enforced) => serveTcp(connection, socket, enforced, telemetry),
+          tcp: (connection, socket, head, enforced) =>
+            serveTcp(connection, socket, head, enforced, telemetry),
         },
         identity: () => identity.current().identity,
       },

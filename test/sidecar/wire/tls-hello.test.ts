@@ -76,6 +76,15 @@ test('bytes after the hello are left alone', () => {
   );
 });
 
+test('bytes after a hello whose first record is tiny are left alone too', () => {
+  const body = real.subarray(5);
+  const first = Buffer.from([22, 3, 1, 0, 2]);
+  const second = Buffer.from([22, 3, 1, (body.length - 2) >> 8, (body.length - 2) & 0xff]);
+  const rest = Buffer.from([20, 3, 3, 0, 1, 1]);
+  const bytes = Buffer.concat([first, body.subarray(0, 2), second, body.subarray(2), rest]);
+  expect(readClientHello(bytes)).toEqual(expected);
+});
+
 test('a hello without ALPN and name is a hello', async () => {
   const bytes = await captureHello('', []);
   expect(readClientHello(bytes)).toEqual({ kind: 'hello', hello: { alpn: [], sni: '' } });

@@ -9,7 +9,8 @@ export type Opening =
   | { readonly kind: 'plaintext'; readonly looksLike: 'http1' | 'http2' | 'other' }
   | { readonly kind: 'malformed'; readonly reason: string };
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+/** How the preface of HTTP/2 (RFC 9113 3.4) begins, and no request: nobody has a method of that name. */
+const PREFACE = Buffer.from('PRI ');
 const METHOD_BYTES_MAX = 32;
 /** A line that is legal so far is then taken for HTTP. */
 const LINE_BYTES_MAX = 2048;
@@ -37,10 +38,10 @@ export function readOpening(bytes: Buffer, detectHttp: boolean): Opening | null 
 
 /** Anything but HTTP is bytes, judged by the TCP rules. */
 function classify(bytes: Buffer): Opening | null {
-  const preface = Math.min(bytes.length, PREFACE.length);
-  if (bytes.subarray(0, preface).equals(PREFACE.subarray(0, preface))) {
-    // "P" may still become a POST, but never after "PRI".
-    return preface >= 4 ? http2 : null;
+  // "P" may still become a POST, but never after "PRI": what follows does not matter, however it is split.
+  const begun = Math.min(bytes.length, PREFACE.length);
+  if (bytes.subarray(0, begun).equals(PREFACE.subarray(0, begun))) {
+    return begun === PREFACE.length ? http2 : null;
   }
   return classifyLine(bytes.toString('latin1', 0, LINE_BYTES_MAX));
 }

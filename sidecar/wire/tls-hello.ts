@@ -70,11 +70,16 @@ function joinRecords(bytes: Buffer): Buffer | string {
 
 /** What follows the hello (early data, of another record type) is not ours to read. */
 function isWhole(parts: readonly Buffer[]): boolean {
-  const first = parts[0];
-  if (first === undefined || first.length < 4) return false;
   let have = 0;
-  for (const part of parts) have += part.length;
-  return have >= 4 + first.readUIntBE(1, 3);
+  let length = 0;
+  for (const part of parts) {
+    // The first records may hold less than the header of the handshake message.
+    for (let at = 0; have + at < 4 && at < part.length; at++) {
+      if (have + at > 0) length = length * 256 + part[at]!;
+    }
+    have += part.length;
+  }
+  return have >= 4 && have >= 4 + length;
 }
 
 function readHelloBody(body: Cursor): HelloResult {

@@ -24,6 +24,8 @@ test.each([
   ['GET http:/', null],
   ['GET / HTTP', null],
   ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'http2'],
+  ['PRI ', 'http2'],
+  ['PRI / HTTP/1.1\r\n', 'http2'],
   ['GE', null],
   ['P', null],
   ['PR', null],

@@ -2,9 +2,8 @@
 import { lineEnds, lineNames, lineValues, nameGaps } from './pieces.ts';
 import type { Random } from './random.ts';
 
-const methods = 'GET GET POST POST POST PUT HEAD OPTIONS DELETE PATCH TRACE CONNECT PRI get FOO'.split(
-  ' ',
-);
+const methods =
+  'GET GET POST POST POST PUT HEAD OPTIONS DELETE PATCH TRACE CONNECT PRI get FOO'.split(' ');
 const targets = [
   '/',
   '/a?b=c',
@@ -26,10 +25,40 @@ const targets = [
   '/\xe4',
   '?a',
 ];
-const versions = [' HTTP/1.1', ' HTTP/1.0', ' HTTP/1.2', ' HTTP/0.9', ' HTTP/2.0', ' HTTP/01.1', ''];
+const versions = [
+  ' HTTP/1.1',
+  ' HTTP/1.0',
+  ' HTTP/1.2',
+  ' HTTP/0.9',
+  ' HTTP/2.0',
+  ' HTTP/01.1',
+  '',
+];
 const sizes = ['0', '3', '3', '5', '03', '0003', 'a', 'A', '3 ', ' 3', '0x3', '+3', '-3', ''];
-const extensions = ['', '', '', ';a', ';a=b', ';a="b"', ' ;a', ';', ';a=\n', ';\r', ';a="\r\n', ' '];
-const trailers = ['', '', 'T: x\r\n', 'Content-Length: 3\r\n', 'Host: b\r\n', 'A:b\n', ' x: y\r\n', ':\r\n'];
+const extensions = [
+  '',
+  '',
+  '',
+  ';a',
+  ';a=b',
+  ';a="b"',
+  ' ;a',
+  ';',
+  ';a=\n',
+  ';\r',
+  ';a="\r\n',
+  ' ',
+];
+const trailers = [
+  '',
+  '',
+  'T: x\r\n',
+  'Content-Length: 3\r\n',
+  'Host: b\r\n',
+  'A:b\n',
+  ' x: y\r\n',
+  ':\r\n',
+];
 
 /** One connection's bytes: one to four requests. */
 export function writeRequests(random: Random): string {
@@ -47,7 +76,8 @@ function writeRequest(random: Random): string {
   const framing = random.below(6);
   const body = 'abcde'.slice(0, random.below(6));
   const lines = [`Host${gap(random)}${random.once(12) ? random.pick(lineValues) : 'a'}`];
-  if (framing >= 1 && framing <= 2) lines.push(`Content-Length${gap(random)}${length(random, body)}`);
+  if (framing >= 1 && framing <= 2)
+    lines.push(`Content-Length${gap(random)}${length(random, body)}`);
   if (framing === 3) lines.push(`Transfer-Encoding${gap(random)}chunked`);
   if (random.once(2)) lines.push(oddLine(random));
   if (random.once(6)) lines.push(oddLine(random));

@@ -85,7 +85,13 @@ export class Llhttp {
     else readings.end = this.current === null ? 'whole' : 'more';
   }
 
-  private head(minor: number, raw: string[], method: number, url: string, upgrade: boolean): number {
+  private head(
+    minor: number,
+    raw: string[],
+    method: number,
+    url: string,
+    upgrade: boolean,
+  ): number {
     const lines: [string, string][] = [];
     for (let i = 0; i < raw.length; i += 2) lines.push(lineOf(raw, i));
     this.current = {

@@ -126,7 +126,9 @@ function rawLines(head: RequestHead): [string, string][] {
 /** Trailer lines of a chunked body that was found whole: those between its last size line and its end. */
 function trailersOf(raw: Buffer): [string, string][] {
   const lines: [string, string][] = [];
-  for (const line of utf8Text(raw.toString('latin1', 0, raw.length - 4)).split('\r\n').toReversed()) {
+  for (const line of utf8Text(raw.toString('latin1', 0, raw.length - 4))
+    .split('\r\n')
+    .toReversed()) {
     if (/^0+(;|$)/.test(line)) break;
     const colon = line.indexOf(':');
     lines.unshift([line.slice(0, colon).toLowerCase(), line.slice(colon + 1)]);

@@ -19,7 +19,20 @@ const names = [
   'X',
   'Cookie',
 ];
-const gaps = [': ', ':', ' : ', '\t:', ':\t', ': \t ', ':\v', ':\f', ':\0', ':\x85', ':\r\n ', ':\n '];
+const gaps = [
+  ': ',
+  ':',
+  ' : ',
+  '\t:',
+  ':\t',
+  ': \t ',
+  ':\v',
+  ':\f',
+  ':\0',
+  ':\x85',
+  ':\r\n ',
+  ':\n ',
+];
 const values = [
   'chunked',
   'Chunked',

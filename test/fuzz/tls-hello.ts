@@ -30,7 +30,8 @@ export function fuzzTlsHello(seed: number, executions: number): number {
 /** What is whole is read as it was written; what is not asks for more. */
 function judge({ bytes, alpn, sni }: Written, random: Random): string {
   const result = readClientHello(random.once(3) ? Buffer.concat([bytes, bytes]) : bytes);
-  if (result.kind !== 'hello') return `a good hello is ${JSON.stringify(result)} ${bytes.toString("hex")}`;
+  if (result.kind !== 'hello')
+    return `a good hello is ${JSON.stringify(result)} ${bytes.toString('hex')}`;
   if (result.hello.sni !== sni.toLowerCase()) return `the name is ${result.hello.sni}`;
   if (result.hello.alpn.join() !== alpn.join()) return `the protocols are ${result.hello.alpn}`;
   const prefix = readClientHello(bytes.subarray(0, random.below(bytes.length)));

@@ -11,7 +11,13 @@ export interface WireCase {
 }
 
 const escape = /\\(?:r|n|t|0|\\|x[\da-f]{2})|\\(.?)/gis;
-const codes: Readonly<Record<string, string>> = { r: '\r', n: '\n', t: '\t', '0': '\0', '\\': '\\' };
+const codes: Readonly<Record<string, string>> = {
+  r: '\r',
+  n: '\n',
+  t: '\t',
+  '0': '\0',
+  '\\': '\\',
+};
 const names: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(codes).map(([name, character]) => [character, `\\${name}`]),
 );

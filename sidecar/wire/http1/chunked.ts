@@ -1,5 +1,17 @@
 // Follows a chunked body (RFC 9112 7.1) over any split of its bytes: checked strictly, passed on as it is.
-import { BACKSLASH, COLON, CR, EQUALS, FIELD, FOLD, HEX, LF, QUOTE, SEMICOLON, SPACE } from '../bytes.ts';
+import {
+  BACKSLASH,
+  COLON,
+  CR,
+  EQUALS,
+  FIELD,
+  FOLD,
+  HEX,
+  LF,
+  QUOTE,
+  SEMICOLON,
+  SPACE,
+} from '../bytes.ts';
 
 import type { ParseLimits } from './limits.ts';
 

@@ -100,7 +100,8 @@ export abstract class MessageHead extends Head {
   private isPlain(at: number): boolean {
     const { buffer, index } = this;
     const to = index[at + lineEnd]! - 2;
-    for (let i = index[at + nameEnd]! + 1; i < index[at + valueStart]!; i++) if (buffer[i] !== SPACE) return false;
+    for (let i = index[at + nameEnd]! + 1; i < index[at + valueStart]!; i++)
+      if (buffer[i] !== SPACE) return false;
     for (let i = index[at + valueEnd]!; i < to; i++) if (buffer[i] !== SPACE) return false;
     return true;
   }

@@ -29,7 +29,8 @@ function scan(text: string, cuts: readonly number[] = [], limits = http1Limits):
   return { end, done: body.done, content, dataBytes: body.dataBytes };
 }
 
-const whole = '3;a=b;c="d;\\"\\\\ ";e\r\nabc\r\nA\r\n0123456789\r\n0;x\r\nX-Sum: 1\r\ngrpc-status: 0\r\n\r\nGET ';
+const whole =
+  '3;a=b;c="d;\\"\\\\ ";e\r\nabc\r\nA\r\n0123456789\r\n0;x\r\nX-Sum: 1\r\ngrpc-status: 0\r\n\r\nGET ';
 
 test('a chunked body is followed to its end, split at any two bytes', () => {
   for (let first = 0; first <= whole.length; first++) {

@@ -102,7 +102,8 @@ export function naiveChunks(text: string): { content: string; end: number } | 'm
 }
 
 const token = "[!#$%&'*+\\-.^_`|~\\dA-Za-z]+";
-const quotedStart = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*';
+const quotedStart =
+  '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*';
 const size = `^([\\da-fA-F]{1,10})(?:;${token}(?:=(?:${token}|${quotedStart}"))?)*`;
 const sizeLine = new RegExp(`${size}\\r\\n`);
 const sizeLineEnd = new RegExp(`${size}\\r?$`);

@@ -16,7 +16,7 @@ export function fuzzFirstBytes(seed: number, executions: number): number {
   for (let i = 0; i < executions; i++) {
     random.seed(seed + i);
     const bytes = Buffer.from(write(random), 'latin1');
-    const wrong = judge(bytes, random);
+    const wrong = judgeOpening(bytes, random);
     if (wrong !== '') throw new Error(`first-bytes, seed ${seed + i}: ${wrong}`);
   }
   return executions;
@@ -30,7 +30,8 @@ function write(random: Random): string {
   return text;
 }
 
-function judge(bytes: Buffer, random: Random): string {
+/** What is wrong with how these bytes are taken; '' if nothing. */
+export function judgeOpening(bytes: Buffer, random: Random): string {
   const whole = readOpening(bytes, true);
   if (whole === null && bytes.length >= 2_048 && bytes[0] !== 22) return 'no end to reading';
   const prefix = readOpening(bytes.subarray(0, random.below(bytes.length + 1)), true);

@@ -21,7 +21,9 @@ export function fuzzTlsHello(seed: number, executions: number): number {
   for (let i = 0; i < executions; i++) {
     random.seed(seed + i);
     const written = writeHello(random);
-    const wrong = random.once(3) ? judge(written, random) : judgeDamaged(written.bytes, random);
+    const wrong = random.once(3)
+      ? judge(written, random)
+      : judgeHello(damage(written.bytes, random), random);
     if (wrong !== '') throw new Error(`tls-hello, seed ${seed + i}: ${wrong}`);
   }
   return executions;
@@ -38,9 +40,8 @@ function judge({ bytes, alpn, sni }: Written, random: Random): string {
   return prefix.kind === 'more' ? '' : `a prefix is ${prefix.kind}`;
 }
 
-/** Whatever comes: what was decided on a prefix stays, and a name holds no odd bytes. */
-function judgeDamaged(good: Buffer, random: Random): string {
-  const bytes = damage(good, random);
+/** Whatever comes, '' if all is well: what was decided on a prefix stays, and a name holds no odd bytes. */
+export function judgeHello(bytes: Buffer, random: Random): string {
   const whole = readClientHello(bytes);
   if (whole.kind === 'hello' && !nameBytes.test(whole.hello.sni)) return 'an odd name';
   if (whole.kind === 'hello' && whole.hello.alpn.includes('')) return 'an empty protocol';

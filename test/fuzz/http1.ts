@@ -32,12 +32,13 @@ export function fuzzHttp1(seed: number, executions: number, report?: Report): nu
   return run('http1', requestBytes, seed, executions, report);
 }
 
+function chunkedBytes(random: Random): string {
+  const text = writeChunkedRequest(random);
+  return (random.once(3) ? text : mutate(random, text, writeChunkedRequest(random))) + last;
+}
+
 export function fuzzChunked(seed: number, executions: number, report?: Report): number {
-  const write = (random: Random): string => {
-    const text = writeChunkedRequest(random);
-    return (random.once(3) ? text : mutate(random, text, writeChunkedRequest(random))) + last;
-  };
-  return run('chunked', write, seed, executions, report);
+  return run('chunked', chunkedBytes, seed, executions, report);
 }
 
 function run(

@@ -71,9 +71,12 @@ function pathOf({ target }: FuzzReading): string {
   return path.startsWith('/') || path === '*' ? path : `/${path}`;
 }
 
-function hostOf({ lines }: FuzzReading): string {
+/** An absolute target's authority is in force (RFC 9112 3.2.2). */
+function hostOf({ lines, target }: FuzzReading): string {
+  const authority = /^https?:\/\/([^/?#]*)/i.exec(target)?.[1];
+  if (authority !== undefined) return authority.toLowerCase();
   return lines
     .filter(([name]) => name === 'host')
-    .map(([, value]) => value)
+    .map(([, value]) => value.toLowerCase())
     .join();
 }

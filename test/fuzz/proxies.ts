@@ -123,12 +123,13 @@ function nginxConfig(ways: readonly Way[], folder: string): string {
     http { access_log off; client_max_body_size 0; ${temporary} ${servers.join('\n')} }`;
 }
 
+function address(port: number): object {
+  return { socket_address: { address: '127.0.0.1', port_value: port } };
+}
+
 const envoyTypes = 'type.googleapis.com/envoy.extensions.filters';
 
 function envoyConfig(ways: readonly Way[]): string {
-  const address = (port: number): object => ({
-    socket_address: { address: '127.0.0.1', port_value: port },
-  });
   const listeners = ways.map(({ port, mark }) => ({
     name: `l${port}`,
     address: address(port),
@@ -157,6 +158,8 @@ function envoyManager(cluster: string, mark: string): object {
       '@type': `${envoyTypes}.network.http_connection_manager.v3.HttpConnectionManager`,
       stat_prefix: 'h',
       normalize_path: true,
+      // It closes without a FIN of its own first, after a second by default.
+      delayed_close_timeout: '0.05s',
       http_protocol_options: { accept_http_10: true, default_host_for_http_10: 'a' },
       upgrade_configs: [{ upgrade_type: 'websocket' }],
       http_filters: [

@@ -35,7 +35,8 @@ function judge({ bytes, alpn, sni }: Written, random: Random): string {
   if (result.kind !== 'hello')
     return `a good hello is ${JSON.stringify(result)} ${bytes.toString('hex')}`;
   if (result.hello.sni !== sni.toLowerCase()) return `the name is ${result.hello.sni}`;
-  if (result.hello.alpn.join() !== alpn.join()) return `the protocols are ${result.hello.alpn}`;
+  if (result.hello.alpn.join() !== alpn.join())
+    return `the protocols are ${result.hello.alpn.join()}`;
   const prefix = readClientHello(bytes.subarray(0, random.below(bytes.length)));
   return prefix.kind === 'more' ? '' : `a prefix is ${prefix.kind}`;
 }

@@ -27,25 +27,31 @@ test('each case says what we do with it', () => {
   expect(cases.length).toBeGreaterThan(200);
 });
 
-for (const name of absent) test(`${name} is not installed: no case goes through it`, () => {});
+test.each(proxyNames)('%s is on its ways, or said to be missing', (name) => {
+  if (absent.includes(name)) console.warn(`${name} is not installed: no case goes through it`);
+  expect(ways.names.includes(name)).toBe(!absent.includes(name));
+});
 
 test.concurrent.each(cases)(
   '$title is $expected by us, and no two in a row disagree',
-  async (one) => {
-    const { expected, bytes } = one;
+  async ({ expected, bytes }) => {
     const names = ways.names.filter((name) => name.includes('ours'));
     const outcomes = await Promise.all(names.map((name) => ways.send(name, bytes, idleMs)));
-    for (const [i, { wrong }] of outcomes.entries()) {
-      expect({ way: names[i], wrong }).toEqual({ way: names[i], wrong: [] });
-    }
-    for (const [i, name] of names.entries()) {
-      if (name === 'ours' || name === 'ours>ours') expect(summaryOf(outcomes[i]!)).toBe(expected);
-      if (expected === 'refused' && name.startsWith('ours>')) {
-        expect(summaryOf(outcomes[i]!)).toBe('refused');
-      }
-    }
+    const seen = names.map((name, i) => ({
+      name,
+      wrong: outcomes[i]!.wrong,
+      what: isDecidedByUs(name, expected) ? summaryOf(outcomes[i]!) : expected,
+    }));
+    expect(seen).toEqual(names.map((name) => ({ name, wrong: [], what: expected })));
   },
 );
+
+/** Another proxy before us may refuse or mend a case, one behind us may refuse what we take. */
+function isDecidedByUs(way: string, expected: string): boolean {
+  return (
+    way === 'ours' || way === 'ours>ours' || (way.startsWith('ours>') && expected === 'refused')
+  );
+}
 
 function summaryOf({ requests, statuses }: Outcome): string {
   if (requests.some(({ target }) => target.startsWith('/admin'))) return 'smuggled';

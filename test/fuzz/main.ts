@@ -97,6 +97,9 @@ async function fuzzProxies(ms: number): Promise<void> {
   const run: Run = { name: 'proxies', executions: 0, ms: 0 };
   runs.push(run);
   const ways = await Ways.open(proxies);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void ways.close().finally(() => process.exit(1)));
+  }
   try {
     const start = performance.now();
     const end = start + ms;

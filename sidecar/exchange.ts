@@ -8,6 +8,7 @@ import type { Verdict } from '#policy/verdict.ts';
 import type { Failure } from './failures.ts';
 import type { Enforced } from './in-force.ts';
 import type { Member } from './upstream/member.ts';
+import type { UpstreamCall } from './wire/upstream.ts';
 
 /**
  * A request head. Edits change what is forwarded, and what `values` gives from then on: policies
@@ -48,7 +49,7 @@ export interface ResponseView {
   append(name: string, value: string): void;
 }
 
-/** What the wire engine can do with an exchange. Exactly one of them is called, once. */
+/** What the wire engine can do with an exchange. One of them but `cutOff` is called, once. */
 export interface RequestStream {
   /**
    * Answers from here. The rest of the body is read and dropped, or the connection closed.
@@ -64,12 +65,18 @@ export interface RequestStream {
    * The CONNECT itself is no call to anybody, so the path's `finish` does not hear of it.
    */
   serveInside(): void;
+  /** Ends the exchange, whatever state it is in, because it may no longer go on. */
+  cutOff(): void;
 }
 
-/** Connections to one endpoint. The wire engine's own pools are; see wire/http1/pool.ts. */
+/** Connections to one endpoint, as the wire engine uses them. */
 export interface UpstreamPool {
   /** `address:port` for logs. */
   readonly address: string;
+  /** Grants the call a way to the upstream, now or later, or fails it. */
+  request(call: UpstreamCall): void;
+  /** A call that waits wants nothing any more. */
+  cancel(call: UpstreamCall): void;
   /** Closes idle connections, lets busy ones end. */
   close(): void;
 }

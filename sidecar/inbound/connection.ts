@@ -5,8 +5,9 @@ import type { ConnectionFacts, RequestFacts } from '#policy/facts.ts';
 import { admitPeer, admitTransport, type Hello } from '#policy/transport.ts';
 
 import type { LiveConnection } from '../connections.ts';
-import type { Downstream, UpstreamPool } from '../exchange.ts';
+import type { Downstream, Exchange } from '../exchange.ts';
 import type { Enforced } from '../in-force.ts';
+import type { HttpPool } from '../wire/http-pool.ts';
 import type { Peer } from './peer.ts';
 
 /** Where connections to one of the workload's ports go. */
@@ -16,7 +17,7 @@ export interface InboundTarget {
   /** The workload's own port, whatever the listener's is. */
   readonly port: number;
   readonly application: { readonly host: string; readonly port: number };
-  readonly pool: UpstreamPool;
+  readonly pool: HttpPool;
 }
 
 /** What a connection carries once it is admitted. */
@@ -43,8 +44,8 @@ export class InboundConnection implements Downstream, LiveConnection {
   telemetry: unknown = null;
   transport: Transport = 'unknown';
   deadlineMs = 0;
-  /** The request that turned this connection into a tunnel (WebSocket), as it was admitted. */
-  tunnel: RequestFacts | null = null;
+  /** Exchanges that became tunnels (WebSocket), with their requests as they were admitted. */
+  readonly tunnels = new Map<Exchange, RequestFacts>();
   /** The outermost socket: once TLS wraps the first one, only the TLS socket may be closed. */
   #socket: Socket;
   #hello: Hello | null = null;

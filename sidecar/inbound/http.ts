@@ -11,9 +11,9 @@ import { composePath, ENDED, type Outcome } from '../request-path.ts';
 import { addAskedHeaders, addServiceTime, setServer } from '../response-edits.ts';
 import { sanitizeInbound, stripSteering } from '../sanitize.ts';
 import type { Telemetry } from '../telemetry/types.ts';
+import { HttpServer, type HttpConnection } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
-import type { Http1Connection } from '../wire/http1/connection.ts';
-import { Http1Server } from '../wire/http1/server.ts';
+import { http2Limits } from '../wire/http2/limits.ts';
 import type { Authorizers } from './authorizer.ts';
 import { InboundConnection, type Carrier } from './connection.ts';
 import { HeldRequest } from './held-request.ts';
@@ -27,7 +27,7 @@ export interface InboundHttpOptions {
 }
 
 /** Makes the server of all inbound HTTP connections. */
-export function createInboundHttp(options: InboundHttpOptions): Http1Server {
+export function createInboundHttp(options: InboundHttpOptions): HttpServer {
   const { inForce, telemetry, authorizers, onFault } = options;
   const path = composePath({
     observer: telemetry,
@@ -49,26 +49,35 @@ export function createInboundHttp(options: InboundHttpOptions): Http1Server {
     finish: releaseTunnel,
     onFault,
   });
-  return new Http1Server({ limits: http1Limits, path });
+  return new HttpServer({ http1: http1Limits, http2: http2Limits, path });
 }
 
 /** Hands an admitted connection to the server, and registers what it carries. */
 export function serveHttp(
-  server: Http1Server,
+  server: HttpServer,
   connection: InboundConnection,
   socket: Socket,
   firstBytes: Buffer | null,
+  alpn: string,
 ): void {
   const carrier = new HttpCarrier(connection);
   connection.carry(carrier);
-  carrier.http = server.accept(socket, connection, firstBytes);
+  carrier.http = server.accept(socket, connection, firstBytes, alpn);
 }
 
+/** By what the port declares; where it declares nothing, by what the caller speaks (as Istio). */
 function forward(x: Exchange): Outcome {
-  const { downstream } = x;
-  if (!(downstream instanceof InboundConnection)) return failures.internal;
-  x.stream.forward(downstream.target.pool);
+  const { downstream, enforced } = x;
+  if (!(downstream instanceof InboundConnection) || enforced === null) return failures.internal;
+  const { port, pool } = downstream.target;
+  const protocol = enforced.policies.portProtocol(port);
+  const http2 = protocol === 'detect' ? x.protocol === 'HTTP/2' : isHttp2(protocol);
+  x.stream.forward(http2 ? pool : pool.http1);
   return ENDED;
+}
+
+function isHttp2(protocol: string): boolean {
+  return protocol === 'http2' || protocol === 'grpc';
 }
 
 /**
@@ -78,7 +87,7 @@ function forward(x: Exchange): Outcome {
 function holdTunnel(inForce: InForce, x: Exchange, response: ResponseView): void {
   const { downstream } = x;
   if (response.status !== 101 || !(downstream instanceof InboundConnection)) return;
-  downstream.tunnel = new HeldRequest(x.request);
+  downstream.tunnels.set(x, new HeldRequest(x.request));
   const enforced = inForce.current();
   if (enforced === null || enforced === x.enforced) return;
   // Not from within the engine's own call.
@@ -86,12 +95,14 @@ function holdTunnel(inForce: InForce, x: Exchange, response: ResponseView): void
 }
 
 function releaseTunnel(x: Exchange): void {
-  if (x.downstream instanceof InboundConnection) x.downstream.tunnel = null;
+  if (x.downstream instanceof InboundConnection) x.downstream.tunnels.delete(x);
 }
 
 class HttpCarrier implements Carrier {
-  http: Http1Connection | null = null;
+  http: HttpConnection | null = null;
   readonly #connection: InboundConnection;
+  /** Tunnels that the last judgement found against. */
+  #denied: Exchange[] = [];
 
   constructor(connection: InboundConnection) {
     this.#connection = connection;
@@ -99,15 +110,25 @@ class HttpCarrier implements Carrier {
 
   /** Each request is judged by itself; a tunnel by the request that opened it. */
   judge({ policies }: Enforced): string {
-    const { tunnel, facts } = this.#connection;
-    if (tunnel === null) return '';
-    const verdict = decide(policies.http, facts, tunnel);
-    return verdict.allowed ? '' : describe(policies.http, verdict);
+    const { tunnels, facts } = this.#connection;
+    let reason = '';
+    for (const [x, request] of tunnels) {
+      const verdict = decide(policies.http, facts, request);
+      if (verdict.allowed) continue;
+      this.#denied.push(x);
+      reason = describe(policies.http, verdict);
+    }
+    return reason;
   }
 
+  /** Denied tunnels end; where it is the peer that is no longer admitted, everything does. */
   revoke(): void {
-    if (this.#connection.tunnel === null) this.http?.drain(false);
-    else this.http?.close();
+    const denied = this.#denied;
+    this.#denied = [];
+    for (const x of denied) x.stream.cutOff();
+    if (denied.length > 0) return;
+    for (const x of this.#connection.tunnels.keys()) x.stream.cutOff();
+    this.http?.drain(false);
   }
 
   close(): void {

@@ -9,8 +9,9 @@ import type { InboundMapping } from '../settings.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { formatAddress, openPlain } from '../upstream/member.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
+import { HttpPool } from '../wire/http-pool.ts';
 import { http1PoolLimits } from '../wire/http1/limits.ts';
-import { Http1Pool } from '../wire/http1/pool.ts';
+import { http2Limits } from '../wire/http2/limits.ts';
 import { Authorizers } from './authorizer.ts';
 import { createCheckCall } from './authorizer-client.ts';
 import type { InboundTarget } from './connection.ts';
@@ -55,7 +56,8 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
         telemetry,
         tls,
         servers: {
-          http: (connection, socket, firstBytes) => serveHttp(http, connection, socket, firstBytes),
+          http: (connection, socket, firstBytes, alpn) =>
+            serveHttp(http, connection, socket, firstBytes, alpn),
           tcp: (connection, socket, enforced) => serveTcp(connection, socket, enforced, telemetry),
         },
         identity: () => identity.current().identity,
@@ -70,10 +72,12 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
 
 function targetOf({ ip, port, application }: InboundMapping): InboundTarget {
   const { host, port: applicationPort } = application;
-  const pool = new Http1Pool({
+  const pool = new HttpPool({
     address: formatAddress(host, applicationPort),
-    connect: (onread) => openPlain(host, applicationPort, onread),
-    limits: http1PoolLimits,
+    connectHttp1: (onread) => openPlain(host, applicationPort, onread),
+    connectHttp2: (onread) => openPlain(host, applicationPort, onread),
+    http1: http1PoolLimits,
+    http2: http2Limits,
   });
   return { ip, port, application, pool };
 }

@@ -14,7 +14,13 @@ import { handshakeTimeoutMs, type TlsTerminator } from './tls.ts';
 
 /** An admitted connection goes to one of these. They set what it carries. */
 export interface InboundServers {
-  http(connection: InboundConnection, socket: Socket, firstBytes: Buffer | null): void;
+  /** @param alpn what was negotiated, '' for nothing */
+  http(
+    connection: InboundConnection,
+    socket: Socket,
+    firstBytes: Buffer | null,
+    alpn: string,
+  ): void;
   tcp(connection: InboundConnection, socket: Socket, enforced: Enforced): void;
 }
 
@@ -194,7 +200,7 @@ export class InboundListener {
     const carried = transport === 'mtls' ? 'mtls' : transport === 'tls' ? 'opaque' : 'plaintext';
     const { port } = this.#target;
     if (chooseProtocol(enforced.policies, port, carried, alpn, looksLike) === 'http') {
-      servers.http(connection, socket, bytes.length === 0 ? null : bytes);
+      servers.http(connection, socket, bytes.length === 0 ? null : bytes, alpn);
     } else {
       if (bytes.length > 0) socket.unshift(bytes);
       servers.tcp(connection, socket, enforced);

@@ -11,9 +11,11 @@ import type { ClientHello } from '../wire/tls-hello.ts';
  * before its bytes, and one that offers it offers `istio` as well.
  */
 export const inboundProtocols: readonly string[] = [
+  'istio-h2',
   'istio-http/1.1',
   'istio',
   'istio-peer-exchange',
+  'h2',
   'http/1.1',
 ];
 

@@ -5,7 +5,7 @@ import type { ConnectionFacts } from '#policy/facts.ts';
 
 import type { LiveConnection } from '../connections.ts';
 import type { Downstream } from '../exchange.ts';
-import type { Http1Connection } from '../wire/http1/connection.ts';
+import type { HttpConnection } from '../wire/http-server.ts';
 
 export class OutboundConnection implements Downstream, LiveConnection {
   readonly direction = 'outbound';
@@ -17,7 +17,7 @@ export class OutboundConnection implements Downstream, LiveConnection {
   readonly forwardedClientCert = '';
   readonly deadlineMs = 0;
   telemetry: unknown = null;
-  http: Http1Connection | null = null;
+  http: HttpConnection | null = null;
 
   constructor(socket: Socket) {
     this.remoteAddress = socket.remoteAddress ?? '';

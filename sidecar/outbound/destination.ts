@@ -49,6 +49,18 @@ export function choose(x: Exchange, cluster: Cluster): Member | null {
   return member;
 }
 
+/**
+ * Between sidecars a port declared HTTP is called by HTTP/2, whatever the application speaks: the
+ * callee's sidecar knows its port and translates back. Otherwise the caller's version is kept.
+ */
+export function poolOf(x: Exchange, member: Member, protocol: PortProtocol): UpstreamPool {
+  const { pool } = member;
+  const declared = protocol === 'http2' || protocol === 'grpc';
+  const meshed = protocol === 'http' && member.endpoint.identity !== null;
+  const kept = protocol !== 'http' && x.protocol === 'HTTP/2';
+  return declared || meshed || kept ? pool : pool.http1;
+}
+
 /** After a connection that did not open: another endpoint to try, or null. */
 export function chooseAnother(x: Exchange, cluster: Cluster): Member | null {
   if (x.member === null || x.tried.length + 1 >= attemptsMax) return null;
@@ -91,7 +103,7 @@ export function externalPool(
 ): UpstreamPool {
   const pool = upstreams.external(to.host, to.port);
   x.upstreamAddress = pool.address;
-  return pool;
+  return x.protocol === 'HTTP/2' ? pool : pool.http1;
 }
 
 /** Says in the log why a connection did not open: a wrong identity most of all. */

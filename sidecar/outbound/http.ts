@@ -9,8 +9,9 @@ import { sanitizeOutbound } from '../sanitize.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { peerHeader } from '../telemetry/workload-labels.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
+import { HttpServer } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
-import { Http1Server } from '../wire/http1/server.ts';
+import { http2Limits } from '../wire/http2/limits.ts';
 import {
   type Destination,
   choose,
@@ -19,6 +20,7 @@ import {
   findDestination,
   noteConnectFailure,
   openTunnel,
+  poolOf,
 } from './destination.ts';
 
 export interface OutboundHttpOptions {
@@ -35,7 +37,7 @@ const httpPort = 80;
 const httpsPort = 443;
 
 /** Makes the server of all outbound HTTP connections. */
-export function createOutboundHttp(options: OutboundHttpOptions): Http1Server {
+export function createOutboundHttp(options: OutboundHttpOptions): HttpServer {
   const { telemetry, onFault } = options;
   const path = composePath({
     observer: telemetry,
@@ -51,7 +53,7 @@ export function createOutboundHttp(options: OutboundHttpOptions): Http1Server {
     retry: (x, failure) => retry(options, x, failure),
     onFault,
   });
-  return new Http1Server({ limits: http1Limits, path });
+  return new HttpServer({ http1: http1Limits, http2: http2Limits, path });
 }
 
 function noteEnforced(inForce: InForce): Layer {
@@ -113,7 +115,7 @@ function forwardLayer(options: OutboundHttpOptions): Layer {
     } else {
       const member = choose(x, destination.cluster);
       if (member === null) return failures['endpoint-missing'];
-      ({ pool } = member);
+      pool = poolOf(x, member, destination.protocol);
     }
     x.request.remove(ATTEMPT_COUNT);
     x.request.append(ATTEMPT_COUNT, '1');
@@ -135,7 +137,7 @@ function retry(options: OutboundHttpOptions, x: Exchange, failure: Failure): Ups
   x.request.append(ATTEMPT_COUNT, String(x.tried.length + 1));
   x.request.remove(peerHeader);
   options.telemetry.forwarding(x);
-  return member.pool;
+  return poolOf(x, member, found.port.protocol);
 }
 
 /** The engine knows that a connection failed, the member why. */

@@ -2,15 +2,15 @@
 import { createServer, type Server, type Socket } from 'node:net';
 
 import type { Connections } from '../connections.ts';
-import type { Http1Server } from '../wire/http1/server.ts';
+import type { HttpServer } from '../wire/http-server.ts';
 import { OutboundConnection } from './connection.ts';
 
 export class OutboundListener {
   readonly #connections: Connections;
-  readonly #http: Http1Server;
+  readonly #http: HttpServer;
   readonly #server: Server;
 
-  constructor(connections: Connections, http: Http1Server) {
+  constructor(connections: Connections, http: HttpServer) {
     this.#connections = connections;
     this.#http = http;
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>

@@ -3,10 +3,12 @@ import { connect, type OnReadOpts, type Socket } from 'node:net';
 
 import type { Endpoint } from '#api/snapshot.ts';
 
+import { HttpPool } from '../wire/http-pool.ts';
 import { http1PoolLimits, type Http1PoolLimits } from '../wire/http1/limits.ts';
-import { Http1Pool } from '../wire/http1/pool.ts';
+import { http2Limits } from '../wire/http2/limits.ts';
 import {
   emptySlot,
+  http1Protocols,
   httpProtocols,
   tcpProtocols,
   type SessionSlot,
@@ -23,10 +25,11 @@ export class Member {
   readonly #tls: UpstreamTls;
   readonly #serverName: string;
   readonly #limits: Readonly<Http1PoolLimits>;
-  /** The two kinds of connection negotiate different protocols, so they share no session. */
+  /** Kinds of connection that negotiate different protocols share no session. */
   readonly #httpSession = emptySlot();
+  readonly #http1Session = emptySlot();
   readonly #tcpSession = emptySlot();
-  #pool: Http1Pool | null = null;
+  #pool: HttpPool | null = null;
 
   /** @param serverName for mutual TLS */
   constructor(
@@ -43,11 +46,13 @@ export class Member {
   }
 
   /** Made when first needed: most services are never called. */
-  get pool(): Http1Pool {
-    this.#pool ??= new Http1Pool({
+  get pool(): HttpPool {
+    this.#pool ??= new HttpPool({
       address: this.address,
-      connect: (onread) => this.#open(httpProtocols, this.#httpSession, onread),
-      limits: this.#limits,
+      connectHttp1: (onread) => this.#open(http1Protocols, this.#http1Session, onread),
+      connectHttp2: (onread) => this.#open(httpProtocols, this.#httpSession, onread),
+      http1: this.#limits,
+      http2: http2Limits,
     });
     return this.#pool;
   }
@@ -62,9 +67,9 @@ export class Member {
     return this.#open(tcpProtocols, this.#tcpSession);
   }
 
-  /** A connection of its own, for HTTP outside the pool; begun, not yet open. */
+  /** A connection of its own, for HTTP/1.1 outside the pool; begun, not yet open. */
   openHttp(): Socket {
-    return this.#open(httpProtocols, this.#httpSession);
+    return this.#open(http1Protocols, this.#http1Session);
   }
 
   /** The event by which a connection of this member tells that it is open and its peer proven. */

@@ -36,8 +36,15 @@ export function emptySlot(): SessionSlot {
   return { session: null, context: null, untilMs: 0 };
 }
 
-/** Istio's protocols for HTTP/1.1 within mutual TLS, and for anything else. */
-export const httpProtocols: readonly string[] = ['istio-http/1.1', 'istio', 'http/1.1'];
+/** Istio's protocols for HTTP within mutual TLS, the callee's choice; for HTTP/1.1 alone; for anything else. */
+export const httpProtocols: readonly string[] = [
+  'istio-h2',
+  'h2',
+  'istio-http/1.1',
+  'istio',
+  'http/1.1',
+];
+export const http1Protocols: readonly string[] = ['istio-http/1.1', 'istio', 'http/1.1'];
 export const tcpProtocols: readonly string[] = ['istio'];
 
 export class UpstreamTls {

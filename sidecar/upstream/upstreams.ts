@@ -4,8 +4,9 @@ import type { OnReadOpts, Socket } from 'node:net';
 import type { Svid } from '#runtime/tls/svid.ts';
 
 import type { Route, RouteTable } from '../outbound/routes.ts';
+import { HttpPool } from '../wire/http-pool.ts';
 import { http1PoolLimits } from '../wire/http1/limits.ts';
-import { Http1Pool } from '../wire/http1/pool.ts';
+import { http2Limits } from '../wire/http2/limits.ts';
 import { Cluster } from './cluster.ts';
 import { formatAddress, openPlain } from './member.ts';
 import { OwnPorts } from './own-ports.ts';
@@ -21,7 +22,7 @@ export class Upstreams {
   readonly #clusters = new Map<string, Cluster>();
   /** The same clusters by the routes in force, so that a request costs no key. */
   #byRoute = new Map<Route, Cluster>();
-  readonly #external = new Map<string, Http1Pool>();
+  readonly #external = new Map<string, HttpPool>();
 
   constructor(svid: Svid) {
     this.#tls = new UpstreamTls(svid);
@@ -57,15 +58,17 @@ export class Upstreams {
   }
 
   /** Connections in the clear to a host outside the mesh, as Istio's PassthroughCluster. */
-  external(host: string, port: number): Http1Pool {
+  external(host: string, port: number): HttpPool {
     const address = formatAddress(host, port);
     const known = this.#external.get(address);
     const pool =
       known ??
-      new Http1Pool({
+      new HttpPool({
         address,
-        connect: (onread) => this.openExternal(host, port, onread),
-        limits: http1PoolLimits,
+        connectHttp1: (onread) => this.openExternal(host, port, onread),
+        connectHttp2: (onread) => this.openExternal(host, port, onread),
+        http1: http1PoolLimits,
+        http2: http2Limits,
       });
     // A Map keeps the order of insertion: the first is the one not used for longest.
     if (known !== undefined) this.#external.delete(address);

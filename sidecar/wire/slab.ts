@@ -9,7 +9,7 @@ const sheetBytes = 72 * 1_024;
 /** Sheets that are kept while nobody needs them: 1.1 MB. */
 const idleSheetsMax = 16;
 
-interface Sheet {
+export interface Sheet {
   readonly buffer: Buffer;
   /** The bytes were written, or never will be. */
   readonly done: () => void;
@@ -20,6 +20,12 @@ let used = 0;
 const idleSheets: Sheet[] = [];
 /** The one that `allocate` returned last, if it did. */
 let sheet: Sheet | null = null;
+
+/** A sheet, or something larger when `size` asks for more. */
+export function takeSheet(size: number): Sheet {
+  if (size <= sheetBytes) return idleSheets.pop() ?? newSheet();
+  return { buffer: Buffer.allocUnsafeSlow(size), done: () => undefined };
+}
 
 /** Memory for at most `size` bytes. Give it to `write` before the next call. */
 export function allocate(size: number): Buffer {
@@ -43,11 +49,23 @@ export function allocate(size: number): Buffer {
  */
 export function write(socket: Writable, piece: Buffer, size: number): boolean {
   const bytes = size === piece.length ? piece : piece.subarray(0, size);
-  if (sheet !== null) return socket.write(bytes, sheet.done);
+  if (sheet !== null) return writeSheet(socket, sheet, bytes);
   const more = socket.write(bytes);
   if (piece.buffer === slab.buffer) {
     used = piece.byteOffset + (socket.writableLength === 0 ? 0 : size);
   }
+  return more;
+}
+
+/**
+ * Writes bytes of a sheet and takes it back when nothing refers to them any more: for a plain socket
+ * that is most often at once; TLS, and a socket that lags, tell it by the write's callback.
+ */
+export function writeSheet(socket: Writable, from: Sheet, bytes: Buffer): boolean {
+  if ('encrypted' in socket || socket.writableLength > 0) return socket.write(bytes, from.done);
+  const more = socket.write(bytes);
+  // The first write that a socket does not take at once keeps its sheet for good.
+  if (socket.writableLength === 0) from.done();
   return more;
 }
 

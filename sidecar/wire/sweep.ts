@@ -18,6 +18,11 @@ export function deadlineIn(afterMs: number): number {
   return afterMs === 0 ? 0 : nowMs + afterMs + tickMs;
 }
 
+/** The sweep clock: performance.now() as of the last tick. */
+export function sweepNowMs(): number {
+  return nowMs;
+}
+
 export function watch(item: Sweepable): void {
   watched.add(item);
   if (timer !== null) return;

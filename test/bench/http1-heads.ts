@@ -39,14 +39,14 @@ measure('request: parse, 2 appended, write', () => {
   read(request, requestText);
   request.append('x-forwarded-proto', 'https');
   request.append('x-forwarded-client-cert', 'By=spiffe://cluster.local/ns/prod/sa/billing');
-  request.sizeMax();
-  request.writeTo(out, 0);
+  request.http1BytesMax();
+  request.writeHttp1(out, 0);
   request.clear();
 });
 measure('response: parse, write', () => {
   read(response, responseText);
-  response.sizeMax('');
-  response.writeTo(out, 0, '');
+  response.http1BytesMax('');
+  response.writeHttp1(out, 0, '');
 });
 read(request, requestText);
 measure('lookup of an absent header', () => request.find('authorization', 0));

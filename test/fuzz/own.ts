@@ -112,10 +112,10 @@ export class OwnReader {
 
 /** The edited head, as it goes upstream. */
 function writtenHead(head: RequestHead): Buffer {
-  const bytesMax = head.sizeMax();
+  const bytesMax = head.http1BytesMax();
   if (bytesMax < 0) throw new Error('an admitted head cannot be sent');
   const out = Buffer.alloc(bytesMax);
-  return out.subarray(0, head.writeTo(out, 0));
+  return out.subarray(0, head.writeHttp1(out, 0));
 }
 
 /** The lines that forwarding keeps. */

@@ -1,4 +1,6 @@
 // Where a message body ends, by whichever framing its head declares (RFC 9112 6.3).
+import type { Trailers } from '../trailers.ts';
+
 import { ChunkedBody } from './chunked.ts';
 import type { ParseLimits } from './limits.ts';
 
@@ -22,9 +24,9 @@ export class BodyCursor {
     return this.framing === 'chunked' && this.chunks !== null ? this.chunks.dataBytes : this.taken;
   }
 
-  /** Value of the trailer `grpc-status`, '' without one. */
-  get grpcStatus(): string {
-    return this.framing === 'chunked' && this.chunks !== null ? this.chunks.grpcStatus : '';
+  /** What came after a chunked body, once it is done; null: nothing. */
+  get trailers(): Trailers | null {
+    return this.framing === 'chunked' && this.chunks !== null ? this.chunks.trailers : null;
   }
 
   /** @param length -1: until the connection closes */

@@ -1,17 +1,6 @@
 // Follows a chunked body (RFC 9112 7.1) over any split of its bytes: checked strictly, passed on as it is.
-import {
-  BACKSLASH,
-  COLON,
-  CR,
-  EQUALS,
-  FIELD,
-  FOLD,
-  HEX,
-  LF,
-  QUOTE,
-  SEMICOLON,
-  SPACE,
-} from '../bytes.ts';
+import { BACKSLASH, COLON, CR, EQUALS, FIELD, FOLD, HEX, LF, QUOTE, SEMICOLON } from '../bytes.ts';
+import { isForbiddenTrailer, Trailers } from '../trailers.ts';
 
 import type { ParseLimits } from './limits.ts';
 
@@ -37,29 +26,18 @@ const inQuotes = 4;
 const inQuotedPair = 5;
 const afterQuotes = 6;
 
+/** Optional whitespace around a value (RFC 9110 5.6.3). */
+const outerBlanks = /^[\t ]+|[\t ]+$/g;
 /** A chunk is under 2^40 bytes, so sums stay exact. */
 const sizeDigitsMax = 10;
-
-/**
- * Trailers that would change framing, routing, identity or authentication after these were decided
- * (RFC 9110 6.5.1): whoever merges trailers into headers would be fooled.
- */
-const forbiddenTrailers: ReadonlySet<string> = new Set(
-  (
-    'age authorization cache-control connection content-encoding content-length content-range ' +
-    'content-type cookie expect forwarded host keep-alive location max-forwards ' +
-    'proxy-authorization proxy-connection set-cookie te trailer transfer-encoding upgrade ' +
-    'x-forwarded-client-cert x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id'
-  ).split(' '),
-);
 
 export class ChunkedBody {
   done = false;
   /** Bytes of data, without framing. */
   dataBytes = 0;
 
-  /** Value of the trailer `grpc-status`, '' without one. */
-  grpcStatus = '';
+  /** What came after the last chunk; null: nothing. */
+  trailers: Trailers | null = null;
 
   private state = atSize;
   private left = 0;
@@ -68,6 +46,7 @@ export class ChunkedBody {
   private extensionPart = beforeName;
   private trailerBytes = 0;
   private trailerName = '';
+  private trailerValue = '';
   private readonly limits: ParseLimits;
 
   constructor(limits: ParseLimits) {
@@ -77,13 +56,14 @@ export class ChunkedBody {
   reset(): void {
     this.done = false;
     this.dataBytes = 0;
-    this.grpcStatus = '';
+    this.trailers = null;
     this.state = atSize;
     this.left = 0;
     this.digits = 0;
     this.extensionBytes = 0;
     this.trailerBytes = 0;
     this.trailerName = '';
+    this.trailerValue = '';
   }
 
   /**
@@ -198,18 +178,19 @@ export class ChunkedBody {
       case inTrailerName:
         if (byte === COLON) {
           this.state = inTrailerValue;
-          return !forbiddenTrailers.has(this.trailerName);
+          this.trailerValue = '';
+          return !isForbiddenTrailer(this.trailerName);
         }
         this.trailerName += String.fromCharCode(FOLD[byte]!);
         return FOLD[byte] !== 0 && this.trailerName.length <= 256;
       case inTrailerValue:
         if (byte === CR) this.state = atTrailerLineFeed;
         else if (FIELD[byte] === 0) return false;
-        else if (byte > SPACE && this.trailerName === 'grpc-status') {
-          this.grpcStatus += String.fromCharCode(byte);
-        }
+        else this.trailerValue += String.fromCharCode(byte);
         return true;
       default:
+        this.trailers ??= new Trailers();
+        this.trailers.add(this.trailerName, this.trailerValue.replaceAll(outerBlanks, ''));
         this.state = atTrailer;
         return byte === LF;
     }

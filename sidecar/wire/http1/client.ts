@@ -1,35 +1,21 @@
 // One upstream connection: writes requests, reads responses with a shared buffer, one exchange at a time.
-import type { OnReadOpts, Socket } from 'node:net';
-
 import type { FailureCode } from '../../failures.ts';
+import { ReadTarget } from '../read-target.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
 
-import { BodyCursor } from './body.ts';
-import type { Http1PoolLimits } from './limits.ts';
-import { ResponseHead } from './response-head.ts';
-import type { UpstreamCall } from './upstream.ts';
+import type { UpstreamCall, UpstreamStream } from '../upstream.ts';
 
-/** Every upstream socket reads into it; each read is used up before the next. */
-const readBuffer = Buffer.allocUnsafeSlow(65_536);
+import { BodyCursor } from './body.ts';
+import type { ConnectionOwner, OpenSocket } from './connection-owner.ts';
+import { idleMsOf } from './keep-alive.ts';
+import { RequestWriter } from './request-writer.ts';
+import { ResponseHead } from './response-head.ts';
+
 /** Interim heads for one request; more are an attack or a bug. */
 const interimMax = 32;
 
-/** Opens a socket to the upstream. Passes `onread` on to `net.connect` or `tls.connect`. */
-export type Connect = (onread: OnReadOpts) => Socket;
-
-/** What a connection tells its pool. */
-export interface ConnectionOwner {
-  readonly limits: Readonly<Http1PoolLimits>;
-  readonly connect: Connect;
-  /** Free for the next request. */
-  released(connection: UpstreamConnection): void;
-  /** Gone; `replay` is the call that wants another connection, if any. */
-  closed(connection: UpstreamConnection, replay: UpstreamCall | null): void;
-}
-
-export class UpstreamConnection implements Sweepable {
-  readonly socket: Socket;
+export class UpstreamConnection extends RequestWriter implements UpstreamStream, Sweepable {
   deadlineMs: number;
   /** Not usable any more. */
   dead = false;
@@ -49,16 +35,17 @@ export class UpstreamConnection implements Sweepable {
   private readonly bodyCursor: BodyCursor;
   private readonly owner: ConnectionOwner;
 
-  constructor(owner: ConnectionOwner) {
+  /** @param adopted a socket that is open already */
+  constructor(owner: ConnectionOwner, adopted: OpenSocket | null = null) {
+    const read = adopted?.read ?? new ReadTarget();
+    super(adopted?.socket ?? owner.connect(read.onread));
     this.owner = owner;
     this.head = new ResponseHead(owner.limits);
     this.bodyCursor = new BodyCursor(owner.limits);
-    const callback = (size: number, buffer: Uint8Array): boolean => {
-      if (this.read(buffer as Buffer, size)) return true;
-      this.socket.pause();
+    read.take = (size, buffer) => {
+      if (!this.read(buffer, size)) this.socket.pause();
       return true;
     };
-    this.socket = owner.connect({ buffer: readBuffer, callback });
     this.deadlineMs = deadlineIn(owner.limits.connectTimeoutMs);
     this.listen();
     watch(this);
@@ -75,7 +62,10 @@ export class UpstreamConnection implements Sweepable {
     call.granted(this);
   }
 
-  /** The call wants no more of this exchange. */
+  override get framed(): boolean {
+    return this.call !== null && this.call.framed;
+  }
+
   abort(): void {
     this.call = null;
     this.destroy();
@@ -100,7 +90,7 @@ export class UpstreamConnection implements Sweepable {
     if (call !== null) call.failed('upstream-reset');
   }
 
-  /** A tunnel has ended both ways: closes once the last bytes are out. */
+  /** Closes once the last bytes are out. */
   finishTunnel(): void {
     this.call = null;
     if (this.dead) return;
@@ -110,14 +100,12 @@ export class UpstreamConnection implements Sweepable {
     this.owner.closed(this, null);
   }
 
-  /** Content of the response body so far. */
   get bodyBytes(): number {
     return this.bodyCursor.bytes;
   }
 
-  /** `grpc-status` in the response's trailers, or ''. */
   get trailerGrpcStatus(): string {
-    return this.bodyCursor.grpcStatus;
+    return this.bodyCursor.trailers?.grpcStatus() ?? '';
   }
 
   private discard(): void {
@@ -143,7 +131,7 @@ export class UpstreamConnection implements Sweepable {
     socket.on('close', () => this.lost());
     if (!socket.connecting) {
       this.tcpConnected = true;
-      if (!('encrypted' in socket)) this.opened();
+      if (!('secureConnecting' in socket && socket.secureConnecting)) this.opened();
     }
   }
 
@@ -206,7 +194,7 @@ export class UpstreamConnection implements Sweepable {
     const open = head.minor === 1 && !head.close && !call.asksUpgrade;
     this.reusable = open && (max === 0 || this.requests < max) && idleTimeoutMs > 0;
     this.headDone = true;
-    if (chunked && !bodyless && !call.takesChunks) {
+    if (chunked && !bodyless && !call.framed) {
       const more = call.head(head, buffer, from, from, false);
       return this.call !== call || (this.readBody(call, buffer, from, to) && more);
     }
@@ -222,7 +210,7 @@ export class UpstreamConnection implements Sweepable {
   private readBody(call: UpstreamCall, buffer: Buffer, from: number, to: number): boolean {
     const { bodyCursor } = this;
     let more = true;
-    if (bodyCursor.framing === 'chunked' && !call.takesChunks) {
+    if (bodyCursor.framing === 'chunked' && !call.framed) {
       const end = bodyCursor.take(buffer, from, to, (buffer, from, to) => {
         if (this.call === call) more = call.body(buffer, from, to, false);
       });
@@ -230,8 +218,10 @@ export class UpstreamConnection implements Sweepable {
       if (end < 0) return this.fail('upstream-malformed');
       if (end < to) this.reusable = false;
       if (!bodyCursor.done) return more;
+      const { trailers } = bodyCursor;
       this.release(call);
-      call.body(buffer, end, end, true);
+      if (trailers === null) call.body(buffer, end, end, true);
+      else call.trailers(trailers);
       return true;
     }
     const end = bodyCursor.take(buffer, from, to);
@@ -250,12 +240,10 @@ export class UpstreamConnection implements Sweepable {
       this.destroy();
       return;
     }
-    const said = this.head.keepAliveTimeoutSeconds;
-    const { idleTimeoutMs } = this.owner.limits;
-    // A second less than the upstream says, for what is under way when it closes.
-    const idleMs =
-      said < 0 ? idleTimeoutMs : Math.min(idleTimeoutMs, Math.max(1, said * 1_000 - 1_000));
-    this.deadlineMs = deadlineIn(idleMs);
+    const { keepAliveTimeoutSeconds } = this.head;
+    this.deadlineMs = deadlineIn(
+      idleMsOf(keepAliveTimeoutSeconds, this.owner.limits.idleTimeoutMs),
+    );
     this.owner.released(this);
   }
 
@@ -268,7 +256,7 @@ export class UpstreamConnection implements Sweepable {
     if (call !== null && this.headDone && this.bodyCursor.framing === 'until-close') {
       this.call = null;
       this.destroy();
-      call.body(readBuffer, 0, 0, true);
+      call.body(noBytes, 0, 0, true);
       return;
     }
     this.lost();
@@ -279,7 +267,7 @@ export class UpstreamConnection implements Sweepable {
     if (this.dead) return;
     const { call } = this;
     // The upstream closed an idle connection just as we wrote (RFC 9112 9.3.1).
-    if (call !== null && !this.answered && this.requests > 1 && call.mayReplay()) {
+    if (call !== null && !this.answered && this.requests > 1 && call.mayReplay(false)) {
       this.call = null;
       this.discard();
       this.owner.closed(this, call);
@@ -297,3 +285,5 @@ export class UpstreamConnection implements Sweepable {
     return true;
   }
 }
+
+const noBytes: Buffer = Buffer.alloc(0);

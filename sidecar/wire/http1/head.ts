@@ -11,8 +11,8 @@ import {
   stride,
   valueEnd,
   valueStart,
-} from './lines.ts';
-import { knownAt, signatureAt } from './names.ts';
+} from '../lines.ts';
+import { knownAt, signatureAt } from '../names.ts';
 
 export type HeadState = 'more' | 'done' | 'malformed' | 'too-large';
 

@@ -1,9 +1,8 @@
 // What the headers of either kind of message say about framing and the connection (RFC 9112 6, 9).
 import { SPACE } from '../bytes.ts';
-
+import { lineEnd, nameEnd, valueEnd, valueStart } from '../lines.ts';
+import { known } from '../names.ts';
 import { eachElement, Head, lengthAt } from './head.ts';
-import { lineEnd, nameEnd, valueEnd, valueStart } from './lines.ts';
-import { known } from './names.ts';
 
 /** More names than this in `Connection` is nobody's need. */
 const nominatedMax = 32;

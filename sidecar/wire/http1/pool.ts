@@ -3,11 +3,11 @@ import type { FailureCode } from '../../failures.ts';
 import type { UpstreamPool } from '../../exchange.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
+import type { UpstreamCall } from '../upstream.ts';
 
 import { UpstreamConnection } from './client.ts';
-import type { Connect, ConnectionOwner } from './client.ts';
+import type { Connect, ConnectionOwner, OpenSocket } from './connection-owner.ts';
 import type { Http1PoolLimits } from './limits.ts';
-import type { UpstreamCall } from './upstream.ts';
 
 export interface Http1PoolOptions {
   /** `address:port`, for logs. */
@@ -55,6 +55,12 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner, Sweepable {
   cancel(call: UpstreamCall): void {
     const at = this.waiting.findIndex((one) => one.call === call);
     if (at >= 0) this.waiting.splice(at, 1);
+  }
+
+  /** Takes over a socket that is open, for the next request. */
+  adopt(adopted: OpenSocket): void {
+    this.open++;
+    this.released(new UpstreamConnection(this, adopted));
   }
 
   close(): void {

@@ -1,13 +1,13 @@
 // A request head: its line, `Host`, and the edited copy that goes upstream.
 import type { TokenFacts } from '#policy/facts.ts';
-import type { RequestView } from '#sidecar/exchange.ts';
-
 import { AUTHORITY, CR, FOLD, LF, latin1At, SPACE, TARGET, writeLatin1 } from '../bytes.ts';
 
 import type { HeadState } from './head.ts';
-import { valueEnd, valueStart } from './lines.ts';
+import { valueEnd, valueStart } from '../lines.ts';
+import type { FieldEncoder } from '../lines.ts';
 import { MessageHead } from './message.ts';
-import { known } from './names.ts';
+import { known } from '../names.ts';
+import type { RequestMessage } from '../upstream.ts';
 
 /** What the request line waits for. */
 const beforeMethod = 0;
@@ -18,10 +18,12 @@ const atVersion = 3;
 const version = Buffer.from('HTTP/1.');
 /** Version digit, CR, LF. */
 const versionBytes = version.length + 3;
+/** Names and lengths of the four pseudo-header fields. */
+const pseudoOverheadBytes = 128;
 const upgradeLine = 'connection: upgrade\r\n';
 const unsendable = /[^\x21-\x7e]/;
 
-export class RequestHead extends MessageHead implements RequestView {
+export class RequestHead extends MessageHead implements RequestMessage {
   method = '';
   rawTarget = '';
   path = '';
@@ -63,16 +65,13 @@ export class RequestHead extends MessageHead implements RequestView {
     this.hosts = [];
   }
 
-  /** Room that `writeTo` needs at most; -1: the edits cannot be sent. */
-  sizeMax(): number {
-    if (this.path !== this.rawTarget && unsendable.test(this.path)) return -1;
-    if (this.authority !== this.hosts[0] && unsendable.test(this.authority)) return -1;
+  http1BytesMax(): number {
+    if (!this.isSendable()) return -1;
     const edits = this.addedBytes() + this.path.length + this.authority.length;
     return this.end - this.start + edits + this.method.length + 64;
   }
 
-  /** Writes the edited head to `out` from `offset`. @returns the offset after it */
-  writeTo(out: Buffer, offset: number): number {
+  writeHttp1(out: Buffer, offset: number): number {
     const last = this.end - 2;
     if (this.path === this.rawTarget && this.authority === (this.hosts[0] ?? '')) {
       const lines = this.minor === 1 ? this.start : this.linesStart;
@@ -95,6 +94,25 @@ export class RequestHead extends MessageHead implements RequestView {
     out[offset++] = CR;
     out[offset++] = LF;
     return offset;
+  }
+
+  http2BytesMax(): number {
+    if (!this.isSendable()) return -1;
+    const pseudo = this.method.length + this.path.length + this.authority.length;
+    return this.fieldBytesMax(this.end - this.linesStart + pseudo) + pseudoOverheadBytes;
+  }
+
+  writeHttp2(encoder: FieldEncoder, out: Buffer, offset: number): number {
+    offset = encoder.method(out, offset, this.method);
+    offset = encoder.scheme(out, offset, this.scheme);
+    offset = encoder.text(out, offset, ':path', this.path);
+    if (this.authority !== '') offset = encoder.text(out, offset, ':authority', this.authority);
+    return this.writeFields(encoder, out, offset);
+  }
+
+  private isSendable(): boolean {
+    if (this.path !== this.rawTarget && unsendable.test(this.path)) return false;
+    return this.authority === (this.hosts[0] ?? '') || !unsendable.test(this.authority);
   }
 
   protected override startLine(): HeadState {

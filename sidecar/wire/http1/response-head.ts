@@ -1,7 +1,8 @@
 // A response head from an upstream, and the edited copy that goes downstream.
-import type { ResponseView } from '#sidecar/exchange.ts';
-
 import { CR, FIELD, LF, SPACE, writeLatin1 } from '../bytes.ts';
+
+import type { FieldEncoder } from '../lines.ts';
+import type { ResponseMessage } from '../upstream.ts';
 
 import type { HeadState } from './head.ts';
 import { MessageHead } from './message.ts';
@@ -10,24 +11,26 @@ import { MessageHead } from './message.ts';
 const statusBytes = 12;
 const prefix = Buffer.from('HTTP/1.');
 
-export class ResponseHead extends MessageHead implements ResponseView {
+export class ResponseHead extends MessageHead implements ResponseMessage {
   status = 0;
   private statusRead = false;
   /** The blank after the status is there, so the line can be sent on as it is. */
   private blank = true;
 
-  /** Cuts `Transfer-Encoding`, for a receiver that gets the content only. */
   unchunk(): void {
     this.cutName('transfer-encoding');
   }
 
-  /** Room that `writeTo` needs at most. @param extra lines, each ended by CRLF; latin1 */
-  sizeMax(extra: string): number {
+  grpcStatus(): string {
+    const at = this.find('grpc-status', 0);
+    return at < 0 ? '' : this.valueAt(at);
+  }
+
+  http1BytesMax(extra: string): number {
     return this.end - this.start + this.addedBytes() + extra.length + 16;
   }
 
-  /** Writes the edited head to `out` from `offset`. @returns the offset after it */
-  writeTo(out: Buffer, offset: number, extra: string): number {
+  writeHttp1(out: Buffer, offset: number, extra: string): number {
     const at = offset;
     const last = this.end - 2;
     if (this.blank) {
@@ -43,6 +46,16 @@ export class ResponseHead extends MessageHead implements ResponseView {
     out[offset++] = CR;
     out[offset++] = LF;
     return offset;
+  }
+
+  http2BytesMax(): number {
+    return this.fieldBytesMax(this.end - this.linesStart) + 16;
+  }
+
+  writeHttp2(encoder: FieldEncoder, out: Buffer, offset: number): number {
+    // What switches protocols in HTTP/1.1 opens a tunnel in HTTP/2 (RFC 8441 5).
+    offset = encoder.status(out, offset, this.status === 101 ? 200 : this.status);
+    return this.writeFields(encoder, out, offset);
   }
 
   protected override startLine(): HeadState {

@@ -9,24 +9,29 @@ import type { Http1Limits } from './limits.ts';
 export interface Http1ServerOptions {
   readonly limits: Readonly<Http1Limits>;
   readonly path: RequestPath;
+  readonly becomeHttp2?: ConnectionHost['becomeHttp2'];
 }
 
 /** What a connection needs of its server. */
 export interface ConnectionHost {
   readonly limits: Readonly<Http1Limits>;
   readonly path: RequestPath;
+  /** What the connection carries turns out to be HTTP/2, from `bytes` on; null: nothing speaks it. */
+  readonly becomeHttp2: ((connection: Http1Connection, bytes: Buffer) => void) | null;
   closed(connection: Http1Connection): void;
 }
 
 export class Http1Server implements ConnectionHost {
   readonly limits: Readonly<Http1Limits>;
   readonly path: RequestPath;
+  readonly becomeHttp2: ConnectionHost['becomeHttp2'];
   private readonly open = new Set<Http1Connection>();
   private draining = false;
 
   constructor(options: Http1ServerOptions) {
     this.limits = options.limits;
     this.path = options.path;
+    this.becomeHttp2 = options.becomeHttp2 ?? null;
   }
 
   get connections(): number {

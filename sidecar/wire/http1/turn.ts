@@ -1,59 +1,68 @@
-// One exchange on a downstream connection: what layers can do with it, and how it ends.
+// One exchange on an HTTP/1.1 connection: its answer as bytes, and its body on the way up.
 import type { Socket } from 'node:net';
 
-import type { RequestStream, UpstreamPool } from '../../exchange.ts';
 import { failures } from '../../failures.ts';
-import type { FailureCode } from '../../failures.ts';
-import { refuse } from '../../request-path.ts';
+import { Call } from '../call.ts';
+import type { Trailers } from '../trailers.ts';
+import { replyOf } from '../reply.ts';
+import { allocate, write, writeCopy } from '../slab.ts';
+import type { TurnWriter } from '../turn-writer.ts';
+import type { ResponseMessage, UpstreamStream } from '../upstream.ts';
 
-import { Forwarding } from './forwarding.ts';
-import { Http1Pool } from './pool.ts';
-import { replyTo } from './respond.ts';
+import { BodyCursor } from './body.ts';
+import { lastChunk, writeChunk, writeTrailers } from './chunks.ts';
+import type { Http1Connection } from './connection.ts';
+import { replyText } from './respond.ts';
 
-/** Nothing was sent, so another endpoint may be tried. */
-const connectFailures: ReadonlySet<string> = new Set<FailureCode>([
-  'upstream-connect',
-  'connect-timeout',
-  'upstream-tls',
-]);
+const chunkedLine = 'transfer-encoding: chunked\r\n';
+const closeLine = 'connection: close\r\n';
+const upgradeLine = 'connection: upgrade\r\n';
 
-/**
- * Lives for one exchange, so that a layer that calls late, when the client is gone or the
- * connection is at its next request, reaches nobody.
- */
-export class Turn extends Forwarding implements RequestStream {
-  /** Not a request at all, so the layers never hear of it. */
-  unheard = false;
+export class Turn extends Call {
+  private readonly connection: Http1Connection;
+  /** The head that was sent lets the connection live on. */
+  private keeps = false;
+  /** The answer's body comes as content, and its length is not known: the client gets chunks. */
+  private rechunks = false;
+  /** The upstream gives its answer in small pieces, which go out together; null: as they come. */
+  private gathered: TurnWriter | null = null;
 
-  private pool: Http1Pool | null = null;
-  private decided = false;
+  constructor(connection: Http1Connection, startedAtMs: number) {
+    super(connection.path, connection.downstream, connection.request, 'HTTP/1.1', startedAtMs);
+    this.connection = connection;
+  }
+
+  override get framed(): boolean {
+    return this.exchange.request.minor === 1;
+  }
+
+  override get requestDone(): boolean {
+    return this.over || this.connection.requestBody.done;
+  }
+
+  protected override get requestBodyBytes(): number {
+    return this.connection.requestBody.bytes;
+  }
 
   // What layers call.
 
-  reply(status: number, headers: string, body: string, close: boolean): void {
+  override reply(status: number, headers: string, body: string, close: boolean): void {
     const c = this.connection;
-    if (c === null || this.decided) return;
+    if (this.over || this.decided) return;
     this.decided = true;
     const x = this.exchange;
     const closes = close || c.closesAfter() || !c.bodyDroppable();
-    const reply = replyTo(x, status, headers, body, closes);
+    const reply = replyOf(x, status, headers, body);
     x.status = reply.status;
-    x.responseBodyBytes = reply.bodyBytes;
+    x.responseBodyBytes = Buffer.byteLength(reply.body);
     this.headSent = true;
-    c.socket.write(reply.text);
+    c.socket.write(replyText(reply, closes));
     this.finish(!closes);
   }
 
-  forward(upstream: UpstreamPool): void {
-    if (this.connection === null || this.decided) return;
-    this.decided = true;
-    if (this.exchange.request.method === 'CONNECT') this.fail('upgrade-refused');
-    else this.request(upstream);
-  }
-
-  tunnel(upstream: Socket): void {
+  override tunnel(upstream: Socket): void {
     const c = this.connection;
-    if (c === null || this.decided) {
+    if (this.over || this.decided) {
       upstream.destroy();
       return;
     }
@@ -69,87 +78,212 @@ export class Turn extends Forwarding implements RequestStream {
     });
   }
 
-  serveInside(): void {
+  override serveInside(): void {
     const c = this.connection;
-    if (c === null || this.decided) return;
+    if (this.over || this.decided) return;
     this.decided = true;
-    this.connection = null;
+    this.over = true;
     c.socket.write('HTTP/1.1 200 OK\r\n\r\n');
-    c.turnOver(true);
+    c.beginAnew();
   }
 
-  // What the connection calls.
+  // What the upstream connection calls.
 
-  /** Ends the exchange because its connection has to end now. */
-  cutOff(): void {
-    if (!this.headSent) this.fail('draining');
-    else if (this.exchange.request.minor === 0) this.fail('downstream-gone');
+  override interim(head: ResponseMessage): void {
+    if (this.over || this.exchange.request.minor === 0) return;
+    const piece = allocate(head.http1BytesMax(''));
+    write(this.connection.socket, piece, head.writeHttp1(piece, 0, ''));
+  }
+
+  override head(
+    head: ResponseMessage,
+    buffer: Buffer,
+    from: number,
+    to: number,
+    last: boolean,
+  ): boolean {
+    if (this.over) return true;
+    const c = this.connection;
+    const unbounded = this.respond(head) && !head.chunked && head.contentLength < 0;
+    const { minor } = this.exchange.request;
+    this.rechunks = unbounded && minor === 1;
+    if (minor === 0) head.unchunk();
+    const closes = c.closesAfter();
+    this.keeps = !closes;
+    const extra = (closes ? closeLine : '') + (this.rechunks ? chunkedLine : '');
+    this.headSent = true;
+    if (this.upstream?.framed === false) {
+      const out = (this.gathered = c.out);
+      const room = out.reserve(head.http1BytesMax(extra));
+      out.wrote(head.writeHttp1(room, out.offset, extra));
+      c.progressed();
+      return from === to && !last ? true : this.body(buffer, from, to, last);
+    }
+    const inline = this.rechunks ? 0 : to - from;
+    const piece = allocate(head.http1BytesMax(extra) + inline);
+    let length = head.writeHttp1(piece, 0, extra);
+    if (inline > 0) length += buffer.copy(piece, length, from, to);
+    const more = write(c.socket, piece, length);
+    c.progressed();
+    if (this.rechunks) return this.body(buffer, from, to, last) && more;
+    if (last) this.finish(!closes);
+    return more;
+  }
+
+  override body(buffer: Buffer, from: number, to: number, last: boolean): boolean {
+    if (this.over) return true;
+    const c = this.connection;
+    c.progressed();
+    if (this.gathered !== null) return this.gather(this.gathered, buffer, from, to, last);
+    let more = true;
+    if (to > from) {
+      if (this.tunnelled) this.exchange.responseBodyBytes += to - from;
+      more = this.rechunks
+        ? writeChunk(c.socket, buffer, from, to, last)
+        : writeCopy(c.socket, buffer, from, to);
+    } else if (last && this.rechunks) c.socket.write(lastChunk);
+    if (last) this.finish(this.keeps);
+    return more;
+  }
+
+  override trailers(trailers: Trailers): void {
+    if (this.over) return;
+    if (this.gathered !== null) {
+      if (this.rechunks) {
+        this.gathered.text('0\r\n');
+        const room = this.gathered.reserve(trailers.linesBytes + 2);
+        this.gathered.wrote(trailers.writeLines(room, this.gathered.offset));
+        this.gathered.text('\r\n');
+      }
+      this.gathered.flush();
+    } else if (this.rechunks) writeTrailers(this.connection.socket, trailers);
+    this.finish(this.keeps);
+  }
+
+  override upgraded(head: ResponseMessage, buffer: Buffer, from: number, to: number): boolean {
+    if (this.over) return true;
+    const c = this.connection;
+    this.respond(head);
+    const piece = allocate(head.http1BytesMax(upgradeLine));
+    this.headSent = true;
+    this.tunnelled = true;
+    let more = write(c.socket, piece, head.writeHttp1(piece, 0, upgradeLine));
+    if (to > from) more = this.body(buffer, from, to, false);
+    c.becomeTunnel();
+    return more;
+  }
+
+  override drained(): void {
+    if (this.over) return;
+    this.connection.upstreamFull = false;
+    this.connection.wake();
+  }
+
+  // What the downstream connection calls.
+
+  /**
+   * More of the request's body with its framing, or of what goes through a tunnel.
+   * @param last the body ends with it
+   */
+  send(buffer: Buffer, from: number, to: number, last: boolean): void {
+    const { upstream, connection } = this;
+    if (upstream === null || this.over) return;
+    this.bodySent = true;
+    if (this.tunnelled) this.exchange.requestBodyBytes += to - from;
+    this.noteFull(upstream.send(buffer, from, to, last), connection);
+  }
+
+  /** The body's end, after its content, where it had chunks. */
+  sendEnd(): void {
+    const { upstream, connection } = this;
+    if (upstream === null || this.over) return;
+    const { trailers } = connection.requestBody;
+    if (trailers === null) upstream.send(noBytes, 0, 0, true);
+    else upstream.sendTrailers(trailers);
+  }
+
+  /** Chunks have to be taken off before the upstream gets the body. */
+  get unchunks(): boolean {
+    return this.upstream !== null && !this.upstream.framed && this.connection.request.chunked;
+  }
+
+  protected override sendRequest(upstream: UpstreamStream): boolean | null {
+    const { request, requestBody, firstEnd, limits } = this.connection;
+    const { buffer, end } = request;
+    if (upstream.framed || !request.chunked) {
+      return upstream.sendHead(request, buffer, end, firstEnd, requestBody.done);
+    }
+    let more = upstream.sendHead(request, buffer, end, end, false);
+    if (more === null || firstEnd === end) return more;
+    // What came with the head was read once already: now again, for its content.
+    const again = new BodyCursor(limits);
+    again.begin(true, 0);
+    again.take(buffer, end, firstEnd, (bytes, from, to) => {
+      more = upstream.send(bytes, from, to, false);
+    });
+    if (requestBody.done) this.sendEnd();
+    return more;
+  }
+
+  protected override startSending(more: boolean): void {
+    const c = this.connection;
+    this.sending = true;
+    c.upstreamFull = !more && !c.requestBody.done;
+    c.wake();
+  }
+
+  protected override endDownstream(): void {
+    this.connection.socket.end();
+  }
+
+  protected override breakOff(): void {
+    this.connection.breakOff();
+  }
+
+  protected override abandon(): void {
+    this.connection.drain();
+  }
+
+  protected override release(keep: boolean): void {
+    this.connection.turnOver(keep);
+  }
+
+  /** As `body`, of an upstream that gives its answer in small pieces. */
+  private gather(
+    out: TurnWriter,
+    buffer: Buffer,
+    from: number,
+    to: number,
+    last: boolean,
+  ): boolean {
+    let more = true;
+    if (to > from) {
+      if (this.rechunks) out.text(`${(to - from).toString(16)}\r\n`);
+      more = out.copy(buffer, from, to);
+      if (this.rechunks) out.text('\r\n');
+    }
+    if (!last) return more;
+    if (this.rechunks) out.text(lastChunk);
+    out.flush();
+    this.finish(this.keeps);
+    return true;
+  }
+
+  private noteFull(more: boolean, connection: Http1Connection): void {
+    if (!more && (this.tunnelled || !connection.requestBody.done)) connection.upstreamFull = true;
+  }
+
+  override cutOff(): void {
+    // What ends by closing would look whole: HTTP/1.0 has no other end.
+    if (this.headSent && this.exchange.request.minor === 0) this.fail('downstream-gone');
+    else if (!this.headSent) this.fail('draining');
     else {
       this.exchange.failure = failures.draining;
       this.upstream?.abort();
+      this.gathered?.flush();
       this.finish(false);
     }
-  }
-
-  /** Ends the exchange with a failure: an answer if none has begun, else the connection breaks off. */
-  override fail(code: FailureCode): void {
-    const c = this.connection;
-    if (c === null) return;
-    const x = this.exchange;
-    const { upstream } = this;
-    this.upstream = null;
-    upstream?.abort();
-    const failure = failures[code];
-    // A layer may still wait, and edit `request` later: no other request may be in it then.
-    if (!this.decided) c.drain();
-    if (this.headSent || failure.status === 0) {
-      x.failure = failure;
-      if (x.details === '') x.details = failure.details;
-      c.breakOff();
-      this.finish(false);
-      return;
-    }
-    if (!this.bodySent && connectFailures.has(code)) {
-      const next = c.path.retry?.(x, failure) ?? null;
-      if (next !== null) {
-        this.request(next);
-        return;
-      }
-    }
-    this.decided = false;
-    this.sending = false;
-    refuse(x, failure);
-  }
-
-  private request(upstream: UpstreamPool): void {
-    if (!(upstream instanceof Http1Pool)) {
-      this.fail('internal');
-      return;
-    }
-    this.pool = upstream;
-    this.exchange.upstreamAddress = upstream.address;
-    upstream.request(this);
-  }
-
-  protected override stream(): RequestStream {
-    return this;
-  }
-
-  protected override finish(keep: boolean): void {
-    const c = this.connection;
-    if (c === null) return;
-    this.connection = null;
-    const { upstream } = this;
-    this.upstream = null;
-    const x = this.exchange;
-    if (upstream !== null && !this.tunnelled) {
-      x.responseBodyBytes = upstream.bodyBytes;
-      if (x.grpcStatus === '') x.grpcStatus = upstream.trailerGrpcStatus;
-    } else if (upstream === null) this.pool?.cancel(this);
-    if (!this.tunnelled && x.request.method !== 'CONNECT') x.requestBodyBytes = c.requestBody.bytes;
-    x.finishedAtMs = performance.now();
-    if (this.unheard) c.path.unheard?.(x);
-    else c.path.finish(x);
-    c.turnOver(keep);
   }
 }
+
+const noBytes: Buffer = Buffer.alloc(0);

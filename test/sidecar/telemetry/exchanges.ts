@@ -118,7 +118,7 @@ export function makeExchange(
   const x = new Exchange(
     options.downstream ?? makeDownstream(),
     new FakeRequest(options.method ?? 'GET', options.path ?? '/charges', options.headers ?? []),
-    { reply() {}, forward() {}, tunnel() {}, serveInside() {} },
+    { reply() {}, forward() {}, tunnel() {}, serveInside() {}, cutOff() {} },
     options.protocol ?? 'HTTP/1.1',
   );
   x.startedAtMs = performance.now();

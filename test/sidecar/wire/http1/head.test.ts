@@ -32,8 +32,8 @@ function parsePieces(
 }
 
 function forwarded(head: RequestHead): string {
-  const out = Buffer.alloc(head.sizeMax());
-  return out.toString('latin1', 0, head.writeTo(out, 0));
+  const out = Buffer.alloc(head.http1BytesMax());
+  return out.toString('latin1', 0, head.writeHttp1(out, 0));
 }
 
 const accepted: readonly string[] = [
@@ -219,10 +219,10 @@ test('a rewritten path or authority that could split the request is not sent', (
     const head = new RequestHead(http1Limits);
     parse(`${start}\r\n`, head);
     head.setPath(bad);
-    expect(head.sizeMax()).toBe(-1);
+    expect(head.http1BytesMax()).toBe(-1);
     head.setPath('/');
     head.setAuthority(bad);
-    expect(head.sizeMax()).toBe(-1);
+    expect(head.http1BytesMax()).toBe(-1);
   }
 });
 
@@ -377,8 +377,8 @@ test('a response goes on in our version, without its hop-by-hop headers', () => 
   const text =
     'HTTP/1.0 200 OK\r\nConnection: close\r\nKeep-Alive: timeout=7, max=2\r\nA: b\r\n\r\n';
   head.feed(Buffer.from(text), 0, text.length);
-  const out = Buffer.alloc(head.sizeMax('x: y\r\n'));
-  expect(out.toString('latin1', 0, head.writeTo(out, 0, 'x: y\r\n'))).toBe(
+  const out = Buffer.alloc(head.http1BytesMax('x: y\r\n'));
+  expect(out.toString('latin1', 0, head.writeHttp1(out, 0, 'x: y\r\n'))).toBe(
     'HTTP/1.1 200 OK\r\nA: b\r\nx: y\r\n\r\n',
   );
   expect(head.keepAliveTimeoutSeconds).toBe(7);

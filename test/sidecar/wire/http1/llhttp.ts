@@ -142,8 +142,8 @@ export function readByUs(bytes: Buffer): OwnReadings {
       .map(([name, value]) => `${name}: ${value}`);
     const { method, path: target, authority: host } = head;
     requests.push({ method, target, host, body, lines });
-    const out = Buffer.alloc(head.sizeMax());
-    forwarded.push(out.subarray(0, head.writeTo(out, 0)), head.buffer.subarray(head.end, end));
+    const out = Buffer.alloc(head.http1BytesMax());
+    forwarded.push(out.subarray(0, head.writeHttp1(out, 0)), head.buffer.subarray(head.end, end));
     const last = closesAfter(head, cursor);
     head.clear();
     if (last) break;

@@ -1,7 +1,7 @@
 // Header lines by their byte ranges: lookups, edits and the edited copy, without a string per line.
-import { FOLD, utf8At, writeLatin1 } from '../bytes.ts';
+import { FOLD, utf8At, writeLatin1 } from './bytes.ts';
 
-import { isKnown, isNamed, isSpelled, signatureOf } from './names.ts';
+import { isKnown, isNamed, isOfHttp1, isSpelled, signatureOf } from './names.ts';
 
 /** Layout of one line in `HeaderLines.index`. */
 export const nameStart = 0;
@@ -14,6 +14,28 @@ export const lineEnd = 4;
 /** See names.ts; 0: the line is cut. */
 export const signature = 5;
 export const stride = 6;
+
+/** Encodes fields for HTTP/2; wire/http2's HPACK does. Both return the offset after the field. */
+export interface FieldEncoder {
+  /** The name is folded to lower case. */
+  field(
+    out: Buffer,
+    offset: number,
+    buffer: Buffer,
+    nameFrom: number,
+    nameTo: number,
+    valueFrom: number,
+    valueTo: number,
+  ): number;
+  /** @param name lower-case @param value one byte a character */
+  text(out: Buffer, offset: number, name: string, value: string): number;
+  method(out: Buffer, offset: number, method: string): number;
+  scheme(out: Buffer, offset: number, scheme: string): number;
+  status(out: Buffer, offset: number, status: number): number;
+}
+
+/** What HPACK may add to a field. */
+const fieldOverheadBytes = 16;
 
 const nothing: readonly string[] = Object.freeze([]);
 const emptyBuffer: Buffer = Buffer.alloc(0);
@@ -36,7 +58,9 @@ export class HeaderLines {
   protected addedCount = 0;
   private readonly addedNames: string[] = [];
   private readonly addedValues: string[] = [];
-  /** As they go out: one byte a character. */
+  /** The values as they go out: one byte a character. */
+  private readonly addedWire: string[] = [];
+  /** The lines as HTTP/1.1 writes them. */
   private readonly addedLines: string[] = [];
 
   /** Values of the lines of that name that are not cut, then of those added. @param name lower-case */
@@ -96,7 +120,9 @@ export class HeaderLines {
     const safe = plain ? value : value.replace(breaking, ' ');
     this.addedNames[at] = name;
     this.addedValues[at] = safe;
-    this.addedLines[at] = `${name}: ${plain ? safe : Buffer.from(safe).toString('latin1')}\r\n`;
+    const wire = plain ? safe : Buffer.from(safe).toString('latin1');
+    this.addedWire[at] = wire;
+    this.addedLines[at] = `${name}: ${wire}\r\n`;
     this.addedCount++;
   }
 
@@ -171,6 +197,35 @@ export class HeaderLines {
     return offset;
   }
 
+  /** Room that `writeFields` needs at most, for lines of `bytes` in all. */
+  protected fieldBytesMax(bytes: number): number {
+    return bytes + this.addedBytes() + (this.count + this.addedCount) * fieldOverheadBytes;
+  }
+
+  /** Encodes every line that is not cut and that HTTP/2 has, then those added. */
+  protected writeFields(encoder: FieldEncoder, out: Buffer, offset: number): number {
+    const { index, buffer } = this;
+    for (let at = 0, end = this.count * stride; at < end; at += stride) {
+      const sign = index[at + signature]!;
+      const from = index[at + nameStart]!;
+      const to = index[at + nameEnd]!;
+      if (sign === 0 || isOfHttp1(buffer, from, to, sign)) continue;
+      offset = encoder.field(
+        out,
+        offset,
+        buffer,
+        from,
+        to,
+        index[at + valueStart]!,
+        index[at + valueEnd]!,
+      );
+    }
+    for (let i = 0; i < this.addedCount; i++) {
+      offset = encoder.text(out, offset, this.addedNames[i]!, this.addedWire[i]!);
+    }
+    return offset;
+  }
+
   protected clearLines(): void {
     this.count = 0;
     this.cut = false;
@@ -193,6 +248,7 @@ export class HeaderLines {
       if (this.addedNames[i] === name) continue;
       this.addedNames[kept] = this.addedNames[i]!;
       this.addedValues[kept] = this.addedValues[i]!;
+      this.addedWire[kept] = this.addedWire[i]!;
       this.addedLines[kept] = this.addedLines[i]!;
       kept++;
     }

@@ -1,5 +1,5 @@
 // Header names as 32-bit signatures: cheap to make, compared before any byte is.
-import { FOLD } from '../bytes.ts';
+import { FOLD } from './bytes.ts';
 
 /** Headers that mean something to the wire engine itself. */
 export const known = Object.freeze({
@@ -30,6 +30,9 @@ const knownNames: readonly string[] = [
 
 const slots = 64;
 const { multiplier, slotOf } = perfectSlots();
+const hostSign = signatureOf('host');
+const encodingSign = signatureOf('transfer-encoding');
+const upgradeSign = signatureOf('upgrade');
 
 /** @param name lower-case. Never 0 */
 export function signatureOf(name: string): number {
@@ -84,6 +87,14 @@ export function isKnown(name: string): boolean {
 export function knownAt(buffer: Buffer, from: number, to: number, signature: number): number {
   const id = slotOf[Math.imul(signature, multiplier) >>> 26]!;
   return id !== 0 && isNamed(buffer, from, to, knownNames[id]!) ? id : 0;
+}
+
+/** `host`, which HTTP/2 calls `:authority`, and what it forbids (RFC 9113 8.2.2) and we did not cut. */
+export function isOfHttp1(buffer: Buffer, from: number, to: number, signature: number): boolean {
+  if (signature !== hostSign && signature !== encodingSign && signature !== upgradeSign)
+    return false;
+  const id = knownAt(buffer, from, to, signature);
+  return id === known.host || id === known.transferEncoding || id === known.upgrade;
 }
 
 /** Finds a multiplier that sends every known signature to a slot of its own. */

@@ -1,0 +1,245 @@
+// One exchange between a downstream and an upstream, whatever each speaks: how it goes up, fails, and ends.
+import type { Socket } from 'node:net';
+
+import { Exchange } from '../exchange.ts';
+import type { Downstream, RequestPath, RequestStream, UpstreamPool } from '../exchange.ts';
+import { failures } from '../failures.ts';
+import type { FailureCode } from '../failures.ts';
+import { refuse } from '../request-path.ts';
+
+import type { Trailers } from './trailers.ts';
+import type { RequestMessage, ResponseMessage, UpstreamCall, UpstreamStream } from './upstream.ts';
+
+/** What may be sent again without asking (RFC 9110 9.2.2). */
+const idempotent: ReadonlySet<string> = new Set('GET HEAD OPTIONS TRACE PUT DELETE'.split(' '));
+/** Nothing was sent, so another endpoint may be tried. */
+const connectFailures: ReadonlySet<string> = new Set<FailureCode>([
+  'upstream-connect',
+  'connect-timeout',
+  'upstream-tls',
+]);
+
+/**
+ * Lives for one exchange, so that a layer that calls late, when the client is gone or the
+ * connection is at its next request, reaches nobody.
+ */
+export abstract class Call implements RequestStream, UpstreamCall {
+  readonly exchange: Exchange;
+  readonly request: RequestMessage;
+  /** Not a request at all, so the layers never hear of it. */
+  unheard = false;
+  /** Request bytes can go upstream. */
+  sending = false;
+  /** After an upgrade bytes go both ways as they are. */
+  tunnelled = false;
+
+  protected readonly path: RequestPath;
+  protected upstream: UpstreamStream | null = null;
+  protected over = false;
+  protected headSent = false;
+  /** A layer has decided what becomes of the request. */
+  protected decided = false;
+  /** Body bytes went upstream that are not kept for a replay. */
+  protected bodySent = false;
+  private pool: UpstreamPool | null = null;
+  private upstreamEnded = false;
+  private downstreamEnded = false;
+
+  constructor(
+    path: RequestPath,
+    downstream: Downstream,
+    request: RequestMessage,
+    protocol: string,
+    startedAtMs: number,
+  ) {
+    this.path = path;
+    this.request = request;
+    const x = new Exchange(downstream, request, this, protocol);
+    x.startedAtMs = startedAtMs;
+    this.exchange = x;
+  }
+
+  abstract get framed(): boolean;
+  abstract get requestDone(): boolean;
+  /** Content of the request's body that has been read. */
+  protected abstract get requestBodyBytes(): number;
+
+  abstract reply(status: number, headers: string, body: string, close: boolean): void;
+  abstract tunnel(upstream: Socket): void;
+  abstract serveInside(): void;
+  abstract interim(head: ResponseMessage): void;
+  abstract head(
+    head: ResponseMessage,
+    buffer: Buffer,
+    from: number,
+    to: number,
+    last: boolean,
+  ): boolean;
+  abstract body(buffer: Buffer, from: number, to: number, last: boolean): boolean;
+  abstract trailers(trailers: Trailers): void;
+  abstract upgraded(head: ResponseMessage, buffer: Buffer, from: number, to: number): boolean;
+  abstract drained(): void;
+
+  /** Writes the head, and what was read of the body. @returns as UpstreamStream.sendHead */
+  protected abstract sendRequest(upstream: UpstreamStream): boolean | null;
+  /** Request bytes may go. @param more false: not before `drained` */
+  protected abstract startSending(more: boolean): void;
+  /** The upstream ended its side of a tunnel. */
+  protected abstract endDownstream(): void;
+  /** The answer has begun and cannot be completed: the client must not take it for whole. */
+  protected abstract breakOff(): void;
+  /** A layer may still wait, and edit the request later: no other may be in it then. */
+  protected abstract abandon(): void;
+  /** All is over. @param keep the connection may go on */
+  protected abstract release(keep: boolean): void;
+
+  get isHead(): boolean {
+    return this.request.method === 'HEAD';
+  }
+
+  get asksUpgrade(): boolean {
+    return !this.over && this.request.upgrade !== '';
+  }
+
+  // What layers call.
+
+  forward(upstream: UpstreamPool): void {
+    if (this.over || this.decided) return;
+    this.decided = true;
+    if (this.request.method === 'CONNECT') this.fail('upgrade-refused');
+    else this.ask(upstream);
+  }
+
+  cutOff(): void {
+    if (this.over) return;
+    if (!this.headSent) {
+      this.fail('draining');
+      return;
+    }
+    this.exchange.failure = failures.draining;
+    this.upstream?.abort();
+    this.breakOff();
+    this.finish(false);
+  }
+
+  // What the pool and the upstream connection call.
+
+  granted(upstream: UpstreamStream): void {
+    if (this.over) {
+      upstream.abort();
+      return;
+    }
+    this.upstream = upstream;
+    const x = this.exchange;
+    x.attempts++;
+    x.forwardedAtMs = performance.now();
+    const more = this.sendRequest(upstream);
+    if (more === null) this.fail('internal');
+    else if (upstream.connected) this.startSending(more);
+  }
+
+  opened(): void {
+    if (!this.over) this.startSending(true);
+  }
+
+  mayReplay(untouched: boolean): boolean {
+    if (this.over || this.bodySent || this.headSent || this.exchange.attempts > 1) return false;
+    return untouched || idempotent.has(this.request.method);
+  }
+
+  tunnelEnded(): void {
+    this.upstreamEnded = true;
+    if (!this.over) this.endDownstream();
+    if (this.downstreamEnded) this.finishTunnel();
+  }
+
+  failed(code: FailureCode): void {
+    this.upstream = null;
+    if (this.tunnelled && this.upstreamEnded) this.finishTunnel();
+    else this.fail(code);
+  }
+
+  // What the downstream connection calls.
+
+  /** The client takes bytes again. */
+  resume(): void {
+    this.upstream?.resume();
+  }
+
+  /** The client will send no more through the tunnel. */
+  downstreamEnd(): void {
+    this.downstreamEnded = true;
+    this.upstream?.endTunnel();
+    if (this.upstreamEnded) this.finishTunnel();
+  }
+
+  /** Ends the exchange with a failure: an answer if none has begun, else it breaks off. */
+  fail(code: FailureCode): void {
+    if (this.over) return;
+    const x = this.exchange;
+    const { upstream } = this;
+    this.upstream = null;
+    upstream?.abort();
+    const failure = failures[code];
+    if (!this.decided) this.abandon();
+    if (this.headSent || failure.status === 0) {
+      x.failure = failure;
+      if (x.details === '') x.details = failure.details;
+      this.breakOff();
+      this.finish(false);
+      return;
+    }
+    if (!this.bodySent && connectFailures.has(code)) {
+      const next = this.path.retry?.(x, failure) ?? null;
+      if (next !== null) {
+        this.ask(next);
+        return;
+      }
+    }
+    this.decided = false;
+    this.sending = false;
+    refuse(x, failure);
+  }
+
+  /** Notes the response's head and lets the layers edit it. @returns whether it has a body */
+  protected respond(head: ResponseMessage): boolean {
+    const x = this.exchange;
+    x.respondedAtMs = performance.now();
+    x.status = head.status;
+    this.path.respond(x, head);
+    x.grpcStatus = head.grpcStatus();
+    return !this.isHead && head.status !== 204 && head.status !== 304;
+  }
+
+  protected finish(keep: boolean): void {
+    if (this.over) return;
+    this.over = true;
+    const { upstream } = this;
+    this.upstream = null;
+    const x = this.exchange;
+    if (upstream !== null && !this.tunnelled) {
+      x.responseBodyBytes = upstream.bodyBytes;
+      if (x.grpcStatus === '') x.grpcStatus = upstream.trailerGrpcStatus;
+    } else if (upstream === null) this.pool?.cancel(this);
+    if (!this.tunnelled && this.request.method !== 'CONNECT') {
+      x.requestBodyBytes = this.requestBodyBytes;
+    }
+    x.finishedAtMs = performance.now();
+    if (this.unheard) this.path.unheard?.(x);
+    else this.path.finish(x);
+    this.release(keep);
+  }
+
+  private ask(upstream: UpstreamPool): void {
+    this.pool = upstream;
+    this.exchange.upstreamAddress = upstream.address;
+    upstream.request(this);
+  }
+
+  private finishTunnel(): void {
+    const { upstream } = this;
+    this.upstream = null;
+    upstream?.finishTunnel();
+    this.finish(false);
+  }
+}

@@ -1,0 +1,198 @@
+// Connections to one endpoint that may speak either version: HTTP/2 where it is agreed on, else HTTP/1.1.
+import type { OnReadOpts, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+
+import type { UpstreamPool } from '../exchange.ts';
+import type { FailureCode } from '../failures.ts';
+
+import type { Http1PoolLimits } from './http1/limits.ts';
+import { Http1Pool } from './http1/pool.ts';
+import { Http2ClientConnection, type ClientOwner } from './http2/client.ts';
+import type { Http2Limits } from './http2/limits.ts';
+import { Opening } from './opening.ts';
+import { ReadTarget } from './read-target.ts';
+import { deadlineIn, unwatch, watch } from './sweep.ts';
+import type { Sweepable } from './sweep.ts';
+import type { UpstreamCall } from './upstream.ts';
+
+export interface HttpPoolOptions {
+  /** `address:port`, for logs. */
+  readonly address: string;
+  /** A connection for HTTP/1.1 alone. */
+  readonly connectHttp1: (onread?: OnReadOpts) => Socket;
+  /** A connection that may agree on HTTP/2: by ALPN, or (in the clear) by prior knowledge. */
+  readonly connectHttp2: (onread: OnReadOpts) => Socket;
+  readonly http1: Readonly<Http1PoolLimits>;
+  readonly http2: Readonly<Http2Limits>;
+}
+
+interface Waiting {
+  readonly call: UpstreamCall;
+  readonly dueMs: number;
+}
+
+export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
+  readonly address: string;
+  readonly limits: Readonly<Http2Limits>;
+  deadlineMs = 0;
+
+  private readonly options: HttpPoolOptions;
+  /** For calls that are to be made by HTTP/1.1. */
+  readonly http1: Http1Pool;
+  /** What the last connection agreed on. */
+  private speaks: 'unknown' | 'http1' | 'http2' = 'unknown';
+  private readonly open = new Set<Http2ClientConnection>();
+  /** The connection that new calls go to while it has room: no search for the usual call. */
+  private current: Http2ClientConnection | null = null;
+  private opening: Opening | null = null;
+  private readonly waiting: Waiting[] = [];
+  private closing = false;
+
+  constructor(options: HttpPoolOptions) {
+    this.options = options;
+    this.address = options.address;
+    this.limits = options.http2;
+    const { address, connectHttp1: connect, http1: limits } = options;
+    this.http1 = new Http1Pool({ address, connect, limits });
+  }
+
+  /** Connections, busy ones included. */
+  get connections(): number {
+    return this.open.size + this.http1.connections;
+  }
+
+  request(call: UpstreamCall): void {
+    // A tunnel takes a whole connection in any case.
+    if (call.asksUpgrade) {
+      this.http1.request(call);
+      return;
+    }
+    if (this.current?.hasRoom === true) {
+      this.current.take(call);
+      return;
+    }
+    if (this.speaks === 'http1') {
+      if (this.http1.connections > 0) {
+        this.http1.request(call);
+        return;
+      }
+      this.speaks = 'unknown';
+    }
+    this.current = this.roomiest();
+    if (this.current === null) this.wait(call);
+    else this.current.take(call);
+  }
+
+  cancel(call: UpstreamCall): void {
+    this.http1.cancel(call);
+    const at = this.waiting.findIndex((one) => one.call === call);
+    if (at >= 0) this.waiting.splice(at, 1);
+  }
+
+  close(): void {
+    this.closing = true;
+    this.http1.close();
+    for (const connection of this.open) connection.retire();
+  }
+
+  roomFor(connection: Http2ClientConnection): void {
+    while (this.waiting.length > 0 && connection.hasRoom) this.grant(connection);
+  }
+
+  retired(connection: Http2ClientConnection): void {
+    if (this.current === connection) this.current = null;
+  }
+
+  closed(connection: Http2ClientConnection): void {
+    this.retired(connection);
+    this.open.delete(connection);
+    if (this.waiting.length > 0) this.openAnother();
+  }
+
+  replay(call: UpstreamCall): void {
+    // Not from within the end of the connection that did not take it.
+    setImmediate(() => this.request(call));
+  }
+
+  expire(): void {
+    const nowMs = performance.now();
+    while (this.waiting.length > 0 && this.waiting[0]!.dueMs <= nowMs) {
+      this.waiting.shift()!.call.failed('overloaded');
+    }
+    const [first] = this.waiting;
+    if (first === undefined) unwatch(this);
+    else this.deadlineMs = first.dueMs;
+  }
+
+  private roomiest(): Http2ClientConnection | null {
+    let best: Http2ClientConnection | null = null;
+    for (const one of this.open) {
+      if (one.hasRoom && (best === null || one.load < best.load)) best = one;
+    }
+    return best;
+  }
+
+  private wait(call: UpstreamCall): void {
+    const { http1 } = this.options;
+    if (this.waiting.length >= http1.pendingMax) {
+      call.failed('overloaded');
+      return;
+    }
+    const dueMs = deadlineIn(http1.connectTimeoutMs);
+    this.waiting.push({ call, dueMs });
+    if (this.waiting.length === 1) {
+      this.deadlineMs = dueMs;
+      watch(this);
+    }
+    this.openAnother();
+  }
+
+  private openAnother(): void {
+    const { connectHttp2, http1 } = this.options;
+    if (this.opening !== null || this.open.size >= http1.connectionsMax) return;
+    let socket: Socket;
+    const read = new ReadTarget();
+    try {
+      socket = connectHttp2(read.onread);
+    } catch {
+      // Not even a socket: no certificate yet, an address that is none.
+      this.failWaiting('upstream-connect');
+      return;
+    }
+    this.opening = new Opening(socket, http1.connectTimeoutMs, (failure) => {
+      this.opening = null;
+      if (failure === null) this.opened(socket, read);
+      else this.failWaiting(failure);
+    });
+  }
+
+  private opened(socket: Socket, read: ReadTarget): void {
+    const alpn = 'encrypted' in socket ? (socket as TLSSocket).alpnProtocol : 'h2';
+    if (alpn !== 'h2' && alpn !== 'istio-h2') {
+      this.speaks = 'http1';
+      this.http1.adopt({ socket, read });
+      for (const { call } of this.waiting.splice(0)) this.http1.request(call);
+      return;
+    }
+    this.speaks = 'http2';
+    const connection = new Http2ClientConnection(this, socket);
+    read.take = (size, buffer) => {
+      connection.push(buffer, 0, size);
+      return true;
+    };
+    this.open.add(connection);
+    this.current = connection;
+    this.roomFor(connection);
+    if (this.closing) connection.retire();
+    else if (this.waiting.length > 0) this.openAnother();
+  }
+
+  private grant(connection: Http2ClientConnection): void {
+    const next = this.waiting.shift();
+    if (next !== undefined) connection.take(next.call);
+  }
+
+  private failWaiting(failure: FailureCode): void {
+    for (const { call } of this.waiting.splice(0)) call.failed(failure);
+  }
+}

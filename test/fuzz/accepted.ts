@@ -20,13 +20,13 @@ export const accepted: readonly Accepted[] = [
       /^upgrade:[ \t]*h2c[ \t]*\r$/im.test(textOf(difference)),
   },
   {
-    name: 'Proxy-Connection: close, read on by us',
+    name: 'Proxy-Connection, which we ignore',
     reason:
-      'RFC 9112 C.2.2: no standard field; we cut it unread. llhttp takes it for Connection, closes, ' +
-      'and reads nothing of what follows.',
+      'RFC 9112 C.2.2: no standard field; we cut it unread. llhttp takes it for Connection, closes ' +
+      'or upgrades, and reads nothing of what follows.',
     matches: (difference) =>
-      difference.kind === 'front: llhttp says HPE_CLOSED_CONNECTION' &&
-      /^proxy-connection:.*close/im.test(textOf(difference)),
+      /^front: llhttp says (HPE_CLOSED_CONNECTION|upgrade)$/.test(difference.kind) &&
+      /^proxy-connection:.*(close|upgrade)/im.test(textOf(difference)),
   },
   {
     name: 'a fragment right after the authority',
@@ -68,5 +68,13 @@ export const accepted: readonly Accepted[] = [
       'passes Host on.',
     matches: (difference) =>
       difference.kind === 'nginx: host' && /\S+ https?:\/\//i.test(textOf(difference)),
+  },
+  {
+    name: 'the default port in an absolute target',
+    reason:
+      'RFC 9110 4.2.3: `a` and `a:443` are one origin under https. HAProxy cuts the port that the scheme ' +
+      'implies, we and Envoy leave it.',
+    matches: ({ kind, detail }) =>
+      kind === 'haproxy: host' && /: "(.*):(?:80|443)" and "\1"$/.test(detail),
   },
 ];

@@ -30,6 +30,11 @@ export async function fuzzWays(
     }
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, executions) }, work));
+  // A hidden request may reach the application after the answer to what hid it.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const [way, wrong, bytes] of ways.takeLate()) {
+    report({ target: 'proxies', kind: `${way}: ${wrong}`, detail: 'late', bytes, seed });
+  }
   return executions;
 }
 

@@ -22,6 +22,8 @@ export class Echo {
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
   private readonly seen = new Map<string, Seen>();
+  /** What is wrong and came when its client had gone, by mark. */
+  private late = new Map<string, string[]>();
 
   private constructor() {
     this.server = createServer({ noDelay: true }, (socket) => this.serve(socket));
@@ -35,11 +37,23 @@ export class Echo {
     return echo;
   }
 
-  /** What came under that mark since it was asked last. */
+  /** Requests with that mark are to come: its client is connected. */
+  expect(mark: string): void {
+    this.seen.set(mark, { requests: [], wrong: [] });
+  }
+
+  /** What came under that mark; its client is gone. */
   take(mark: string): Seen {
-    const seen = this.of(mark);
+    const seen = this.seen.get(mark) ?? { requests: [], wrong: [] };
     this.seen.delete(mark);
     return seen;
+  }
+
+  /** What was wrong after its client had gone, since it was asked last. */
+  takeLate(): ReadonlyMap<string, readonly string[]> {
+    const { late } = this;
+    this.late = new Map();
+    return late;
   }
 
   stop(): void {
@@ -47,10 +61,10 @@ export class Echo {
     this.server.close();
   }
 
-  private of(mark: string): Seen {
-    let seen = this.seen.get(mark);
-    if (seen === undefined) this.seen.set(mark, (seen = { requests: [], wrong: [] }));
-    return seen;
+  private blame(mark: string, wrong: string): void {
+    const seen = this.seen.get(mark);
+    if (seen !== undefined) seen.wrong.push(wrong);
+    else this.late.set(mark, [...(this.late.get(mark) ?? []), wrong]);
   }
 
   private serve(socket: Socket): void {
@@ -67,10 +81,9 @@ export class Echo {
       const hidden = marks.length !== 1;
       mark = marks[0] ?? mark;
       pending = '';
-      const seen = this.of(mark);
-      seen.requests.push(request);
-      if (hidden) seen.wrong.push(`a request with ${marks.length} marks`);
-      if (holdsMark(request)) seen.wrong.push('a request within a request');
+      this.seen.get(mark)?.requests.push(request);
+      if (hidden) this.blame(mark, `a request with ${marks.length} marks`);
+      if (holdsMark(request)) this.blame(mark, 'a request within a request');
       const body = request.method === 'HEAD' ? '' : 'ok';
       socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n${body}`);
     };
@@ -80,7 +93,7 @@ export class Echo {
       const { end } = reader.readings;
       if (end === 'more' || end === 'whole') return;
       const last = /x-front: ?(\S+)/i.exec(pending)?.[1] ?? mark;
-      if (end !== 'upgrade') this.of(last).wrong.push(`bytes that are ${end}`);
+      if (end !== 'upgrade') this.blame(last, `bytes that are ${end}`);
       socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
     });
     socket.on('error', () => {});

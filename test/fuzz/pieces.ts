@@ -78,7 +78,6 @@ const values = [
   'a, b',
   '[::1]',
   'trailers',
-  'x-front',
 ];
 const ends = ['\r\n', '\r\n', '\r\n', '\r\n', '\n', '\r', '\r\r\n', '\n\r'];
 

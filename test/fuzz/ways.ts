@@ -25,6 +25,8 @@ export class Ways {
   readonly names: WayName[] = [];
   readonly proxies: RunningProxy[] = [];
   private readonly ports = new Map<WayName, number>();
+  /** By mark, since `takeLate` was asked last. */
+  private sent = new Map<string, Buffer>();
   private readonly rigs: Rig[] = [];
   private readonly echo: Echo;
 
@@ -70,6 +72,8 @@ export class Ways {
     socket.setTimeout(idleMs, () => resolve('idle'));
     socket.on('connect', () => {
       mark = `${way}-${socket.localPort}`;
+      this.echo.expect(mark);
+      this.sent.set(mark, bytes);
       socket.write(bytes);
     });
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
@@ -79,6 +83,19 @@ export class Ways {
     socket.destroy();
     const statuses = [...text.matchAll(/HTTP\/1\.[01] (\d{3})/g)].map(([, code]) => Number(code));
     return { ...this.echo.take(mark), statuses: statuses.filter((code) => code >= 200), end };
+  }
+
+  /** What no front sent and yet reached the application when its client had gone: way, what, and bytes. */
+  takeLate(): [way: WayName, wrong: string, bytes: Buffer][] {
+    const { sent } = this;
+    this.sent = new Map();
+    return [...this.echo.takeLate()].flatMap(([mark, wrongs]) =>
+      wrongs.map((wrong): [WayName, string, Buffer] => [
+        mark.slice(0, Math.max(0, mark.lastIndexOf('-'))),
+        wrong,
+        sent.get(mark) ?? Buffer.alloc(0),
+      ]),
+    );
   }
 
   private add(name: WayName, port: number): void {

@@ -46,6 +46,10 @@ test.concurrent.each(cases)(
   },
 );
 
+test('nothing hidden has come after its client had gone', () => {
+  expect(ways.takeLate().filter(([way]) => way.includes('ours'))).toEqual([]);
+});
+
 /** Another proxy before us may refuse or mend a case, one behind us may refuse what we take. */
 function isDecidedByUs(way: string, expected: string): boolean {
   return (

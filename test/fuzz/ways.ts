@@ -38,11 +38,10 @@ export class Ways {
   static async open(wanted: readonly ProxyName[]): Promise<Ways> {
     const ways = new Ways(await Echo.start());
     try {
-      const back = await ways.engine(ways.echo.port, '');
       ways.add('ours', await ways.engine(ways.echo.port, 'ours'));
-      ways.add('ours>ours', await ways.engine(back, 'ours>ours'));
+      ways.add('ours>ours', await ways.engine(await ways.behind(), 'ours>ours'));
       for (const name of wanted.filter(isInstalled)) {
-        const proxy = await startProxy(name, ways.echo.port, back);
+        const proxy = await startProxy(name, ways.echo.port, await ways.behind());
         ways.proxies.push(proxy);
         const { front, beforeUs, behindUs } = proxy.ports;
         ways.add(name, front);
@@ -101,6 +100,11 @@ export class Ways {
   private add(name: WayName, port: number): void {
     this.names.push(name);
     this.ports.set(name, port);
+  }
+
+  /** Our engine behind one front: its connections to the application carry nobody else's requests. */
+  private behind(): Promise<number> {
+    return this.engine(this.echo.port, '');
   }
 
   /** Our engine, which admits as a sidecar does. @returns its port */

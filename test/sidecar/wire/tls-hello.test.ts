@@ -52,6 +52,15 @@ test('every shorter prefix of a hello asks for more', () => {
   }
 });
 
+test('what follows a hello is not read, however little of it is in the first record', () => {
+  const rest = Buffer.from([20, 3, 3, 0, 1, 1]);
+  for (const size of [1, 2, 3, 4, 5]) {
+    const first = resplit(real.subarray(0, 5 + size), size);
+    const hello = Buffer.concat([first, resplit(real.subarray(size), 1_000)]);
+    expect(readClientHello(Buffer.concat([hello, rest]))).toEqual(expected);
+  }
+});
+
 test('a hello split over many records reads the same', () => {
   const least = Math.ceil((real.length - 5) / 64);
   for (const size of [least, least + 1, 100, 1000]) {

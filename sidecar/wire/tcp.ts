@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 
 import { reset, resetWhenFlushed } from './reset.ts';
+import { TurnWriter } from './turn-writer.ts';
 
 /** How a relay came to its end. */
 export type RelayEnd =
@@ -51,25 +52,33 @@ export function relay(options: RelayOptions): Relay {
   const end = (how: RelayEnd): void => {
     if (ended) return;
     ended = true;
+    toUpstream?.flush();
+    toDownstream?.flush();
     settle(how, downstream, upstream);
     options.onEnd(how);
   };
+  const toUpstream = gathererOf(downstream, upstream);
+  const toDownstream = gathererOf(upstream, downstream);
   if (head !== undefined && head.length > 0) {
     counters.receivedBytes += head.length;
     upstream.write(head);
   }
   downstream.on('data', (bytes: Buffer) => {
     counters.receivedBytes += bytes.length;
-    if (!upstream.write(bytes)) downstream.pause();
+    if (!write(toUpstream, upstream, bytes)) downstream.pause();
   });
   upstream.on('data', (bytes: Buffer) => {
     counters.sentBytes += bytes.length;
-    if (!downstream.write(bytes)) upstream.pause();
+    if (!write(toDownstream, downstream, bytes)) upstream.pause();
   });
   let open = 2;
-  const join = (from: Socket, to: Socket, failed: RelayEnd): void => {
+  const join = (from: Socket, to: Socket, out: TurnWriter | null, failed: RelayEnd): void => {
     if (from.readableEnded) to.end();
-    else from.on('end', () => to.end());
+    else
+      from.on('end', () => {
+        out?.flush();
+        to.end();
+      });
     from.on('error', () => end(failed));
     from.once('close', () => {
       open -= 1;
@@ -79,10 +88,19 @@ export function relay(options: RelayOptions): Relay {
     to.on('drain', () => from.resume());
     from.resume();
   };
-  join(downstream, upstream, 'downstream-failed');
-  join(upstream, downstream, 'upstream-failed');
+  join(downstream, upstream, toUpstream, 'downstream-failed');
+  join(upstream, downstream, toDownstream, 'upstream-failed');
   if (idleTimeoutMs > 0) watchIdle(downstream, upstream, idleTimeoutMs, () => end('idle'));
   return { close: () => end('closed') };
+}
+
+/** TLS gives its records one by one, 16 KB at most: those of one turn go on in one write. */
+function gathererOf(from: Socket, to: Socket): TurnWriter | null {
+  return 'encrypted' in from && !('encrypted' in to) ? new TurnWriter(to) : null;
+}
+
+function write(out: TurnWriter | null, to: Socket, bytes: Buffer): boolean {
+  return out === null ? to.write(bytes) : out.copy(bytes, 0, bytes.length);
 }
 
 function settle(how: RelayEnd, downstream: Socket, upstream: Socket): void {

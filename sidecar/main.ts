@@ -1,7 +1,8 @@
 // The process of the sidecar.
 import { runProcess } from '#runtime/process.ts';
 
-import { closeGraceMs, startSidecar } from './app.ts';
+import { startSidecar } from './app.ts';
+import { closeGraceMs } from './data-plane.ts';
 import { describeSidecarSettings, readSidecarSettings } from './settings.ts';
 
 await runProcess({

@@ -186,6 +186,20 @@ export const sidecarFields = [
     doc: 'least level that is logged',
   },
   {
+    name: 'concurrency',
+    env: 'SELVAGE_CONCURRENCY',
+    parse: integer({ min: 0, max: 256 }),
+    default: '1',
+    doc: 'worker threads that share the ports; 0: as many as CPUs. Also --concurrency N',
+  },
+  {
+    name: 'upgradeSocket',
+    env: 'SELVAGE_UPGRADE_SOCKET',
+    parse: anyText,
+    default: '',
+    doc: 'path of a socket by which the next version takes the ports over; empty: it does not',
+  },
+  {
     name: 'drainTimeoutMs',
     env: 'SELVAGE_DRAIN_TIMEOUT_MS',
     parse: integer({ min: 0, max: 3_600_000 }),
@@ -199,8 +213,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export type SidecarSettings = Settings<typeof sidecarFields>;
 
 /** Throws one SettingsError that names every mistake. */
-export function readSidecarSettings(env: Environment = process.env): SidecarSettings {
-  const settings = readSettings(sidecarFields, env);
+export function readSidecarSettings(
+  env: Environment = process.env,
+  args: readonly string[] = process.argv.slice(2),
+): SidecarSettings {
+  const settings = readSettings(sidecarFields, withFlags(env, args));
   const mistakes = contradictions(settings);
   if (mistakes.length > 0) throw new SettingsError(mistakes);
   return settings;
@@ -209,6 +226,16 @@ export function readSidecarSettings(env: Environment = process.env): SidecarSett
 /** For the log at start. */
 export function describeSidecarSettings(env: Environment = process.env): Record<string, string> {
   return describeSettings(sidecarFields, env);
+}
+
+/** `--concurrency N`, as Envoy's: the one setting that is also a flag. */
+function withFlags(env: Environment, args: readonly string[]): Environment {
+  if (args.length === 0) return env;
+  const [flag, value] = args.length === 1 ? (args[0] ?? '').split('=', 2) : args;
+  if (flag !== '--concurrency' || value === undefined || args.length > 2) {
+    throw new SettingsError([`unknown arguments ${args.join(' ')}; there is --concurrency N`]);
+  }
+  return { ...env, SELVAGE_CONCURRENCY: value };
 }
 
 /** What only shows when several settings are looked at together. */

@@ -1,21 +1,19 @@
 // What is in force, arranged for people: listeners, clusters, the snapshot without keys.
 import type { PolicyResource } from '#api/snapshot.ts';
 
+import type { Ports } from '../data-plane.ts';
 import type { Enforced } from '../in-force.ts';
 import type { SidecarSettings } from '../settings.ts';
 import { findOriginal } from '../outbound/original-destination.ts';
 import { formatAddress } from '../upstream/member.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 
-interface Ports {
+interface Listened extends Ports {
   readonly settings: SidecarSettings;
-  readonly inboundPorts: readonly number[];
-  readonly outboundPort: number;
-  readonly mappedPorts: readonly number[];
 }
 
 /** One row for each port that is listened on. */
-export function listenersOf(ports: Ports, enforced: Enforced | null): unknown {
+export function listenersOf(ports: Listened, enforced: Enforced | null): unknown {
   const { settings, inboundPorts, outboundPort, mappedPorts } = ports;
   const inbound = settings.inbound.map(({ listen, port, application }, i) => ({
     direction: 'inbound',
@@ -39,8 +37,20 @@ export function listenersOf(ports: Ports, enforced: Enforced | null): unknown {
   return [...inbound, { direction: 'outbound', address, protocol: 'http proxy' }, ...mapped];
 }
 
+export interface ClusterView {
+  readonly cluster: string;
+  readonly protocol: string;
+  readonly endpoints: readonly {
+    readonly address: string;
+    readonly identity: string | null;
+    readonly workload: string;
+    readonly connections: number;
+    readonly lastError: string;
+  }[];
+}
+
 /** Services that can be called, with what is known of each endpoint. */
-export function clustersOf(upstreams: Upstreams): unknown {
+export function clustersOf(upstreams: Upstreams): ClusterView[] {
   return [...upstreams.all()].map(([route, cluster]) => ({
     cluster: route.key,
     protocol: route.port.protocol,

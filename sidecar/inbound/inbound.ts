@@ -22,6 +22,8 @@ import { TlsTerminator } from './tls.ts';
 
 export interface InboundParts {
   readonly mappings: readonly InboundMapping[];
+  /** Other workers, or the next version, listen on the same ports. */
+  readonly sharedPorts: boolean;
   readonly identity: Identity;
   readonly inForce: InForce;
   readonly connections: Connections;
@@ -65,7 +67,8 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
       },
       targetOf(mapping),
     );
-    ports.push(await listener.listen(mapping.listen.host, mapping.listen.port));
+    const { listen } = mapping;
+    ports.push(await listener.listen(listen.host, listen.port, parts.sharedPorts));
     listeners.push(listener);
   }
   return { ports, close: () => listeners.forEach((listener) => listener.close()) };

@@ -25,6 +25,8 @@ export interface OutboundParts {
     readonly listen: Address;
     readonly originalDestination: OriginalDestinationOf;
   } | null;
+  /** Other workers, or the next version, listen on the same ports. */
+  readonly sharedPorts: boolean;
   readonly inForce: InForce;
   readonly connections: Connections;
   readonly telemetry: Telemetry;
@@ -53,7 +55,7 @@ export async function startOutbound(parts: OutboundParts): Promise<Outbound> {
   const listeners: OutboundListener[] = [];
   const start = async (address: Address, accept: (socket: Socket) => void): Promise<number> => {
     const listener = new OutboundListener(accept);
-    const taken = await listener.listen(address);
+    const taken = await listener.listen(address, parts.sharedPorts);
     listeners.push(listener);
     upstreams.ownPorts.add(taken);
     return taken;

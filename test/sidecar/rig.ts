@@ -187,7 +187,7 @@ export class TestSidecar {
     });
     this.apply({});
     const onFault = (error: unknown): void => void this.faults.push(error);
-    const shared = { inForce, telemetry, upstreams, onFault };
+    const shared = { inForce, telemetry, upstreams, sharedPorts: false, onFault };
     const { application } = this.#options;
     const listen = { host: '127.0.0.1', port: 0 };
     const mappings: InboundMapping[] =

@@ -1,6 +1,6 @@
 // Hot upgrade: the next version listens on the same ports, then tells this one to take nothing new and to end.
 import { rm } from 'node:fs/promises';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 
 import type { Log } from '#runtime/log.ts';
 
@@ -46,6 +46,13 @@ function ask(path: string): Promise<boolean> {
   return promise;
 }
 
+async function handOver(socket: Socket, release: () => Promise<void>): Promise<void> {
+  await release();
+  socket.end('released\n');
+  // The way of every other end: in order, and within the deadline.
+  process.kill(process.pid, 'SIGTERM');
+}
+
 function serve(path: string, release: () => Promise<void>, log: Log): Server {
   let taken = false;
   const server = createServer((socket) => {
@@ -59,11 +66,7 @@ function serve(path: string, release: () => Promise<void>, log: Log): Server {
       log.info({ path }, 'the next version takes over');
       // The path is the next version's from here on.
       server.close();
-      void release().then(() => {
-        socket.end('released\n');
-        // The way of every other end: in order, and within the deadline.
-        process.kill(process.pid, 'SIGTERM');
-      });
+      void handOver(socket, release);
     });
   });
   server.on('error', (error) => log.error({ path, error }, 'no upgrade can be offered'));

@@ -91,6 +91,11 @@ export class Slot {
     return promise;
   }
 
+  /** What becomes of it is told by its exit. */
+  async #startAnew(): Promise<void> {
+    await this.start().catch(() => undefined);
+  }
+
   #settle(id: number, report: WorkerReport | null): void {
     this.#reports.get(id)?.(report);
     this.#reports.delete(id);
@@ -102,9 +107,6 @@ export class Slot {
     const waitMs = Math.round(this.#backoff.next());
     log.error({ worker: number, error, status, waitMs }, 'a worker crashed; it is started anew');
     onRestart();
-    this.#timer = setTimeout(() => {
-      // What happens to it is told by its exit.
-      this.start().catch(() => undefined);
-    }, waitMs);
+    this.#timer = setTimeout(() => void this.#startAnew(), waitMs);
   }
 }

@@ -1,5 +1,5 @@
 // A worker thread: one data plane on the shared ports, told by the main thread what to be and to enforce.
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 
 import { createLog, type LogLevel } from '#runtime/log.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
@@ -83,5 +83,10 @@ async function close({ closers }: DataPlane): Promise<void> {
 }
 
 function tell(message: FromWorker): void {
-  parentPort?.postMessage(message);
+  send(parentPort, [message]);
+}
+
+/** A thread's port has no origin, as a window's would. */
+function send(port: MessagePort | null, arguments_: [FromWorker]): void {
+  port?.postMessage(...arguments_);
 }

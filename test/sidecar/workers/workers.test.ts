@@ -132,18 +132,18 @@ async function keepAlive(
   port: number,
 ): Promise<{ call: () => Promise<string>; gone: () => boolean }> {
   const socket = await plain(port);
-  let gone = false;
+  const state = { gone: false };
   let text = '';
-  socket.on('close', () => (gone = true));
-  socket.on('end', () => (gone = true));
+  socket.on('close', () => (state.gone = true));
+  socket.on('end', () => (state.gone = true));
   socket.on('error', () => undefined);
   socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
   rig.onClose(() => socket.destroy());
   const call = async (): Promise<string> => {
     text = '';
     socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
-    for (let i = 0; i < 500 && !text.endsWith('ok') && !gone; i += 1) await sleep(10);
+    for (let i = 0; i < 500 && !text.endsWith('ok') && !state.gone; i += 1) await sleep(10);
     return text;
   };
-  return { call, gone: () => gone };
+  return { call, gone: () => state.gone };
 }

@@ -172,7 +172,7 @@ export class Control {
     const { owner, peer } = this;
     if (id !== 0) return owner.fail(code.protocol, 'SETTINGS on a stream');
     if ((flags & flag.ack) !== 0) {
-      return to === from ? undefined : owner.fail(code.frameSize, 'SETTINGS acknowledged');
+      return to === from ? this.count() : owner.fail(code.frameSize, 'SETTINGS acknowledged');
     }
     const before = peer.streamWindowBytes;
     const error = readSettings(peer, bytes, from, to, !this.server);

@@ -29,6 +29,7 @@ export class Inflow {
   private ends = false;
   /** Of the present DATA's payload what is not content, as far as is known. */
   private padding = 0;
+  private payload = 0;
 
   constructor(owner: InflowOwner, control: Control) {
     this.owner = owner;
@@ -57,6 +58,7 @@ export class Inflow {
       stream.activeAtMs = sweepNowMs();
       this.stream = stream;
       this.padding = bytes;
+      this.payload = bytes;
     }
   }
 
@@ -77,6 +79,9 @@ export class Inflow {
     }
     if (!last) return;
     this.stream = null;
+    if (this.padding > 0 && this.padding === this.payload && !ends && !owner.flood.control()) {
+      owner.fail(code.enhanceYourCalm, 'DATA frames of padding');
+    }
     if (this.padding > 0) this.credit(stream, this.padding);
     if (ends) owner.closeIfDone(stream);
   }

@@ -3,6 +3,7 @@ import type { Trailers } from '../trailers.ts';
 
 import { flag, firstWindowBytes, frame, frameBytesMax, windowMax } from './frames.ts';
 import type { FrameWriter } from './frame-writer.ts';
+import { addPiece } from './pieces.ts';
 import type { Http2Stream } from './stream.ts';
 
 /** What the outbox tells its session. */
@@ -35,7 +36,7 @@ export class Outbox {
     const waits = stream.queue.length > 0 || this.writer.full || this.isContended(stream);
     const at = waits ? from : this.write(stream, buffer, from, to, last);
     if (at < to || (waits && last)) {
-      stream.queue.push(Buffer.from(buffer.subarray(at, to)));
+      addPiece(stream.queue, Buffer.from(buffer.subarray(at, to)));
       stream.queueEnds = last;
       this.waiting.add(stream);
       return false;

@@ -57,7 +57,7 @@ export abstract class Http2Session
   protected abstract openBlock(block: HeaderBlock): FieldSink | null;
   /** All fields of that block were decoded. */
   protected abstract closeBlock(block: HeaderBlock): void;
-  /** The peer resets a stream; it is not closed yet. */
+  /** The peer resets a stream, or makes us do so; it is not closed yet. */
   protected abstract peerGaveUp(stream: Http2Stream): void;
   /** A stream has closed; it is not in `streams` any more. */
   protected abstract streamClosed(stream: Http2Stream): void;
@@ -145,7 +145,15 @@ export abstract class Http2Session
   reset(stream: Http2Stream, reason: number): void {
     if (stream.closed) return;
     this.control.resetStream(stream.id, reason);
+    // What the peer makes us reset is as cheap for it as what it resets itself (CVE-2025-8671).
+    if (isFault(reason)) this.peerGaveUp(stream);
     this.closeStream(stream, reason, true);
+  }
+
+  /** Closes a stream that the peer has never heard of: it may not be reset (RFC 9113 5.1). */
+  unopen(stream: Http2Stream): void {
+    stream.handler = null;
+    if (!stream.closed) this.closeStream(stream, -1);
   }
 
   /** Sends a head. @returns false: its edits cannot be sent, nothing was */
@@ -256,6 +264,7 @@ export abstract class Http2Session
 
   /** @param reason -1: it ended well */
   private closeStream(stream: Http2Stream, reason: number, resetByUs = false): void {
+    if (stream.closed) return;
     stream.closed = true;
     this.streams.delete(stream.id);
     this.outbox.forget(stream);
@@ -282,6 +291,11 @@ export abstract class Http2Session
     block.clear();
     if (sink !== null) this.closeBlock(block);
   }
+}
+
+/** Whether the peer broke a rule. */
+function isFault(reason: number): boolean {
+  return reason === code.protocol || reason === code.flowControl || reason === code.streamClosed;
 }
 
 /** Decodes what nobody wants. */

@@ -45,7 +45,8 @@ export class Http2Turn extends Call implements StreamHandler {
   }
 
   override get requestDone(): boolean {
-    return this.over || this.stream.remoteEnded;
+    // What follows an extended CONNECT is the tunnel's, as after an upgrade in HTTP/1.1.
+    return this.over || this.stream.remoteEnded || this.request.upgrade !== '';
   }
 
   /** An answer has begun. */

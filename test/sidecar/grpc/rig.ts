@@ -5,7 +5,8 @@ import { createServer } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 
 import { grpcEcho, type Method } from './methods.ts';
-import { Rig, serviceOf, spiffe, strict, type TestSidecar } from '../rig.ts';
+import { serviceOf, spiffe, strict } from '../rig.ts';
+import type { Rig, TestSidecar } from '../rig.ts';
 
 export const target = 'payments.shop.svc.cluster.local:80';
 

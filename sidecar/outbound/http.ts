@@ -1,4 +1,6 @@
 // The outbound request path: what happens to a call of the application on its way to a service.
+import type { PortProtocol } from '#api/workload.ts';
+
 import { admitHead } from '../admit-head.ts';
 import type { Exchange, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
@@ -36,6 +38,8 @@ export interface OutboundHttpOptions {
 const ATTEMPT_COUNT = 'x-envoy-attempt-count';
 const httpPort = 80;
 const httpsPort = 443;
+/** Ports whose tunnels carry requests. */
+const httpKinds: ReadonlySet<PortProtocol> = new Set(['http', 'http2', 'grpc'] as const);
 
 /** Makes the server of all outbound HTTP connections. */
 export function createOutboundHttp(options: OutboundHttpOptions): HttpServer {
@@ -66,8 +70,8 @@ function noteEnforced(inForce: InForce): Layer {
 
 /**
  * CONNECT: bytes to a service, with mutual TLS, or to a host outside, as they are. Many clients ask
- * for a tunnel before plain HTTP too (Node's fetch does); to a port declared HTTP their requests are
- * taken out of it, so that each is routed, balanced and observed.
+ * for a tunnel before plain HTTP too (Node's fetch and grpc-js do); to a port declared HTTP, of any
+ * version, their requests are taken out of it, so that each is routed, balanced and observed.
  */
 function tunnelLayer(options: OutboundHttpOptions): Layer {
   return (x) => {
@@ -79,7 +83,7 @@ function tunnelLayer(options: OutboundHttpOptions): Layer {
     const destination = findDestination(x, options.upstreams, authority, httpsPort);
     if (!('kind' in destination)) return destination;
     if (isLoop(options, destination)) return failures['route-missing'];
-    if (destination.kind === 'external' || destination.protocol !== 'http') {
+    if (destination.kind === 'external' || !httpKinds.has(destination.protocol)) {
       return tunnel(options, x, destination);
     }
     x.stream.serveInside();

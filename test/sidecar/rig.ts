@@ -31,6 +31,8 @@ export function spiffe(namespace: string, account: string, domain = trustDomain)
 /** What telemetry was told, for tests to look at. */
 export class Recorder implements Telemetry {
   readonly ended: { status: number; details: string; verdict: string; failure: string }[] = [];
+  /** Of the requests that ended. */
+  readonly protocols: string[] = [];
   readonly refused: ConnectionRefusal[] = [];
   readonly opened: TcpSession[] = [];
   readonly closed: TcpSession[] = [];
@@ -40,6 +42,7 @@ export class Recorder implements Telemetry {
   end(x: Exchange): void {
     const failure = x.failure?.code ?? '';
     const verdict = x.verdict === null ? '' : `${x.verdict.namespace}/${x.verdict.policy}`;
+    this.protocols.push(x.protocol);
     this.ended.push({ status: x.status, details: x.details, verdict, failure });
   }
   connectionRefused(refusal: ConnectionRefusal): void {

@@ -70,20 +70,31 @@ const someFrame = fc
     pad: fc.nat(12),
   })
   .map(({ type, flags, id, payload, pad }) => {
-    if (type !== 0 || (flags & flag.padded) === 0) return frameOf(type, flags, id, Buffer.from(payload));
+    if (type !== 0 || (flags & flag.padded) === 0)
+      return frameOf(type, flags, id, Buffer.from(payload));
     const content = Buffer.from(payload.subarray(0, 100));
-    return frameOf(type, flags, id, Buffer.concat([Buffer.from([pad]), content, Buffer.alloc(pad)]));
+    return frameOf(
+      type,
+      flags,
+      id,
+      Buffer.concat([Buffer.from([pad]), content, Buffer.alloc(pad)]),
+    );
   });
 
 test('frames are the same however their bytes are split', () => {
   const cuts = fc.array(fc.nat(), { maxLength: 30 });
   fc.assert(
-    fc.property(fc.array(someFrame, { maxLength: 8 }), cuts, fc.nat(12), (frames, at, stopAfter) => {
-      const bytes = Buffer.concat([PREFACE, ...frames]);
-      const whole = read(bytes, [], true, stopAfter);
-      expect(read(bytes, at, true, stopAfter).all).toEqual(whole.all);
-      if (stopAfter === 0) expect(whole.all.some((line) => line.startsWith('error'))).toBe(false);
-    }),
+    fc.property(
+      fc.array(someFrame, { maxLength: 8 }),
+      cuts,
+      fc.nat(12),
+      (frames, at, stopAfter) => {
+        const bytes = Buffer.concat([PREFACE, ...frames]);
+        const whole = read(bytes, [], true, stopAfter);
+        expect(read(bytes, at, true, stopAfter).all).toEqual(whole.all);
+        if (stopAfter === 0) expect(whole.all.some((line) => line.startsWith('error'))).toBe(false);
+      },
+    ),
     { numRuns: 300 },
   );
 });

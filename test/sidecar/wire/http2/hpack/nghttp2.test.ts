@@ -76,7 +76,11 @@ test.each([0, 100, 4096, 65_536])(
     for (const [i, fields] of heads.entries()) {
       const block = encodeBlock(encoder, [...pseudo, ...fields]);
       socket.write(frameOf(frame.headers, flags, 2 * i + 1, block));
-      if (i % 50 === 49) await waitFor(() => got.length > i, () => `only ${got.length} heads came`);
+      if (i % 50 === 49)
+        await waitFor(
+          () => got.length > i,
+          () => `only ${got.length} heads came`,
+        );
     }
     await waitFor(
       () => got.length === heads.length,
@@ -97,9 +101,7 @@ class Decoding implements FrameHandler {
 
   constructor(socket: Socket, tableBytes: number) {
     this.socket = socket;
-    socket.write(
-      frameOf(frame.settings, 0, 0, settingBytes(setting.headerTableSize, tableBytes)),
-    );
+    socket.write(frameOf(frame.settings, 0, 0, settingBytes(setting.headerTableSize, tableBytes)));
     socket.on('data', (chunk: Buffer) => this.reader.push(chunk, 0, chunk.length));
     socket.on('error', () => {});
   }

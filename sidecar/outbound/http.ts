@@ -1,4 +1,6 @@
 // The outbound request path: what happens to a call of the application on its way to a service.
+import type { PortProtocol } from '#api/workload.ts';
+
 import { admitHead } from '../admit-head.ts';
 import type { Exchange, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
@@ -12,6 +14,7 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import { HttpServer } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
+import { OutboundConnection } from './connection.ts';
 import {
   type Destination,
   choose,
@@ -35,6 +38,8 @@ export interface OutboundHttpOptions {
 const ATTEMPT_COUNT = 'x-envoy-attempt-count';
 const httpPort = 80;
 const httpsPort = 443;
+/** Ports whose tunnels carry requests. */
+const httpKinds: ReadonlySet<PortProtocol> = new Set(['http', 'http2', 'grpc'] as const);
 
 /** Makes the server of all outbound HTTP connections. */
 export function createOutboundHttp(options: OutboundHttpOptions): HttpServer {
@@ -65,18 +70,20 @@ function noteEnforced(inForce: InForce): Layer {
 
 /**
  * CONNECT: bytes to a service, with mutual TLS, or to a host outside, as they are. Many clients ask
- * for a tunnel before plain HTTP too (Node's fetch does); to a port declared HTTP their requests are
- * taken out of it, so that each is routed, balanced and observed.
+ * for a tunnel before plain HTTP too (Node's fetch and grpc-js do); to a port declared HTTP, of any
+ * version, their requests are taken out of it, so that each is routed, balanced and observed.
  */
 function tunnelLayer(options: OutboundHttpOptions): Layer {
   return (x) => {
     if (x.request.method !== 'CONNECT') return PASS;
+    // Whoever was captured speaks to somebody else's proxy, not to us.
+    if (isCaptured(x)) return failures['target-refused'];
     const authority = x.request.rawTarget;
     if (!/:\d+$/.test(authority)) return failures.malformed;
     const destination = findDestination(x, options.upstreams, authority, httpsPort);
     if (!('kind' in destination)) return destination;
     if (isLoop(options, destination)) return failures['route-missing'];
-    if (destination.kind === 'external' || destination.protocol !== 'http') {
+    if (destination.kind === 'external' || !httpKinds.has(destination.protocol)) {
       return tunnel(options, x, destination);
     }
     x.stream.serveInside();
@@ -128,16 +135,15 @@ function forwardLayer(options: OutboundHttpOptions): Layer {
 /** Istio's default retry, of calls whose connection never opened: nothing of them was sent. */
 function retry(options: OutboundHttpOptions, x: Exchange, failure: Failure): UpstreamPool | null {
   if (failure.status !== 503 || x.member === null) return null;
-  const found = x.enforced?.routes.find(x.request.authority, httpPort);
-  if (found === undefined || typeof found === 'string') return null;
-  const cluster = options.upstreams.cluster(found);
-  const member = cluster === null ? null : chooseAnother(x, cluster);
+  const to = findDestination(x, options.upstreams, x.request.authority, httpPort);
+  if (!('cluster' in to)) return null;
+  const member = chooseAnother(x, to.cluster);
   if (member === null) return null;
   x.request.remove(ATTEMPT_COUNT);
   x.request.append(ATTEMPT_COUNT, String(x.tried.length + 1));
   x.request.remove(peerHeader);
   options.telemetry.forwarding(x);
-  return poolOf(x, member, found.port.protocol);
+  return poolOf(x, member, to.protocol);
 }
 
 /** The engine knows that a connection failed, the member why. */
@@ -147,6 +153,10 @@ function explainFailure(x: Exchange): void {
   if (code === 'upstream-tls' || code === 'upstream-connect') {
     noteConnectFailure(x, x.member.lastError);
   }
+}
+
+function isCaptured({ downstream }: Exchange): boolean {
+  return downstream instanceof OutboundConnection && downstream.original !== null;
 }
 
 function isLoop(

@@ -35,9 +35,14 @@ export class Http1Connection extends RequestReader implements Sweepable {
 
   /** Ends the connection after the present exchange. @param begun a head that is not whole counts */
   drain(begun = true): void {
+    const idle = this.turn === null && !this.request.begun && !this.dropping;
+    const again = this.closing;
     this.closing = true;
-    if (this.turn !== null || (begun && (this.request.begun || this.dropping))) return;
-    this.linger();
+    if (this.turn !== null || (begun && !idle)) return;
+    // A client that asks again just now would lose its request: it is answered, and told to close.
+    const graceMs = begun && !again ? this.limits.drainIdleMs : 0;
+    if (graceMs > 0 && this.requests > 0) this.deadlineMs = deadlineIn(graceMs);
+    else this.linger();
   }
 
   /** What an upstream of HTTP/2 answers goes out through it. */

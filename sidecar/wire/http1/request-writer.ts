@@ -82,7 +82,9 @@ export abstract class RequestWriter {
   ): boolean {
     const { out } = this;
     const room = out.reserve(size);
-    this.chunks = !last && request.contentLength < 0 && request.upgrade === '';
+    const empty = last && from === to;
+    // A body without a length is never bare, also when all of it is here: it would be the next request.
+    this.chunks = !empty && request.contentLength < 0 && request.upgrade === '';
     const end = request.writeHttp1(room, out.offset);
     // In place of the empty line that ends the head.
     out.wrote(this.chunks ? end - 2 : end);

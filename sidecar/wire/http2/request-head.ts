@@ -46,9 +46,16 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
 
   /** All fields were decoded. @param ends no body follows. @returns what became of the block */
   settle(ends: boolean): BlockState {
-    if (this.state === 'ok' && !this.isWhole()) this.state = 'malformed';
-    if (this.state !== 'ok') return this.state;
-    if (this.hostLine >= 0 && !this.takeHost(this.hostLine)) return (this.state = 'malformed');
+    if (this.state === 'ok' && !this.isSound(ends)) this.state = 'malformed';
+    if (this.state !== 'ok') {
+      // Heads are used again, and nobody may hear of the request before.
+      this.path = '';
+      this.authority = '';
+      this.scheme = 'http';
+      this.hosts = none;
+      this.hasBody = false;
+      return this.state;
+    }
     this.joinCookies();
     this.path = this.rawTarget;
     this.authority = this.sentAuthority;
@@ -56,7 +63,6 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
     if (this.hosts[0] !== this.authority) {
       this.hosts = this.authority === '' ? none : [this.authority];
     }
-    if (ends && this.contentLength > 0) this.state = 'malformed';
     this.hasBody = !ends && this.contentLength !== 0 && this.upgrade === '';
     return this.state;
   }
@@ -146,6 +152,12 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
     if (this.hostLine !== -1) return false;
     this.hostLine = at;
     return true;
+  }
+
+  /** Whether the fields make a request. */
+  private isSound(ends: boolean): boolean {
+    if (!this.isWhole() || (ends && this.contentLength > 0)) return false;
+    return this.hostLine < 0 || this.takeHost(this.hostLine);
   }
 
   /** Which pseudo-header fields there must be depends on the method (RFC 9113 8.3.1, 8.5; RFC 8441). */

@@ -48,7 +48,7 @@ export class Http2Turn extends Call implements StreamHandler {
   }
 
   override get requestDone(): boolean {
-    // What follows a head that asks for an upgrade is the tunnel's.
+    // What follows an extended CONNECT is the tunnel's, as after an upgrade in HTTP/1.1.
     return this.over || this.stream.remoteEnded || this.request.upgrade !== '';
   }
 

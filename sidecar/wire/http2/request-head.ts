@@ -61,7 +61,8 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
     if (this.hosts[0] !== this.authority) {
       this.hosts = this.authority === '' ? none : [this.authority];
     }
-    if (ends && this.contentLength > 0) this.state = 'malformed';
+    // Nothing but its tunnel follows an extended CONNECT.
+    if ((ends || this.upgrade !== '') && this.contentLength > 0) this.state = 'malformed';
     this.hasBody = !ends && this.contentLength !== 0 && this.upgrade === '';
     return this.state;
   }

@@ -1,11 +1,14 @@
 // Applications that write down what reached them, and one attack with its aftermath looked at.
 import { once } from 'node:events';
 import { createServer as createHttp1 } from 'node:http';
+import type { RequestListener } from 'node:http';
+import { createServer as createTls } from 'node:https';
 import { createServer as createHttp2 } from 'node:http2';
 import type { ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 import type { Rig } from '#test/sidecar/rig.ts';
+import type { Issued } from '#test/tls/fixtures.ts';
 
 import { block, flags, frame, frames, RawClient } from './raw-client.ts';
 import type { Outcome } from './raw-client.ts';
@@ -27,11 +30,11 @@ export interface Application {
   raw(): string;
 }
 
-/** On Node's HTTP/1.1 parser; answers with method and path. */
-export async function http1Application(rig: Rig): Promise<Application> {
+/** On Node's HTTP/1.1 parser; answers with method and path. @param issued takes TLS with it */
+export async function http1Application(rig: Rig, issued?: Issued): Promise<Application> {
   const seen: Seen[] = [];
   let raw = '';
-  const server = createHttp1((incoming, response) => {
+  const serve: RequestListener = (incoming, response) => {
     let body = '';
     incoming.on('error', () => undefined);
     incoming.on('data', (bytes: Buffer) => (body += bytes.toString('latin1')));
@@ -40,8 +43,12 @@ export async function http1Application(rig: Rig): Promise<Application> {
       seen.push({ method, path: url, body, headers });
       response.end(`${method} ${url}`);
     });
-  });
-  server.on('connection', (socket) => {
+  };
+  const server =
+    issued === undefined
+      ? createHttp1(serve)
+      : createTls({ key: issued.keyPem, cert: issued.certPem }, serve);
+  server.on(issued === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     socket.on('data', (bytes: Buffer) => (raw += bytes.toString('latin1')));
   });
   server.listen(0, '127.0.0.1');

@@ -44,13 +44,15 @@ test.each(attacks.filter(({ name }) => /H2\.CL|H2\.TE|trailer|second/.test(name)
   },
 );
 
-test('a body without a length that is whole before its connection opens is not the next request', async () => {
+test('a body without a length that is whole before its connection is there is not the next request', async () => {
   const attack = attacks.find(({ name }) => name === 'H2.CL: no length at all')!;
-  const application = await http1Application(rig);
+  const identity = spiffe('shop', 'payments');
+  // What is called by HTTP/2 first, and turns out to speak HTTP/1.1 alone: requests wait for that.
+  const application = await http1Application(rig, await rig.issued(identity));
   for (let i = 0; i < 3; i += 1) {
-    // A sidecar that has no connection to the application yet.
-    const { inboundPort } = await rig.sidecar({ application: application.port });
-    const setup = { name: 'a new sidecar', port: inboundPort, application };
+    const services = [serviceOf('payments', [{ port: application.port, identity }])];
+    const { outboundPort } = await rig.sidecar({ account: 'web', services });
+    const setup = { name: 'HTTP/1.1 found out', port: outboundPort, application };
     const aftermath = await launch(attack, setup);
     expect(faultsOf(attack, setup, aftermath)).toEqual([]);
     expect(aftermath.seen).toHaveLength(1);

@@ -156,7 +156,9 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
 
   /** Whether the fields make a request. */
   private isSound(ends: boolean): boolean {
-    if (!this.isWhole() || (ends && this.contentLength > 0)) return false;
+    // Nothing but its tunnel follows an extended CONNECT.
+    const bodyless = ends || this.upgrade !== '';
+    if (!this.isWhole() || (bodyless && this.contentLength > 0)) return false;
     return this.hostLine < 0 || this.takeHost(this.hostLine);
   }
 

@@ -28,6 +28,8 @@ export class Http2Turn extends Call implements StreamHandler {
   /** How many of them the present upstream was given. */
   private pendingSent = 0;
   private pendingTrailers: Trailers | null = null;
+  /** The present upstream knows that the request is complete. */
+  private endSent = false;
   /** A layer may still edit the head. */
   private abandoned = false;
 
@@ -163,7 +165,10 @@ export class Http2Turn extends Call implements StreamHandler {
   /** The request ends with trailers. */
   requestTrailers(trailers: Trailers): void {
     if (this.over) return;
-    if (this.sending) this.upstream?.sendTrailers(trailers);
+    if (this.request.upgrade !== '') {
+      // A tunnel has none (RFC 9113 8.5), only an end.
+      if (this.tunnelled) this.downstreamEnd();
+    } else if (this.sending) this.upstream?.sendTrailers(trailers);
     else this.pendingTrailers = trailers;
   }
 
@@ -184,7 +189,8 @@ export class Http2Turn extends Call implements StreamHandler {
     // What came stays until an answer begins: the request may have to be sent once more.
     const first = request.upgrade === '' ? (this.pending[0] ?? none) : none;
     this.pendingSent = first === none ? 0 : 1;
-    const more = upstream.sendHead(request, first, 0, first.length, this.endsWith(1));
+    this.endSent = this.endsWith(1);
+    const more = upstream.sendHead(request, first, 0, first.length, this.endSent);
     if (more === null || request.upgrade !== '') return more;
     return this.sendPending(upstream) && more;
   }
@@ -196,6 +202,7 @@ export class Http2Turn extends Call implements StreamHandler {
     this.sending = true;
     if (this.tunnelled) this.pendingSent = 0;
     const room = upstream === null || this.sendPending(upstream);
+    if (this.tunnelled && this.stream.remoteEnded) this.downstreamEnd();
     if (more && room && !this.stream.closed) this.stream.resume();
   }
 
@@ -229,9 +236,15 @@ export class Http2Turn extends Call implements StreamHandler {
     let more = true;
     for (; this.pendingSent < this.pending.length; this.pendingSent++) {
       const part = this.pending[this.pendingSent]!;
-      more = upstream.send(part, 0, part.length, this.endsWith(this.pendingSent + 1));
+      const last = this.endsWith(this.pendingSent + 1);
+      if (last) this.endSent = true;
+      more = upstream.send(part, 0, part.length, last);
     }
+    // It ended, without a byte more, after the last piece had been sent.
+    if (this.endSent || !this.stream.remoteEnded || this.request.upgrade !== '') return more;
+    this.endSent = true;
     if (this.pendingTrailers !== null) upstream.sendTrailers(this.pendingTrailers);
+    else more = upstream.send(none, 0, 0, true) && more;
     return more;
   }
 

@@ -24,7 +24,7 @@ export interface ControlOwner {
   /** @param windowChange of every open stream */
   applyPeerSettings(windowChange: number): void;
   peerGoaway(lastId: number, reason: number): void;
-  /** A stream depends on itself (RFC 9113 5.3.1 of old): only the stream ends. */
+  /** A stream depends on itself (RFC 7540 5.3.1): it ends, or the connection if it never began. */
   selfDependency(id: number): void;
 }
 

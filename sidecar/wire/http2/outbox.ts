@@ -74,8 +74,15 @@ export class Outbox {
     return this.window <= windowMax;
   }
 
+  /** Others wait for the connection, which has little left. */
   private isContended(stream: Http2Stream): boolean {
-    return this.waiting.size > 0 && this.window < frameBytesMax && !this.waiting.has(stream);
+    const { waiting } = this;
+    if (this.window >= frameBytesMax || waiting.size === 0 || waiting.has(stream)) return false;
+    for (const other of waiting) {
+      // Who waits for its own window holds up nobody: the connection may stay as it is for long.
+      if (other.sendWindow > 0) return true;
+    }
+    return false;
   }
 
   private turn(stream: Http2Stream): void {

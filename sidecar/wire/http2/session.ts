@@ -231,7 +231,8 @@ export abstract class Http2Session
   selfDependency(id: number): void {
     const stream = this.streams.get(id);
     if (stream !== undefined) this.reset(stream, code.protocol);
-    else this.control.resetStream(id, code.protocol);
+    // A stream that was never opened may not be reset (RFC 9113 6.4).
+    else if (this.isIdle(id)) this.fail(code.protocol, `stream ${id} depends on itself`);
   }
 
   /** No frame may come for a stream that was never opened (RFC 9113 5.1). */

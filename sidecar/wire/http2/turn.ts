@@ -167,7 +167,10 @@ export class Http2Turn extends Call implements StreamHandler {
   /** The request ends with trailers. */
   requestTrailers(trailers: Trailers): void {
     if (this.over) return;
-    if (this.sending) this.upstream?.sendTrailers(trailers);
+    if (this.request.upgrade !== '') {
+      // A tunnel has none (RFC 9113 8.5), only an end.
+      if (this.tunnelled) this.downstreamEnd();
+    } else if (this.sending) this.upstream?.sendTrailers(trailers);
     else this.pendingTrailers = trailers;
   }
 

@@ -39,6 +39,14 @@ function http2(one: Http2RequestHead): readonly Field[] | null {
   return decodeBlock(new HpackDecoder(), out.subarray(0, end));
 }
 
+type Case = readonly [what: string, fields: readonly Field[], ends?: boolean];
+
+function casesOf(
+  all: readonly Case[],
+): { what: string; fields: readonly Field[]; ends: boolean }[] {
+  return all.map(([what, fields, ends = true]) => ({ what, fields, ends }));
+}
+
 const connect: readonly Field[] = [
   [':method', 'CONNECT'],
   [':authority', 'a:443'],
@@ -49,7 +57,7 @@ const websocket: readonly Field[] = [
   ...get.slice(1),
 ];
 
-const accepted: readonly (readonly [what: string, fields: readonly Field[], ends?: boolean])[] = [
+const accepted: readonly Case[] = [
   ['a plain GET', get],
   ['pseudo fields in any order', get.toReversed()],
   ['no authority', get.slice(0, 3)],
@@ -76,7 +84,7 @@ const accepted: readonly (readonly [what: string, fields: readonly Field[], ends
   ['expect', post(['expect', '100-continue']), false],
 ];
 
-test.each(accepted)('%s is a request', (_, fields, ends = true) => {
+test.each(casesOf(accepted))('$what is a request', ({ fields, ends }) => {
   expect(head(fields, ends).state).toBe('ok');
 });
 
@@ -88,7 +96,7 @@ function withValue(name: string, value: string): readonly Field[] {
   return get.map(([one, old]) => [one, one === name ? value : old] as const);
 }
 
-const malformed: readonly (readonly [what: string, fields: readonly Field[], ends?: boolean])[] = [
+const malformed: readonly Case[] = [
   ['nothing', []],
   ['no method', without(':method')],
   ['no scheme', without(':scheme')],
@@ -150,7 +158,7 @@ const malformed: readonly (readonly [what: string, fields: readonly Field[], end
   ['two lengths', post(['content-length', '1'], ['content-length', '1']), false],
 ];
 
-test.each(malformed)('%s is malformed', (_, fields, ends = true) => {
+test.each(casesOf(malformed))('$what is malformed', ({ fields, ends }) => {
   expect(head(fields, ends).state).toBe('malformed');
 });
 

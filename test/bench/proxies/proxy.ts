@@ -139,7 +139,10 @@ function killIfThere(pid: number): void {
   }
 }
 
-export async function untilAccepting(children: readonly ChildProcess[], port: number): Promise<void> {
+export async function untilAccepting(
+  children: readonly ChildProcess[],
+  port: number,
+): Promise<void> {
   const startedAtMs = performance.now();
   while (performance.now() - startedAtMs < 20_000) {
     const ended = children.find(({ exitCode }) => exitCode !== null);

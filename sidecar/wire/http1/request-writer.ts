@@ -57,6 +57,7 @@ export abstract class RequestWriter {
   }
 
   endTunnel(): void {
+    this.out.flush();
     this.socket.end();
   }
 

@@ -36,6 +36,11 @@ export class FakeUpstream implements UpstreamPool {
     this.flows.clear();
   }
 
+  /** All connections open; whoever has the whole request has been told so. */
+  check(): void {
+    for (const flow of this.flows) flow.check();
+  }
+
   /** Something happens to some of the calls. */
   step(): void {
     for (const flow of this.flows) if (this.dice.oneIn(3)) flow.step();
@@ -123,6 +128,18 @@ class Flow implements UpstreamStream {
     else if (this.paused) return;
     else if (!this.answered) this.answer();
     else this.goOn();
+  }
+
+  check(): void {
+    if (!this.granted) this.grant();
+    if (!this.connected) {
+      this.connected = true;
+      this.call.opened();
+    }
+    const { requestDone, asksUpgrade } = this.call;
+    if (requestDone && !asksUpgrade && !this.tunnel && !this.ended) {
+      throw new Error('the end of a request was not sent');
+    }
   }
 
   private answer(): void {

@@ -142,6 +142,7 @@ class Run implements Http2Host, RequestPath {
   private finishUp(connection: Http2Connection): void {
     const { socket } = this;
     socket.drain();
+    if (!connection.ended) this.upstream.check();
     const wentOn = !connection.ended;
     const whole = !connection.begun;
     const mark = this.dice.bytes(8);

@@ -58,9 +58,11 @@ test.each([
   expect(x.grpcStatus).toBe(grpcStatus);
 });
 
+function lines(body: string): string {
+  return replyOf(exchange('POST', 'application/grpc+proto'), 403, '', body).lines;
+}
+
 test('a gRPC message is percent-encoded, and left out when it is empty', () => {
-  const lines = (body: string): string =>
-    replyOf(exchange('POST', 'application/grpc+proto'), 403, '', body).lines;
   expect(lines('a%b\r\nc \u20ac \u{1f600} \ud800')).toContain(
     'grpc-message: a%25b%0D%0Ac %E2%82%AC %F0%9F%98%80 %EF%BF%BD\r\n',
   );

@@ -1,8 +1,7 @@
 // Fields of HPACK in tests: as pairs of text, decoded and encoded by the engine's own classes.
 import * as fc from 'fast-check';
 
-import { HpackDecoder } from '#sidecar/wire/http2/hpack/decoder.ts';
-import type { FieldSink } from '#sidecar/wire/http2/hpack/decoder.ts';
+import type { FieldSink, HpackDecoder } from '#sidecar/wire/http2/hpack/decoder.ts';
 import type { HpackEncoder } from '#sidecar/wire/http2/hpack/encoder.ts';
 
 export type Field = readonly [name: string, value: string];

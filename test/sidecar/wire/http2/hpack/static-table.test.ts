@@ -4,10 +4,12 @@ import { HpackDecoder } from '#sidecar/wire/http2/hpack/decoder.ts';
 import { staticCount, staticNames } from '#sidecar/wire/http2/hpack/static-table.ts';
 import { decodeBlock } from '#test/sidecar/wire/http2/fields.ts';
 
+function at(index: number): unknown {
+  return decodeBlock(new HpackDecoder(), Buffer.from([0x80 | index]));
+}
+
 test('the static table has the 61 entries of RFC 7541 appendix A, each at its index', () => {
   expect(staticCount).toBe(61);
-  const at = (index: number): unknown =>
-    decodeBlock(new HpackDecoder(), Buffer.from([0x80 | index]));
   expect(at(1)).toEqual([[':authority', '']]);
   expect(at(2)).toEqual([[':method', 'GET']]);
   expect(at(5)).toEqual([[':path', '/index.html']]);

@@ -1,6 +1,8 @@
 // The parsers that are fuzzed in this process: each takes a seed and how many inputs to try.
 import { fuzzFirstBytes } from './first-bytes.ts';
+import { fuzzHpack } from './hpack.ts';
 import { fuzzChunked, fuzzHttp1 } from './http1.ts';
+import { fuzzHttp2 } from './http2-frames.ts';
 import type { Difference } from './reading.ts';
 import { fuzzTlsHello } from './tls-hello.ts';
 
@@ -20,4 +22,6 @@ export const targets: readonly FuzzTarget[] = [
   { name: 'chunked', run: fuzzChunked },
   { name: 'tls-hello', run: fuzzTlsHello },
   { name: 'first-bytes', run: fuzzFirstBytes },
+  { name: 'hpack', run: fuzzHpack },
+  { name: 'http2', run: fuzzHttp2 },
 ];

@@ -7,9 +7,16 @@ import { build } from 'esbuild';
 const root = import.meta.dirname;
 
 await rm(join(root, 'dist'), { recursive: true, force: true });
-for (const name of ['ca', 'control', 'sidecar']) {
+const entries = {
+  ca: ['main.ts'],
+  control: ['main.ts'],
+  // Workers are loaded by their name beside main.
+  sidecar: ['main.ts', 'workers/worker.ts'],
+};
+for (const [name, files] of Object.entries(entries)) {
   await build({
-    entryPoints: [join(root, name, 'main.ts')],
+    entryPoints: files.map((file) => join(root, name, file)),
+    entryNames: '[name]',
     outdir: join(root, 'dist', name),
     bundle: true,
     platform: 'node',

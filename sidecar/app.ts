@@ -1,27 +1,20 @@
-// The sidecar put together: identity, then configuration, then listeners, then ready.
+// The sidecar put together: identity, then configuration, then what carries traffic, then ready.
+import { availableParallelism } from 'node:os';
+
 import type { Log, ProcessLog } from '#runtime/log.ts';
 import type { Closer } from '#runtime/shutdown.ts';
 
 import { startSidecarAdmin } from './admin/admin.ts';
-import { createConfiguration, type Configuration } from './configuration.ts';
-import { Connections } from './connections.ts';
-import type { Exchange } from './exchange.ts';
+import { onePlane, type Planes } from './admin/planes.ts';
+import { createConfiguration } from './configuration.ts';
+import { startDataPlane, type Ports } from './data-plane.ts';
 import { createCaIdentity } from './identity/from-ca.ts';
 import { FileIdentity } from './identity/from-files.ts';
 import type { Identity } from './identity/identity.ts';
 import { InForce } from './in-force.ts';
-import { startInbound, type Inbound } from './inbound/inbound.ts';
-import { startOutbound, type Outbound } from './outbound/outbound.ts';
 import type { SidecarSettings } from './settings.ts';
-import { bindTelemetry } from './telemetry-binding.ts';
-import type { RunningTelemetry } from './telemetry/telemetry.ts';
-import { Upstreams } from './upstream/upstreams.ts';
 
-export interface Sidecar {
-  /** In the order of SELVAGE_INBOUND. */
-  readonly inboundPorts: readonly number[];
-  /** 0: no outbound listener. */
-  readonly outboundPort: number;
+export interface Sidecar extends Ports {
   readonly adminPort: number;
   /** In the order in which they are to be closed. */
   readonly closers: readonly Closer[];
@@ -32,15 +25,6 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
   const inForce = new InForce();
   const identity = createIdentity(settings, log);
   await identity.start();
-  const upstreams = new Upstreams(identity.current());
-  identity.onChange((svid) => upstreams.renew(svid));
-  // Callers' connections and the application's own are drained one after the other.
-  const inboundConnections = newConnections(log);
-  const outboundConnections = newConnections(log);
-  inForce.onChange((enforced) => {
-    upstreams.update(enforced.routes);
-    inboundConnections.judgeAll(enforced);
-  });
   const configuration = createConfiguration({
     settings,
     inForce,
@@ -48,95 +32,50 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
     log,
   });
   await configuration.start();
-  const telemetry = bindTelemetry({
-    settings,
-    inForce,
-    identity: () => identity.current().identity,
-    log,
-  });
-  const shared = { inForce, telemetry, upstreams, onFault: faultLogger(log) };
-  const inbound = await startInbound({
-    ...shared,
-    mappings: settings.inbound,
-    connections: inboundConnections,
-    identity,
-    log,
-  });
-  const listen = settings.outbound;
-  const outbound =
-    listen === null
+  const planes = await startPlanes(settings, inForce, identity, log);
+  const upgrade =
+    settings.upgradeSocket === ''
       ? null
-      : await startOutbound({ ...shared, listen, connections: outboundConnections });
+      : await (await import('./upgrade.ts')).takeOver(settings.upgradeSocket, log);
   const admin = await startSidecarAdmin({
     settings,
     inForce,
     identity,
     configuration,
-    telemetry,
-    upstreams,
-    inboundPorts: inbound.ports,
-    outboundPort: outbound?.port ?? 0,
-    drain: () => void inboundConnections.drain(settings.drainTimeoutMs),
+    planes,
     log,
-    connections: () => ({ inbound: inboundConnections.size, outbound: outboundConnections.size }),
   });
-  upstreams.ownPorts.add(admin.port);
-  const parts = { settings, inbound, outbound, telemetry, upstreams, configuration, identity };
+  planes.noteOwnPort(admin.port);
+  upgrade?.offer(() => admin.close());
   return {
-    inboundPorts: inbound.ports,
-    outboundPort: outbound?.port ?? 0,
+    ...planes.ports,
     adminPort: admin.port,
     closers: [
       { name: 'readiness', close: () => admin.setDraining() },
-      ...closersOf({ ...parts, inboundConnections, outboundConnections }),
+      ...planes.closers,
+      { name: 'configuration', close: () => configuration.stop() },
+      { name: 'identity', close: () => identity.stop() },
+      { name: 'upgrade socket', close: () => upgrade?.close() },
       { name: 'admin endpoint', close: () => admin.close() },
     ],
   };
 }
 
-interface Parts {
-  readonly settings: SidecarSettings;
-  readonly inbound: Inbound;
-  readonly outbound: Outbound | null;
-  readonly inboundConnections: Connections;
-  readonly outboundConnections: Connections;
-  readonly telemetry: RunningTelemetry;
-  readonly upstreams: Upstreams;
-  readonly configuration: Configuration;
-  readonly identity: Identity;
+/** One worker is this thread itself: nothing of several is loaded. */
+async function startPlanes(
+  settings: SidecarSettings,
+  inForce: InForce,
+  identity: Identity,
+  log: ProcessLog,
+): Promise<Planes> {
+  const workers = settings.concurrency === 0 ? availableParallelism() : settings.concurrency;
+  if (workers > 1) {
+    const { startWorkers } = await import('./workers/workers.ts');
+    return startWorkers({ settings, inForce, identity, log, workers });
+  }
+  const sharedPorts = settings.upgradeSocket !== '';
+  return onePlane(await startDataPlane({ settings, inForce, identity, sharedPorts, log }));
 }
-
-/** The application may call others while it finishes what it was asked: inbound goes first. */
-function closersOf(parts: Parts): Closer[] {
-  const { drainTimeoutMs } = parts.settings;
-  return [
-    {
-      name: 'inbound connections',
-      close: () => {
-        parts.inbound.close();
-        return parts.inboundConnections.drain(drainTimeoutMs);
-      },
-    },
-    {
-      name: 'outbound connections',
-      close: () => {
-        parts.outbound?.close();
-        return parts.outboundConnections.drain(outboundDrainMs);
-      },
-    },
-    { name: 'upstream connections', close: () => parts.upstreams.close() },
-    { name: 'configuration', close: () => parts.configuration.stop() },
-    { name: 'identity', close: () => parts.identity.stop() },
-    { name: 'telemetry', close: () => parts.telemetry.close(telemetryCloseMs) },
-  ];
-}
-
-/** After the application's last request there is little left that it can wait for. */
-const outboundDrainMs = 500;
-const telemetryCloseMs = 1000;
-
-/** What closing everything may take beyond the drain. */
-export const closeGraceMs = outboundDrainMs + telemetryCloseMs + 1000;
 
 function createIdentity(settings: SidecarSettings, log: Log): Identity {
   const { certFile, keyFile, trustBundleFile, ca, tokenFile } = settings;
@@ -152,18 +91,4 @@ function createIdentity(settings: SidecarSettings, log: Log): Identity {
     serviceAccount,
     log,
   });
-}
-
-function newConnections(log: Log): Connections {
-  return new Connections((connection, reason) => {
-    const { remoteAddress, remotePort } = connection;
-    log.info({ remoteAddress, remotePort, reason }, 'live connection ended by policy');
-  });
-}
-
-function faultLogger(log: Log): (error: unknown, x: Exchange) => void {
-  return (error, x) => {
-    const { method, authority } = x.request;
-    log.error({ error, method, authority }, 'a layer failed; the request is refused');
-  };
 }

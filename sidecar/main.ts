@@ -1,7 +1,8 @@
 // The process of the sidecar.
 import { runProcess } from '#runtime/process.ts';
 
-import { closeGraceMs, startSidecar } from './app.ts';
+import { startSidecar } from './app.ts';
+import { closeGraceMs } from './data-plane.ts';
 import { describeSidecarSettings, readSidecarSettings } from './settings.ts';
 
 await runProcess({
@@ -9,8 +10,8 @@ await runProcess({
   read: readSidecarSettings,
   describe: describeSidecarSettings,
   start: async (settings, log) => {
-    const { inboundPorts, outboundPort, adminPort, closers } = await startSidecar(settings, log);
+    const { closers, ...ports } = await startSidecar(settings, log);
     const closeDeadlineMs = settings.drainTimeoutMs + closeGraceMs;
-    return { closers, closeDeadlineMs, ready: { inboundPorts, outboundPort, adminPort } };
+    return { closers, closeDeadlineMs, ready: ports };
   },
 });

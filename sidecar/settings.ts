@@ -32,6 +32,13 @@ export interface InboundMapping {
   readonly application: Address;
 }
 
+/** A port that stands for a service, for programs that speak no HTTP proxy. */
+export interface OutboundMapping {
+  readonly listen: Address;
+  /** A service by its name or address; a host outside the mesh is called as it is. */
+  readonly destination: Address;
+}
+
 export const sidecarFields = [
   {
     name: 'namespace',
@@ -130,6 +137,13 @@ export const sidecarFields = [
     doc: 'address of the HTTP proxy for the application; empty: none',
   },
   {
+    name: 'outboundPorts',
+    env: 'SELVAGE_OUTBOUND_PORTS',
+    parse: list(',', outboundMapping),
+    default: '',
+    doc: 'listen=host:port for each service that is called without the proxy, separated by commas',
+  },
+  {
     name: 'admin',
     env: 'SELVAGE_ADMIN',
     parse: address,
@@ -172,6 +186,20 @@ export const sidecarFields = [
     doc: 'least level that is logged',
   },
   {
+    name: 'concurrency',
+    env: 'SELVAGE_CONCURRENCY',
+    parse: integer({ min: 0, max: 256 }),
+    default: '1',
+    doc: 'worker threads that share the ports; 0: as many as CPUs. Also --concurrency N',
+  },
+  {
+    name: 'upgradeSocket',
+    env: 'SELVAGE_UPGRADE_SOCKET',
+    parse: anyText,
+    default: '',
+    doc: 'path of a socket by which the next version takes the ports over; empty: it does not',
+  },
+  {
     name: 'drainTimeoutMs',
     env: 'SELVAGE_DRAIN_TIMEOUT_MS',
     parse: integer({ min: 0, max: 3_600_000 }),
@@ -185,8 +213,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export type SidecarSettings = Settings<typeof sidecarFields>;
 
 /** Throws one SettingsError that names every mistake. */
-export function readSidecarSettings(env: Environment = process.env): SidecarSettings {
-  const settings = readSettings(sidecarFields, env);
+export function readSidecarSettings(
+  env: Environment = process.env,
+  args: readonly string[] = process.argv.slice(2),
+): SidecarSettings {
+  const settings = readSettings(sidecarFields, withFlags(env, args));
   const mistakes = contradictions(settings);
   if (mistakes.length > 0) throw new SettingsError(mistakes);
   return settings;
@@ -195,6 +226,16 @@ export function readSidecarSettings(env: Environment = process.env): SidecarSett
 /** For the log at start. */
 export function describeSidecarSettings(env: Environment = process.env): Record<string, string> {
   return describeSettings(sidecarFields, env);
+}
+
+/** `--concurrency N`, as Envoy's: the one setting that is also a flag. */
+function withFlags(env: Environment, args: readonly string[]): Environment {
+  if (args.length === 0) return env;
+  const [flag, value] = args.length === 1 ? (args[0] ?? '').split('=', 2) : args;
+  if (flag !== '--concurrency' || value === undefined || args.length > 2) {
+    throw new SettingsError([`unknown arguments ${args.join(' ')}; there is --concurrency N`]);
+  }
+  return { ...env, SELVAGE_CONCURRENCY: value };
 }
 
 /** What only shows when several settings are looked at together. */
@@ -225,4 +266,14 @@ function inboundMapping(text: string): InboundMapping {
     throw new Wanted('listen=[ip:]port>application, as 127.0.0.1:34001=8080>127.0.0.1:34002');
   }
   return { listen: address(match[1] ?? ''), ip, port, application: address(match[4] ?? '') };
+}
+
+/** `127.0.0.1:33306=mysql.shop:3306`. */
+function outboundMapping(text: string): OutboundMapping {
+  const match = /^([^=]+)=([^=]+)$/.exec(text);
+  const destination = match === null ? null : address(match[2] ?? '');
+  if (match === null || destination === null || destination.port === 0) {
+    throw new Wanted('listen=host:port, as 127.0.0.1:33306=mysql.shop:3306');
+  }
+  return { listen: address(match[1] ?? ''), destination };
 }

@@ -39,9 +39,9 @@ export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
 
 function reasonsOf(inForce: InForce): ReasonSource {
   return {
-    describe(verdict) {
+    describe(verdict, chain) {
       const policies = inForce.current()?.policies;
-      return policies === undefined ? verdict.details : describe(policies.http, verdict);
+      return policies === undefined ? verdict.details : describe(policies[chain], verdict);
     },
     explain(x) {
       const { enforced, verdict } = x;
@@ -50,6 +50,12 @@ function reasonsOf(inForce: InForce): ReasonSource {
       // The rules were never asked: the authorizer, or the lack of one, decided before them.
       if (verdict.decidedBy === 'CUSTOM') return unexplained(verdict, describe(http, verdict));
       return explain(http, x.downstream.facts, x.request);
+    },
+    explainTcp({ enforced, verdict, downstream }) {
+      if (enforced === null || verdict === null) return null;
+      const { tcp } = enforced.policies;
+      if (verdict.decidedBy === 'CUSTOM') return unexplained(verdict, describe(tcp, verdict));
+      return explain(tcp, downstream.facts, null);
     },
   };
 }

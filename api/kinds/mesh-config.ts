@@ -49,6 +49,8 @@ export const meshConfig = z.object({
   /** Empty switches the access log off; `/dev/stdout` is the usual value. */
   accessLogFile: z.string().default(''),
   accessLogEncoding: z.enum(['TEXT', 'JSON']).default('TEXT'),
+  /** Go duration: how long a client may be silent where no protocol is declared; `0s`: for ever. */
+  protocolDetectionTimeout: z.string().optional(),
 });
 
 export type ExtensionProvider = z.infer<typeof extensionProvider>;

@@ -14,7 +14,12 @@ export function environmentOf(
   variables: readonly EnvironmentVariable[],
   base: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const env: Record<string, string> = { ...inherited(base), ...portsOf(pod), ...proxyOf(pod) };
+  const env: Record<string, string> = {
+    ...inherited(base),
+    ...portsOf(pod),
+    ...servicesOf(pod),
+    ...proxyOf(pod),
+  };
   for (const { name, value, valueFrom } of variables) {
     env[name] = valueFrom?.fieldRef
       ? fieldOf(pod, valueFrom.fieldRef.fieldPath)
@@ -46,11 +51,25 @@ function portsOf(pod: LocalPod): Record<string, string> {
   for (const port of pod.ports) {
     env['PORT'] ??= String(port.app);
     env[`PORT_${port.port}`] = String(port.app);
-    for (const name of port.names) {
-      env[`PORT_${name.toUpperCase().replaceAll('-', '_')}`] = String(port.app);
-    }
+    for (const name of port.names) env[`PORT_${shouted(name)}`] = String(port.app);
   }
   return env;
+}
+
+/** As a kubelet: MYSQL_SERVICE_HOST, MYSQL_SERVICE_PORT (of its first port), MYSQL_SERVICE_PORT_<NAME>. */
+function servicesOf({ bytesPorts }: LocalPod): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const { service, name, listen } of bytesPorts) {
+    const prefix = `${shouted(service)}_SERVICE`;
+    env[`${prefix}_HOST`] = '127.0.0.1';
+    env[`${prefix}_PORT`] ??= String(listen);
+    if (name !== '') env[`${prefix}_PORT_${shouted(name)}`] = String(listen);
+  }
+  return env;
+}
+
+function shouted(name: string): string {
+  return name.toUpperCase().replaceAll(/[-.]/g, '_');
 }
 
 function proxyOf(pod: LocalPod): Record<string, string> {

@@ -234,6 +234,9 @@ export class LocalMesh {
         .map((p) => `127.0.0.1:${p.listen}=${p.port}>127.0.0.1:${p.app}`)
         .join(','),
       SELVAGE_OUTBOUND: `127.0.0.1:${pod.sidecar.outbound}`,
+      SELVAGE_OUTBOUND_PORTS: pod.bytesPorts
+        .map(({ listen, host, port }) => `127.0.0.1:${listen}=${host}:${port}`)
+        .join(','),
       SELVAGE_ADMIN: `127.0.0.1:${pod.sidecar.admin}`,
       SELVAGE_ACCESS_LOG: this.accessLogOf(pod),
       SELVAGE_ACCESS_LOG_FORMAT: 'json',

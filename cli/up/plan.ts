@@ -16,6 +16,16 @@ export interface LocalPort {
   readonly listen: number;
 }
 
+/** A port of a Service that carries bytes: a program calls it without a proxy, as it would in Kubernetes. */
+export interface BytesPort {
+  readonly service: string;
+  /** `mysql.shop`. */
+  readonly host: string;
+  readonly port: number;
+  /** The port's name; '' without. */
+  readonly name: string;
+}
+
 export interface LocalProgram {
   readonly container: string;
   /** Empty: the manifest names only an image, so the user starts it. */
@@ -36,6 +46,8 @@ export interface LocalPod {
   readonly ports: readonly LocalPort[];
   /** null: not annotated, so it is outside the mesh. */
   readonly sidecar: { readonly outbound: number; readonly admin: number } | null;
+  /** Where the pod's sidecar listens for each. */
+  readonly bytesPorts: readonly (BytesPort & { readonly listen: number })[];
   readonly programs: readonly LocalProgram[];
 }
 
@@ -55,6 +67,8 @@ export interface LocalWorkload {
     readonly name: string;
     readonly names: readonly string[];
   }[];
+  /** Those of its namespace: of others Kubernetes tells a program nothing. */
+  readonly bytesPorts: readonly BytesPort[];
 }
 
 /**
@@ -104,6 +118,11 @@ async function planPod(
   const sidecar = injected
     ? (was?.sidecar ?? { outbound: await takePort(), admin: await takePort() })
     : null;
+  const bytesPorts: LocalPod['bytesPorts'][number][] = [];
+  for (const called of injected ? workload.bytesPorts : []) {
+    const old = was?.bytesPorts.find((one) => one.host === called.host && one.port === called.port);
+    bytesPorts.push({ ...called, listen: old?.listen ?? (await takePort()) });
+  }
   return {
     namespace: workload.namespace,
     workload: workload.name,
@@ -113,6 +132,7 @@ async function planPod(
     labels: workload.labels,
     ports,
     sidecar,
+    bytesPorts,
     programs: workload.containers.map((container) => ({
       container: container.name,
       argv: [...container.command, ...container.args],

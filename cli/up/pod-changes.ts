@@ -38,6 +38,7 @@ function changeOf(before: LocalPod, after: LocalPod): PodChange | null {
     ['injection', differs(({ sidecar }) => sidecar)],
     ['service account', differs(({ serviceAccount }) => serviceAccount)],
     ['ports', differs(({ ports }) => ports)],
+    ['TCP services', differs(({ bytesPorts }) => bytesPorts)],
   ] as const;
   const ofPrograms = [
     ['containers', differs(({ programs }) => programs.map(({ container }) => container))],

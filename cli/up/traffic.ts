@@ -60,7 +60,7 @@ export function deciderOf(line: AccessLine): string {
   if (failed && line.why.startsWith('allowed')) return line.details;
   if (line.decidedBy !== '') return line.decidedBy;
   if (line.nearest !== '') return 'no ALLOW rule matches';
-  return line.why || line.details;
+  return line.why || line.details || line.ended;
 }
 
 /**

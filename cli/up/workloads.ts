@@ -1,9 +1,10 @@
 // The workloads of a folder as a local mesh runs them: pods of Deployments by their replicas, bare Pods once.
 import type { Pod, PodSpec } from '#api/kinds/pod.ts';
 import type { MeshWorkload } from '#api/mesh.ts';
+import { protocolOf } from '#api/port-protocol.ts';
 
 import type { MeshModel } from '../calls/model.ts';
-import type { LocalWorkload } from './plan.ts';
+import type { BytesPort, LocalWorkload } from './plan.ts';
 
 /** @param absolute makes a file's path, as the user wrote it, absolute */
 export function localWorkloads(
@@ -22,8 +23,20 @@ export function localWorkloads(
       file: absolute(workload.origin?.file ?? '.'),
       containers: spec.containers,
       ports: workload.ports.map(({ port, name }) => portOf(spec, port, name)),
+      bytesPorts: bytesPortsOf(model, workload.namespace),
     };
   });
+}
+
+function bytesPortsOf(model: MeshModel, namespace: string): BytesPort[] {
+  const services = model.resources.services.filter(
+    ({ metadata, spec }) => metadata.namespace === namespace && spec.type !== 'ExternalName',
+  );
+  return services.flatMap(({ metadata: { name: service }, spec }) =>
+    spec.ports
+      .filter((port) => port.protocol === 'TCP' && ['tcp', 'tls'].includes(protocolOf(port)))
+      .map(({ port, name }) => ({ service, host: `${service}.${namespace}`, port, name })),
+  );
 }
 
 /** A container may call its port otherwise than the Service in front: a program may know it by either name. */

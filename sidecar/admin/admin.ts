@@ -6,26 +6,17 @@ import type { Configuration } from '../configuration.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { InForce } from '../in-force.ts';
 import { describeSidecarSettings, type SidecarSettings } from '../settings.ts';
-import type { RunningTelemetry } from '../telemetry/telemetry.ts';
-import type { Upstreams } from '../upstream/upstreams.ts';
 import { version } from '../version.ts';
 import { describeCertificates } from './certificates.ts';
-import { clustersOf, listenersOf, snapshotOf } from './views.ts';
+import type { Planes } from './planes.ts';
+import { listenersOf, snapshotOf } from './views.ts';
 
 export interface AdminParts {
   readonly settings: SidecarSettings;
   readonly inForce: InForce;
   readonly identity: Identity;
   readonly configuration: Configuration;
-  readonly telemetry: RunningTelemetry;
-  readonly upstreams: Upstreams;
-  /** In the order of SELVAGE_INBOUND. */
-  readonly inboundPorts: readonly number[];
-  /** 0: no outbound listener. */
-  readonly outboundPort: number;
-  readonly connections: () => { inbound: number; outbound: number };
-  /** Inbound connections finish what is under way and close. */
-  readonly drain: () => void;
+  readonly planes: Planes;
   readonly log: ProcessLog;
 }
 
@@ -56,26 +47,28 @@ interface AdminState {
 }
 
 function readRoutes(parts: AdminParts, state: AdminState): AdminRoute[] {
-  const { inForce, identity, telemetry, upstreams } = parts;
+  const { settings, inForce, identity, planes } = parts;
   const ready = (): AdminReply =>
     state.draining ? { status: 503, body: 'draining\n' } : { body: 'ready\n' };
   return [
     get('/ready', '200 while calls are taken, 503 while the sidecar ends', ready),
     get('/healthz/ready', 'the same, where Istio has it', ready),
-    get('/stats/prometheus', 'metrics', () => telemetry.scrape()),
+    get('/stats/prometheus', 'metrics', () => planes.scrape()),
     get('/certs', 'own certificate and the roots that are trusted', () =>
       jsonReply(describeCertificates(identity.current(), Date.now())),
     ),
-    get('/clusters', 'services that can be called, their endpoints and connections', () =>
-      jsonReply(clustersOf(upstreams)),
+    get('/clusters', 'services that can be called, their endpoints and connections', async () =>
+      jsonReply(await planes.clusters()),
     ),
     get('/listeners', 'ports, their protocol and mutual TLS mode', () =>
-      jsonReply(listenersOf(parts, inForce.current())),
+      jsonReply(listenersOf({ settings, ...planes.ports }, inForce.current())),
     ),
     get('/config_dump', 'the snapshot in force, without keys', () =>
       jsonReply(snapshotOf(inForce.current())),
     ),
-    get('/status', 'certificate, control, connections', () => jsonReply(statusOf(parts))),
+    get('/status', 'certificate, control, connections', async () =>
+      jsonReply({ ...statusOf(parts), connections: await planes.connections() }),
+    ),
     get('/server_info', 'version, state and settings', () =>
       jsonReply({
         version,
@@ -91,11 +84,11 @@ function readRoutes(parts: AdminParts, state: AdminState): AdminRoute[] {
 function changeRoutes(parts: AdminParts, state: AdminState): AdminRoute[] {
   return [
     post('/logging', `?level=${logLevels.join('|')}: how much the process logs`, (query) =>
-      setLevel(parts.log, query.get('level') ?? ''),
+      setLevel(parts, query.get('level') ?? ''),
     ),
     post('/drain', 'takes nothing new, lets what is under way finish, goes on running', () => {
       state.draining = true;
-      parts.drain();
+      parts.planes.drain();
       return { body: 'draining\n' };
     }),
     post('/quitquitquit', 'drains and ends the process', () => {
@@ -115,21 +108,21 @@ function post(path: string, doc: string, handler: AdminRoute['handler']): AdminR
   return { method: 'POST', path, doc, loopbackOnly: true, handler };
 }
 
-function setLevel(log: ProcessLog, level: string): AdminReply {
+function setLevel({ log, planes }: AdminParts, level: string): AdminReply {
   if (!logLevels.some((known) => known === level)) {
     return { status: 400, body: `level is one of ${logLevels.join(', ')}; it is ${log.level}\n` };
   }
   log.level = level;
+  planes.setLevel(level);
   return { body: `level is ${level}\n` };
 }
 
-function statusOf(parts: AdminParts): unknown {
+function statusOf(parts: AdminParts): object {
   const { identity, notAfterMs } = parts.identity.current();
   return {
     identity,
     certificateNotAfter: new Date(notAfterMs).toISOString(),
     snapshotVersion: parts.inForce.current()?.snapshot.version ?? 0,
     control: parts.configuration.state(),
-    connections: parts.connections(),
   };
 }

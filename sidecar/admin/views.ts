@@ -1,20 +1,20 @@
 // What is in force, arranged for people: listeners, clusters, the snapshot without keys.
 import type { PolicyResource } from '#api/snapshot.ts';
 
+import type { Ports } from '../data-plane.ts';
 import type { Enforced } from '../in-force.ts';
 import type { SidecarSettings } from '../settings.ts';
+import { findOriginal } from '../outbound/original-destination.ts';
 import { formatAddress } from '../upstream/member.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 
-interface Ports {
+interface Listened extends Ports {
   readonly settings: SidecarSettings;
-  readonly inboundPorts: readonly number[];
-  readonly outboundPort: number;
 }
 
 /** One row for each port that is listened on. */
-export function listenersOf(ports: Ports, enforced: Enforced | null): unknown {
-  const { settings, inboundPorts, outboundPort } = ports;
+export function listenersOf(ports: Listened, enforced: Enforced | null): unknown {
+  const { settings, inboundPorts, outboundPort, mappedPorts } = ports;
   const inbound = settings.inbound.map(({ listen, port, application }, i) => ({
     direction: 'inbound',
     address: formatAddress(listen.host, inboundPorts[i] ?? listen.port),
@@ -23,13 +23,34 @@ export function listenersOf(ports: Ports, enforced: Enforced | null): unknown {
     protocol: enforced?.policies.portProtocol(port) ?? null,
     mtls: enforced?.policies.mtls(port) ?? null,
   }));
-  if (settings.outbound === null) return inbound;
+  const mapped = settings.outboundPorts.map(({ listen, destination }, i) => {
+    const found = enforced === null ? null : findOriginal(enforced.routes, destination);
+    return {
+      direction: 'outbound',
+      address: formatAddress(listen.host, mappedPorts[i] ?? listen.port),
+      destination: formatAddress(destination.host, destination.port),
+      protocol: found === null || typeof found === 'string' ? found : found.port.protocol,
+    };
+  });
+  if (settings.outbound === null) return [...inbound, ...mapped];
   const address = formatAddress(settings.outbound.host, outboundPort);
-  return [...inbound, { direction: 'outbound', address, protocol: 'http proxy' }];
+  return [...inbound, { direction: 'outbound', address, protocol: 'http proxy' }, ...mapped];
+}
+
+export interface ClusterView {
+  readonly cluster: string;
+  readonly protocol: string;
+  readonly endpoints: readonly {
+    readonly address: string;
+    readonly identity: string | null;
+    readonly workload: string;
+    readonly connections: number;
+    readonly lastError: string;
+  }[];
 }
 
 /** Services that can be called, with what is known of each endpoint. */
-export function clustersOf(upstreams: Upstreams): unknown {
+export function clustersOf(upstreams: Upstreams): ClusterView[] {
   return [...upstreams.all()].map(([route, cluster]) => ({
     cluster: route.key,
     protocol: route.port.protocol,

@@ -127,7 +127,7 @@ class HttpCarrier implements Carrier {
     this.#denied = [];
     for (const x of denied) x.stream.cutOff();
     if (denied.length > 0) return;
-    for (const x of [...this.#connection.tunnels.keys()]) x.stream.cutOff();
+    for (const x of this.#connection.tunnels.keys()) x.stream.cutOff();
     this.http?.drain(false);
   }
 

@@ -22,6 +22,8 @@ import { TlsTerminator } from './tls.ts';
 
 export interface InboundParts {
   readonly mappings: readonly InboundMapping[];
+  /** Other workers, or the next version, listen on the same ports. */
+  readonly sharedPorts: boolean;
   readonly identity: Identity;
   readonly inForce: InForce;
   readonly connections: Connections;
@@ -58,13 +60,15 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
         servers: {
           http: (connection, socket, firstBytes, alpn) =>
             serveHttp(http, connection, socket, firstBytes, alpn),
-          tcp: (connection, socket, enforced) => serveTcp(connection, socket, enforced, telemetry),
+          tcp: (connection, socket, head, enforced) =>
+            serveTcp(connection, socket, head, enforced, telemetry),
         },
         identity: () => identity.current().identity,
       },
       targetOf(mapping),
     );
-    ports.push(await listener.listen(mapping.listen.host, mapping.listen.port));
+    const { listen } = mapping;
+    ports.push(await listener.listen(listen.host, listen.port, parts.sharedPorts));
     listeners.push(listener);
   }
   return { ports, close: () => listeners.forEach((listener) => listener.close()) };

@@ -6,9 +6,10 @@ import { admitPeer, admitTransport, chooseProtocol, type Hello } from '#policy/t
 
 import type { Connections } from '../connections.ts';
 import type { Enforced, InForce } from '../in-force.ts';
+import { detectionTimeoutOf } from '../protocol-detection.ts';
 import type { Telemetry } from '../telemetry/types.ts';
+import { readFirstBytes, readOpening, type Opening } from '../wire/first-bytes.ts';
 import { InboundConnection, type InboundTarget } from './connection.ts';
-import { readFirstBytes, readOpening, type Opening } from './first-bytes.ts';
 import { readPeer } from './peer.ts';
 import { handshakeTimeoutMs, type TlsTerminator } from './tls.ts';
 
@@ -21,7 +22,7 @@ export interface InboundServers {
     firstBytes: Buffer | null,
     alpn: string,
   ): void;
-  tcp(connection: InboundConnection, socket: Socket, enforced: Enforced): void;
+  tcp(connection: InboundConnection, socket: Socket, head: Buffer, enforced: Enforced): void;
 }
 
 export interface InboundOptions {
@@ -34,12 +35,11 @@ export interface InboundOptions {
   readonly identity: () => string;
 }
 
-/** A client of a port without a declared protocol that says nothing for so long gets bytes. */
-export const detectionTimeoutMs = 5000;
 /**
- * Where TCP is declared the server may speak first, and waits so long for it under PERMISSIVE (in
- * Istio for ever). A mesh client's hello that came later would be taken for bytes in the clear, and
- * one whose CPU is throttled can be late by a second.
+ * Where TCP is declared the server may speak first, and under PERMISSIVE a client in the clear
+ * waits so long for it (in Istio for ever). A mesh client says its hello at once and waits for
+ * nothing; one that came later would be taken for bytes in the clear, and one whose CPU is
+ * throttled can be late by a second.
  */
 export const serverFirstTimeoutMs = 2000;
 /** HTTP clients may connect ahead of their first request. */
@@ -58,11 +58,11 @@ export class InboundListener {
     );
   }
 
-  /** Resolves with the port. */
-  async listen(host: string, port: number): Promise<number> {
+  /** Resolves with the port. @param shared others may listen on it too (SO_REUSEPORT) */
+  async listen(host: string, port: number, shared: boolean): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
-    this.#server.listen({ host, port, backlog: 1024 }, resolve);
+    this.#server.listen({ host, port, backlog: 1024, reusePort: shared }, resolve);
     await promise;
     // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
     this.#server.on('error', () => undefined);
@@ -94,7 +94,7 @@ export class InboundListener {
       this.#plaintext(connection, raw, 'other', Buffer.alloc(0));
       return;
     }
-    const timeoutMs = firstBytesTimeoutMs(mode, protocol);
+    const timeoutMs = firstBytesTimeoutMs(mode, protocol, enforced);
     const detectHttp = protocol === 'detect';
     readFirstBytes(
       raw,
@@ -202,8 +202,7 @@ export class InboundListener {
     if (chooseProtocol(enforced.policies, port, carried, alpn, looksLike) === 'http') {
       servers.http(connection, socket, bytes.length === 0 ? null : bytes, alpn);
     } else {
-      if (bytes.length > 0) socket.unshift(bytes);
-      servers.tcp(connection, socket, enforced);
+      servers.tcp(connection, socket, bytes, enforced);
     }
     if (this.#options.connections.draining) connection.drain();
   }
@@ -240,11 +239,11 @@ function isBytes(protocol: string): boolean {
   return protocol === 'tcp' || protocol === 'tls';
 }
 
-function firstBytesTimeoutMs(mode: string, protocol: string): number {
+function firstBytesTimeoutMs(mode: string, protocol: string, enforced: Enforced): number {
   // Nothing but a hello is admitted, so there is no other way to read silence.
   if (mode === 'STRICT') return handshakeTimeoutMs;
   if (isBytes(protocol)) return serverFirstTimeoutMs;
-  return protocol === 'detect' ? detectionTimeoutMs : firstRequestTimeoutMs;
+  return protocol === 'detect' ? detectionTimeoutOf(enforced) : firstRequestTimeoutMs;
 }
 
 /** Errors of sockets are told by `close`; without a listener they would end the process. */

@@ -9,31 +9,32 @@ import type { Enforced } from '../in-force.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { openPlain, formatAddress } from '../upstream/member.ts';
 import { TcpSessionRecord } from '../tcp-session.ts';
+import { reset } from '../wire/reset.ts';
 import { relay, relayIdleTimeoutMs, type Relay } from '../wire/tcp.ts';
 import type { Carrier, InboundConnection } from './connection.ts';
 
 /** As Istio's default for connections to the application. */
 const connectTimeoutMs = 10_000;
 
-/** Serves a connection that is to be read as bytes. */
+/** Serves a connection that is to be read as bytes. @param head what was read of it already */
 export function serveTcp(
   connection: InboundConnection,
   socket: Socket,
+  head: Buffer,
   enforced: Enforced,
   telemetry: Telemetry,
 ): void {
   const session = new TcpSessionRecord(connection, telemetry);
-  session.verdict = judgeTcp(connection, enforced);
+  session.judged(judgeTcp(connection, enforced), enforced);
   session.open();
-  if (!session.verdict.allowed) {
-    session.details = session.verdict.details;
+  if (session.verdict?.allowed !== true) {
     session.close();
     socket.destroy();
     return;
   }
   const { host, port } = connection.target.application;
   session.upstreamAddress = formatAddress(host, port);
-  connection.carry(new TcpCarrier(connection, socket, session));
+  connection.carry(new TcpCarrier(connection, socket, head, session));
 }
 
 /** CUSTOM on bytes can only deny: no authorizer that Selvage speaks to judges them. */
@@ -49,7 +50,12 @@ class TcpCarrier implements Carrier {
   readonly #session: TcpSessionRecord;
   #relay: Relay | null = null;
 
-  constructor(connection: InboundConnection, downstream: Socket, session: TcpSessionRecord) {
+  constructor(
+    connection: InboundConnection,
+    downstream: Socket,
+    head: Buffer,
+    session: TcpSessionRecord,
+  ) {
     this.#connection = connection;
     this.#downstream = downstream;
     this.#session = session;
@@ -57,7 +63,7 @@ class TcpCarrier implements Carrier {
     this.#upstream = openPlain(host, port);
     this.#upstream.setTimeout(connectTimeoutMs, () => this.#failed());
     this.#upstream.on('error', () => this.#failed());
-    this.#upstream.once('connect', () => this.#connected());
+    this.#upstream.once('connect', () => this.#connected(head));
     downstream.once('close', () => {
       if (this.#relay !== null) return;
       this.#upstream.destroy();
@@ -68,8 +74,7 @@ class TcpCarrier implements Carrier {
   judge(enforced: Enforced): string {
     const verdict = judgeTcp(this.#connection, enforced);
     if (verdict.allowed) return '';
-    this.#session.verdict = verdict;
-    this.#session.details = verdict.details;
+    this.#session.judged(verdict, enforced);
     return describe(enforced.policies.tcp, verdict);
   }
 
@@ -79,19 +84,20 @@ class TcpCarrier implements Carrier {
 
   close(): void {
     if (this.#relay !== null) this.#relay.close();
-    else this.#downstream.destroy();
+    else reset(this.#downstream);
   }
 
   /** Bytes have no end of their own to wait for but the connection's; the deadline closes it. */
   drain(): void {}
 
-  #connected(): void {
+  #connected(head: Buffer): void {
     this.#relay = relay({
       downstream: this.#downstream,
       upstream: this.#upstream,
       counters: this.#session,
+      head,
       idleTimeoutMs: relayIdleTimeoutMs,
-      onEnd: () => this.#session.close(),
+      onEnd: (how) => this.#session.end(how),
     });
   }
 
@@ -100,6 +106,6 @@ class TcpCarrier implements Carrier {
     this.#session.flag = 'UF';
     this.#session.details = 'upstream_connect_failed';
     this.#upstream.destroy();
-    this.#downstream.destroy();
+    reset(this.#downstream);
   }
 }

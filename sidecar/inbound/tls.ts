@@ -4,6 +4,7 @@ import { createServer, type Server, type TLSSocket } from 'node:tls';
 
 import type { Svid } from '#runtime/tls/svid.ts';
 
+import { noteBelow } from '../wire/reset.ts';
 import type { ClientHello } from '../wire/tls-hello.ts';
 
 /**
@@ -54,6 +55,7 @@ export class TlsTerminator {
     const settle: Done = (socket, reason) => {
       if (this.#pending.get(key) !== settle) return;
       this.#pending.delete(key);
+      if (socket !== null) noteBelow(socket, raw);
       done(socket, reason);
     };
     this.#pending.set(key, settle);

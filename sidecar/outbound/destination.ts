@@ -1,6 +1,7 @@
 // Where a call goes: an endpoint of a service of the mesh, or a host outside it.
 import type { Socket } from 'node:net';
 
+import type { Endpoint, Service } from '#api/snapshot.ts';
 import type { PortProtocol } from '#api/workload.ts';
 
 import type { Exchange, UpstreamPool } from '../exchange.ts';
@@ -8,14 +9,32 @@ import { failures, type Failure } from '../failures.ts';
 import { formatAddress, type Member } from '../upstream/member.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
-import { splitAuthority } from './routes.ts';
+import { OutboundConnection } from './connection.ts';
+import { findByAuthority, type OriginalDestination } from './original-destination.ts';
+import { splitAuthority, type Route } from './routes.ts';
 
 export type Destination =
-  | { readonly kind: 'service'; readonly cluster: Cluster; readonly protocol: PortProtocol }
+  | { readonly kind: 'service'; readonly cluster: Chooser; readonly protocol: PortProtocol }
   | { readonly kind: 'external'; readonly host: string; readonly port: number };
+
+/** Gives the endpoint of a call; null when none is left. */
+type Chooser = Pick<Cluster, 'pick'>;
 
 /** Envoy's and Istio's default: the first attempt and two more. */
 export const attemptsMax = 3;
+
+/** What is noted while a call looks for its endpoint: of an exchange, or of a connection as bytes. */
+export interface Call {
+  service: Service | null;
+  servicePort: number;
+  member: Member | null;
+  endpoint: Endpoint | null;
+  upstreamAddress: string;
+  attempts: number;
+  /** Members whose connection did not open. */
+  tried: readonly Member[];
+  details: string;
+}
 
 /**
  * Resolves the authority that the caller named and notes the service with the exchange. A host
@@ -27,20 +46,47 @@ export function findDestination(
   authority: string,
   defaultPort: number,
 ): Destination | Failure {
-  const found = x.enforced?.routes.find(authority, defaultPort) ?? 'unknown-host';
-  if (found === 'unknown-host') return external(authority, defaultPort);
-  const cluster = found === 'unknown-port' ? null : upstreams.cluster(found);
+  const original = x.downstream instanceof OutboundConnection ? x.downstream.original : null;
+  const routes = x.enforced?.routes;
+  if (routes === undefined) return failures.internal;
+  if (original !== null) {
+    const found = findByAuthority(routes, original, authority);
+    return found === 'unknown-host' ? outside(original) : destinationOf(x, upstreams, found);
+  }
+  const found = routes.find(authority, defaultPort);
+  return found === 'unknown-host'
+    ? external(authority, defaultPort)
+    : destinationOf(x, upstreams, found);
+}
+
+/** What was found, as far as it can be called; notes the service with the call. */
+export function destinationOf(
+  call: Call,
+  upstreams: Upstreams,
+  found: Route | 'unknown-port',
+): Destination | Failure {
+  const cluster = found === 'unknown-port' ? null : chooserOf(upstreams, found);
   if (found === 'unknown-port' || cluster === null) {
-    x.details = 'route_not_found{the service has no such port}';
+    call.details = 'route_not_found{the service has no such port}';
     return failures['route-missing'];
   }
-  x.service = found.service;
-  x.servicePort = found.port.port;
+  call.service = found.service;
+  call.servicePort = found.port.port;
   return { kind: 'service', cluster, protocol: found.port.protocol };
 }
 
+function chooserOf(upstreams: Upstreams, route: Route): Chooser | null {
+  const cluster = upstreams.cluster(route);
+  return route.endpoint === undefined ? cluster : (cluster?.only(route.endpoint) ?? null);
+}
+
+/** A host outside the mesh, as Istio's PassthroughCluster. */
+export function outside({ host, port }: OriginalDestination): Destination {
+  return { kind: 'external', host, port };
+}
+
 /** Takes the next endpoint for the exchange; null when none is left. */
-export function choose(x: Exchange, cluster: Cluster): Member | null {
+export function choose(x: Call, cluster: Chooser): Member | null {
   const member = cluster.pick(x.tried);
   if (member === null) return null;
   x.member = member;
@@ -62,37 +108,56 @@ export function poolOf(x: Exchange, member: Member, protocol: PortProtocol): Ups
 }
 
 /** After a connection that did not open: another endpoint to try, or null. */
-export function chooseAnother(x: Exchange, cluster: Cluster): Member | null {
+export function chooseAnother(x: Call, cluster: Chooser): Member | null {
   if (x.member === null || x.tried.length + 1 >= attemptsMax) return null;
   x.tried = [...x.tried, x.member];
   return choose(x, cluster);
 }
 
-/** A connection for bytes, open and its peer proven; a failure after every endpoint was tried. */
-export async function openTunnel(
+/** A connection for CONNECT; a failure after every endpoint was tried. */
+export function openTunnel(
   x: Exchange,
   upstreams: Upstreams,
   to: Destination,
 ): Promise<Socket | Failure> {
+  return openUpstream(x, upstreams, to, (message) => {
+    noteConnectFailure(x, message);
+    return true;
+  });
+}
+
+/**
+ * A connection for bytes, open and its peer proven; a failure after every endpoint was tried.
+ * @param onFailed told why one did not open; false: nobody waits for another any more
+ */
+export async function openUpstream(
+  call: Call,
+  upstreams: Upstreams,
+  to: Destination,
+  onFailed: (message: string) => boolean,
+): Promise<Socket | Failure> {
   if (to.kind === 'external') {
-    x.attempts = 1;
-    x.upstreamAddress = formatAddress(to.host, to.port);
-    const socket = upstreams.openExternal(to.host, to.port);
-    return opened(socket, 'connect').catch(() => failures['upstream-connect']);
+    call.attempts = 1;
+    call.upstreamAddress = formatAddress(to.host, to.port);
+    try {
+      return await opened(upstreams.openExternal(to.host, to.port), 'connect');
+    } catch (error) {
+      onFailed(messageOf(error));
+      return failures['upstream-connect'];
+    }
   }
-  let member = choose(x, to.cluster);
+  let member = choose(call, to.cluster);
   if (member === null) return failures['endpoint-missing'];
-  let failure = failures['upstream-connect'];
   while (member !== null) {
-    x.attempts += 1;
+    call.attempts += 1;
     try {
       return await opened(member.openTcp(), member.openEvent);
     } catch (error) {
-      failure = noteConnectFailure(x, error instanceof Error ? error.message : '');
+      if (!onFailed(messageOf(error))) break;
     }
-    member = chooseAnother(x, to.cluster);
+    member = chooseAnother(call, to.cluster);
   }
-  return failure;
+  return failures['upstream-connect'];
 }
 
 /** Pools of either kind of destination. */
@@ -112,6 +177,10 @@ export function noteConnectFailure(x: Exchange, message: string): Failure {
   const reason = message === '' ? '' : `{connection_failure,${message}}`;
   x.details = reason === '' ? failure.details : `upstream_reset_before_response_started${reason}`;
   return failure;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : '';
 }
 
 const connectTimeoutMs = 10_000;

@@ -14,6 +14,7 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import { HttpServer } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
+import { OutboundConnection } from './connection.ts';
 import {
   type Destination,
   choose,
@@ -75,6 +76,8 @@ function noteEnforced(inForce: InForce): Layer {
 function tunnelLayer(options: OutboundHttpOptions): Layer {
   return (x) => {
     if (x.request.method !== 'CONNECT') return PASS;
+    // Whoever was captured speaks to somebody else's proxy, not to us.
+    if (isCaptured(x)) return failures['target-refused'];
     const authority = x.request.rawTarget;
     if (!/:\d+$/.test(authority)) return failures.malformed;
     const destination = findDestination(x, options.upstreams, authority, httpsPort);
@@ -132,16 +135,15 @@ function forwardLayer(options: OutboundHttpOptions): Layer {
 /** Istio's default retry, of calls whose connection never opened: nothing of them was sent. */
 function retry(options: OutboundHttpOptions, x: Exchange, failure: Failure): UpstreamPool | null {
   if (failure.status !== 503 || x.member === null) return null;
-  const found = x.enforced?.routes.find(x.request.authority, httpPort);
-  if (found === undefined || typeof found === 'string') return null;
-  const cluster = options.upstreams.cluster(found);
-  const member = cluster === null ? null : chooseAnother(x, cluster);
+  const to = findDestination(x, options.upstreams, x.request.authority, httpPort);
+  if (!('cluster' in to)) return null;
+  const member = chooseAnother(x, to.cluster);
   if (member === null) return null;
   x.request.remove(ATTEMPT_COUNT);
   x.request.append(ATTEMPT_COUNT, String(x.tried.length + 1));
   x.request.remove(peerHeader);
   options.telemetry.forwarding(x);
-  return poolOf(x, member, found.port.protocol);
+  return poolOf(x, member, to.protocol);
 }
 
 /** The engine knows that a connection failed, the member why. */
@@ -151,6 +153,10 @@ function explainFailure(x: Exchange): void {
   if (code === 'upstream-tls' || code === 'upstream-connect') {
     noteConnectFailure(x, x.member.lastError);
   }
+}
+
+function isCaptured({ downstream }: Exchange): boolean {
+  return downstream instanceof OutboundConnection && downstream.original !== null;
 }
 
 function isLoop(

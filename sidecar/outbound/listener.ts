@@ -1,28 +1,25 @@
-// The application's way out without capture: an HTTP proxy on loopback, found by HTTP_PROXY.
+// Accepts connections of the application, for the HTTP proxy and for captured ones alike.
 import { createServer, type Server, type Socket } from 'node:net';
 
-import type { Connections } from '../connections.ts';
-import type { HttpServer } from '../wire/http-server.ts';
-import { OutboundConnection } from './connection.ts';
+import type { Address } from '#runtime/setting-types.ts';
 
 export class OutboundListener {
-  readonly #connections: Connections;
-  readonly #http: HttpServer;
   readonly #server: Server;
 
-  constructor(connections: Connections, http: HttpServer) {
-    this.#connections = connections;
-    this.#http = http;
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-      this.#accept(socket),
-    );
+  /** @param accept gets each socket, half-open allowed and its errors heard */
+  constructor(accept: (socket: Socket) => void) {
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      // Told by `close`; without a listener an error would end the process.
+      socket.on('error', () => undefined);
+      accept(socket);
+    });
   }
 
-  /** Resolves with the port. */
-  async listen(host: string, port: number): Promise<number> {
+  /** Resolves with the port. @param shared others may listen on it too (SO_REUSEPORT) */
+  async listen({ host, port }: Address, shared: boolean): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
-    this.#server.listen({ host, port, backlog: 1024 }, resolve);
+    this.#server.listen({ host, port, backlog: 1024, reusePort: shared }, resolve);
     await promise;
     // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
     this.#server.on('error', () => undefined);
@@ -33,14 +30,5 @@ export class OutboundListener {
   /** Takes no new connections; those that are open are the registry's. */
   close(): void {
     this.#server.close();
-  }
-
-  #accept(socket: Socket): void {
-    // Told by `close`; without a listener an error would end the process.
-    socket.on('error', () => undefined);
-    const connection = new OutboundConnection(socket);
-    this.#connections.add(connection);
-    socket.once('close', () => this.#connections.delete(connection));
-    connection.http = this.#http.accept(socket, connection, null);
   }
 }

@@ -1,5 +1,5 @@
 // Which service a call means: from the host and port that the caller named, looked up by one key.
-import type { Service, ServicePort, Snapshot } from '#api/snapshot.ts';
+import type { Endpoint, Service, ServicePort, Snapshot } from '#api/snapshot.ts';
 
 /** Where calls to one port of one service go. Made once per snapshot. */
 export interface Route {
@@ -9,6 +9,8 @@ export interface Route {
   readonly key: string;
   /** Server name of Istio's mutual TLS: `outbound_.8080_._.payments.shop.svc.cluster.local`. */
   readonly sni: string;
+  /** The caller chose this one by its own address. */
+  readonly endpoint?: Endpoint;
 }
 
 /** `unknown-port`: the host is a service of the mesh, but not with this port. */
@@ -22,6 +24,8 @@ export interface RouteTable {
    * @param defaultPort of a call that names none: 80 for http
    */
   find(authority: string, defaultPort: number): Found;
+  /** The route to one endpoint of a service without an address (headless), by the endpoint's own. */
+  findEndpoint(address: string, port: number): Route | null;
 }
 
 /** `host`, `host:port`, `[v6]`, `[v6]:port`, the parts of an authority. */
@@ -60,7 +64,27 @@ export function compileRoutes(snapshot: Snapshot): RouteTable {
       for (const name of names) setOnce(byKey, `${name}:${port.port}`, route);
     }
   }
-  return { routes, find: (authority, defaultPort) => find(byKey, hosts, authority, defaultPort) };
+  let byEndpoint: ReadonlyMap<string, Route> | null = null;
+  return {
+    routes,
+    find: (authority, defaultPort) => find(byKey, hosts, authority, defaultPort),
+    findEndpoint: (address, port) => {
+      // Made when first asked for: only captured connections ask.
+      byEndpoint ??= indexEndpoints(routes);
+      return byEndpoint.get(`${address} ${port}`) ?? null;
+    },
+  };
+}
+
+function indexEndpoints(routes: readonly Route[]): Map<string, Route> {
+  const byEndpoint = new Map<string, Route>();
+  for (const route of routes) {
+    if (route.service.addresses.length > 0) continue;
+    for (const endpoint of route.port.endpoints) {
+      setOnce(byEndpoint, `${endpoint.address} ${endpoint.port}`, { ...route, endpoint });
+    }
+  }
+  return byEndpoint;
 }
 
 /** Lower-case authorities with a port are keys as they are: the usual call costs one lookup. */

@@ -35,6 +35,15 @@ export class MetricsPage {
     return { type: registry.contentType, body: await registry.metrics() };
   }
 
+  /** The same numbers as plain data, for `mergePages`. */
+  async collect(): Promise<MetricData[]> {
+    this.registry ??= this.load();
+    const registry = await this.registry;
+    this.metrics.countOpenSessions();
+    const all = (await registry.getMetricsAsJSON()) as unknown as MetricData[];
+    return all.map((metric) => ({ ...metric, values: metric.values.map(withAllLabels) }));
+  }
+
   private async load(): Promise<Registry> {
     const { Registry } = await import('prom-client');
     const registry = new Registry();
@@ -55,6 +64,23 @@ export class MetricsPage {
     }
     return registry;
   }
+}
+
+/** One metric as data that can be sent to another thread. */
+export interface MetricData {
+  readonly name: string;
+  readonly values: readonly Value[];
+}
+
+/** One page of the numbers of several workers: everything is summed. */
+export async function mergePages(pages: readonly MetricData[][]): Promise<Exposition> {
+  const { AggregatorRegistry } = await import('prom-client');
+  const merged = AggregatorRegistry.aggregate(pages as unknown as object[]);
+  return { type: merged.contentType, body: await merged.metrics() };
+}
+
+function withAllLabels({ sharedLabels, labels, ...value }: Value): Value {
+  return { ...value, labels: { ...sharedLabels, ...labels } };
 }
 
 /** What prom-client's Registry asks of a metric. */

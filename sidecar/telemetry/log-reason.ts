@@ -33,19 +33,23 @@ export class Reasons {
     }
     const verdict = exchange?.verdict ?? session?.verdict ?? null;
     if (verdict === null) return this.withoutVerdict(exchange);
-    if (!verdict.allowed && exchange !== null && this.afford()) {
-      const explanation = this.explain(exchange);
+    if (!verdict.allowed && this.afford()) {
+      const explanation = this.explain(record);
       if (explanation !== null) return made(ofExplanation(explanation));
     }
-    return this.ofVerdict(verdict, exchange);
+    return this.ofVerdict(verdict, record);
   }
 
-  private ofVerdict(verdict: Verdict, exchange: Exchange | null): LoggedReason {
+  private ofVerdict(verdict: Verdict, record: LogRecord): LoggedReason {
     const known = this.byVerdict.get(verdict);
     if (known !== undefined) return known;
-    // The place of an allowing rule is the same for all its requests: asked for once.
-    const at = verdict.allowed && exchange !== null ? this.explain(exchange)?.at : null;
-    const reason = made({ why: this.describe(verdict), ...policyOf(verdict), at: at ?? null });
+    // The place of an allowing rule is the same for all that it allows: asked for once.
+    const at = verdict.allowed ? this.explain(record)?.at : null;
+    const reason = made({
+      why: this.describe(verdict, record),
+      ...policyOf(verdict),
+      at: at ?? null,
+    });
     this.byVerdict.set(verdict, reason);
     return reason;
   }
@@ -62,18 +66,20 @@ export class Reasons {
     return reason;
   }
 
-  private describe(verdict: Verdict): string {
+  private describe(verdict: Verdict, { session }: LogRecord): string {
     try {
-      return this.source?.describe(verdict) ?? verdict.details;
+      return this.source?.describe(verdict, session === null ? 'http' : 'tcp') ?? verdict.details;
     } catch {
       return verdict.details;
     }
   }
 
   /** Null when its policies are gone, or explaining failed: a log line must never fail a request. */
-  private explain(exchange: Exchange): Explanation | null {
+  private explain({ exchange, session }: LogRecord): Explanation | null {
+    if (this.source === null) return null;
     try {
-      return this.source?.explain(exchange) ?? null;
+      if (exchange !== null) return this.source.explain(exchange);
+      return session === null ? null : this.source.explainTcp(session);
     } catch {
       return null;
     }

@@ -3,7 +3,7 @@ import type { Workload } from '#api/workload.ts';
 
 import type { Exchange } from '../exchange.ts';
 import { AccessLog } from './access-log.ts';
-import { MetricsPage, type Exposition, type Gauge } from './exposition.ts';
+import { MetricsPage, type Exposition, type Gauge, type MetricData } from './exposition.ts';
 import { Metrics } from './metrics.ts';
 import { OtlpExporter } from './otlp.ts';
 import { PeerExchange } from './peer-exchange.ts';
@@ -36,6 +36,8 @@ export interface TelemetryOptions {
 export interface RunningTelemetry extends Telemetry {
   /** The page of /stats/prometheus. */
   scrape(): Promise<Exposition>;
+  /** The same as data, for a page of several workers. */
+  collect(): Promise<MetricData[]>;
   /** After a log rotation (SIGHUP). */
   reopenLog(): void;
   /** Writes out what is held. Waits at most `deadlineMs`. */
@@ -130,6 +132,10 @@ class Composed implements RunningTelemetry {
 
   scrape(): Promise<Exposition> {
     return this.page.render();
+  }
+
+  collect(): Promise<MetricData[]> {
+    return this.page.collect();
   }
 
   reopenLog(): void {

@@ -4,6 +4,7 @@ import type { ConnectionFacts } from '#policy/facts.ts';
 import type { Explanation, Verdict } from '#policy/verdict.ts';
 
 import type { Exchange } from '../exchange.ts';
+import type { Enforced } from '../in-force.ts';
 
 /** Everything a listener tells telemetry. No method throws, blocks or waits for a sink. */
 export interface Telemetry {
@@ -63,6 +64,8 @@ export interface TcpSession {
   upstreamAddress: string;
   /** Null on the outbound side. A refusal closes the connection. */
   verdict: Verdict | null;
+  /** What was in force when the verdict fell; null without a verdict. */
+  enforced: Enforced | null;
   /** Envoy's response flag, '-' where all went well. */
   flag: string;
   /** Envoy's connection termination details; '' without. */
@@ -72,7 +75,8 @@ export interface TcpSession {
 /** How telemetry asks for the reason of a verdict. policy/explain.ts answers; app.ts binds it. */
 export interface ReasonSource {
   /** One sentence with file:line; called once for each Verdict object. */
-  describe(verdict: Verdict): string;
-  /** The full reason of a refusal, or null when its policies are no longer in force. */
+  describe(verdict: Verdict, chain: 'http' | 'tcp'): string;
+  /** The full reason of a verdict, or null when its policies are no longer in force. */
   explain(x: Exchange): Explanation | null;
+  explainTcp(session: TcpSession): Explanation | null;
 }

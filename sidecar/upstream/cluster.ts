@@ -25,6 +25,13 @@ export class Cluster {
     return this.#balancer.pick(this.#members, tried);
   }
 
+  /** Gives this endpoint and no other. */
+  only(endpoint: Endpoint): Pick<Cluster, 'pick'> {
+    const key = keyOf(endpoint);
+    const member = this.#members.find((one) => keyOf(one.endpoint) === key) ?? null;
+    return { pick: (tried) => (tried.length === 0 ? member : null) };
+  }
+
   /** Takes the endpoints of a new snapshot: those that stay keep their connections. */
   update(route: Route): void {
     const { endpoints } = route.port;

@@ -1,5 +1,5 @@
 // Mutual TLS towards other sidecars: one context for each certificate, each peer proven by its ID.
-import type { OnReadOpts } from 'node:net';
+import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net';
 import {
   connect,
   createSecureContext,
@@ -11,6 +11,8 @@ import {
 
 import { uriNames } from '#runtime/tls/peer-names.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
+
+import { noteBelow } from '../wire/reset.ts';
 
 /** What a connection must be to be the right one. */
 export interface TlsTarget {
@@ -65,9 +67,14 @@ export class UpstreamTls {
    */
   connect(target: TlsTarget, slot: SessionSlot, onread?: OnReadOpts): TLSSocket {
     const context = this.#context;
+    const { host, port } = target;
+    // Only bytes need a reset passed on, and only a socket made apart can be reset below TLS.
+    const tcp =
+      onread === undefined
+        ? connectTcp({ host, port, allowHalfOpen: true, noDelay: true })
+        : undefined;
     const options: ConnectionOptions & { onread?: OnReadOpts; allowHalfOpen: boolean } = {
-      host: target.host,
-      port: target.port,
+      ...(tcp === undefined ? { host, port } : { socket: tcp }),
       servername: target.serverName,
       secureContext: context,
       session: sessionIn(slot, context),
@@ -77,7 +84,8 @@ export class UpstreamTls {
       ...(onread !== undefined && { onread }),
     };
     const socket = connect(options);
-    socket.setNoDelay(true);
+    if (tcp === undefined) socket.setNoDelay(true);
+    else carry(socket, tcp);
     socket.on('session', (session: Buffer) => {
       // Resumption skips the check of the identity, so only proven sessions are kept.
       if (!socket.authorized) return;
@@ -87,6 +95,12 @@ export class UpstreamTls {
     });
     return socket;
   }
+}
+
+function carry(socket: TLSSocket, tcp: Socket): void {
+  // A connection that does not open fails below, and TLS alone would close without a reason.
+  tcp.on('error', (error) => socket.destroy(error));
+  socket.once('secureConnect', () => noteBelow(socket, tcp));
 }
 
 function sessionIn(slot: SessionSlot, context: SecureContext): Buffer | undefined {

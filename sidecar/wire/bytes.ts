@@ -4,9 +4,12 @@ export const TAB = 9;
 export const LF = 10;
 export const CR = 13;
 export const SPACE = 32;
+export const QUOTE = 34;
 export const COMMA = 44;
 export const COLON = 58;
 export const SEMICOLON = 59;
+export const EQUALS = 61;
+export const BACKSLASH = 92;
 
 const tokenBytes = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const authorityBytes =

@@ -26,6 +26,11 @@ export interface HttpPoolOptions {
   readonly http2: Readonly<Http2Limits>;
 }
 
+/** Calls at once on one connection, from which on another one is worth its handshake. */
+const busyStreams = 100;
+/** Connections that are opened only to spread calls. */
+const spreadMax = 4;
+
 interface Waiting {
   readonly call: UpstreamCall;
   readonly dueMs: number;
@@ -69,6 +74,7 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
     }
     if (this.current?.hasRoom === true) {
       this.current.take(call);
+      if (this.current.load > busyStreams) this.spread();
       return;
     }
     if (this.speaks === 'http1') {
@@ -122,6 +128,13 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
     const [first] = this.waiting;
     if (first === undefined) unwatch(this);
     else this.deadlineMs = first.dueMs;
+  }
+
+  /** The connection is busy: the next calls go to another one, so that the callee's workers share them. */
+  private spread(): void {
+    const best = this.roomiest();
+    this.current = best;
+    if (best !== null && best.load > busyStreams && this.open.size < spreadMax) this.openAnother();
   }
 
   private roomiest(): Http2ClientConnection | null {

@@ -91,7 +91,8 @@ export function knownAt(buffer: Buffer, from: number, to: number, signature: num
 
 /** `host`, which HTTP/2 calls `:authority`, and what it forbids (RFC 9113 8.2.2) and we did not cut. */
 export function isOfHttp1(buffer: Buffer, from: number, to: number, signature: number): boolean {
-  if (signature !== hostSign && signature !== encodingSign && signature !== upgradeSign) return false;
+  if (signature !== hostSign && signature !== encodingSign && signature !== upgradeSign)
+    return false;
   const id = knownAt(buffer, from, to, signature);
   return id === known.host || id === known.transferEncoding || id === known.upgrade;
 }

@@ -59,12 +59,12 @@ export function write(socket: Writable, piece: Buffer, size: number): boolean {
 
 /**
  * Writes bytes of a sheet and takes it back when nothing refers to them any more: for a plain socket
- * that is most often at once, TLS tells it by the write's callback.
+ * that is most often at once; TLS, and a socket that lags, tell it by the write's callback.
  */
 export function writeSheet(socket: Writable, from: Sheet, bytes: Buffer): boolean {
-  if ('encrypted' in socket) return socket.write(bytes, from.done);
+  if ('encrypted' in socket || socket.writableLength > 0) return socket.write(bytes, from.done);
   const more = socket.write(bytes);
-  // What the kernel did not take at once keeps its sheet for good: it is slow, and rare.
+  // The first write that a socket does not take at once keeps its sheet for good.
   if (socket.writableLength === 0) from.done();
   return more;
 }

@@ -1,5 +1,8 @@
-// Relays bytes between two sockets: backpressure and half-close kept, both closed if one fails.
+// Relays bytes between two sockets: backpressure, half-close and resets are passed on.
 import type { Socket } from 'node:net';
+
+import { reset, resetWhenFlushed } from './reset.ts';
+import { TurnWriter } from './turn-writer.ts';
 
 /** How a relay came to its end. */
 export type RelayEnd =
@@ -22,6 +25,8 @@ export interface RelayOptions {
   readonly downstream: Socket;
   readonly upstream: Socket;
   readonly counters: RelayCounters;
+  /** Bytes read from downstream already, which may have ended since; they go first. */
+  readonly head?: Buffer;
   /** Closes both when no byte moved either way for so long; 0: never. */
   readonly idleTimeoutMs: number;
   /** Called once, when both sockets are closed or about to be. */
@@ -29,7 +34,7 @@ export interface RelayOptions {
 }
 
 export interface Relay {
-  /** Closes both sockets at once. */
+  /** Resets both sockets at once. */
   close(): void;
 }
 
@@ -38,55 +43,83 @@ export const relayIdleTimeoutMs = 3_600_000;
 
 /**
  * Starts relaying. Both sockets must be open, with `allowHalfOpen`; bytes pushed back on either
- * with `unshift` go first.
+ * with `unshift` go first. A side that fails, or closes before it has ended, resets the other once
+ * that has what came before: cut-off data must not look whole.
  */
 export function relay(options: RelayOptions): Relay {
-  const { downstream, upstream, counters, idleTimeoutMs } = options;
+  const { downstream, upstream, counters, head, idleTimeoutMs } = options;
   let ended = false;
   const end = (how: RelayEnd): void => {
     if (ended) return;
     ended = true;
-    if (how !== 'ended') {
-      downstream.destroy();
-      upstream.destroy();
-    }
+    toUpstream?.flush();
+    toDownstream?.flush();
+    settle(how, downstream, upstream);
     options.onEnd(how);
   };
+  const toUpstream = gathererOf(downstream, upstream);
+  const toDownstream = gathererOf(upstream, downstream);
+  if (head !== undefined && head.length > 0) {
+    counters.receivedBytes += head.length;
+    upstream.write(head);
+  }
   downstream.on('data', (bytes: Buffer) => {
     counters.receivedBytes += bytes.length;
-    if (!upstream.write(bytes)) downstream.pause();
+    if (!write(toUpstream, upstream, bytes)) downstream.pause();
   });
   upstream.on('data', (bytes: Buffer) => {
     counters.sentBytes += bytes.length;
-    if (!downstream.write(bytes)) upstream.pause();
+    if (!write(toDownstream, downstream, bytes)) upstream.pause();
   });
-  join(downstream, upstream, () => end('downstream-failed'));
-  join(upstream, downstream, () => end('upstream-failed'));
   let open = 2;
-  const closed = (other: Socket): void => {
-    open -= 1;
-    if (open === 0) end('ended');
-    // A side that is gone without an end takes the other with it, once its last bytes are out.
-    else if (!other.writableEnded) other.end(() => other.destroy());
+  const join = (from: Socket, to: Socket, out: TurnWriter | null, failed: RelayEnd): void => {
+    if (from.readableEnded) to.end();
+    else
+      from.on('end', () => {
+        out?.flush();
+        to.end();
+      });
+    from.on('error', () => end(failed));
+    from.once('close', () => {
+      open -= 1;
+      if (open === 0) end('ended');
+      else if (!from.readableEnded || !from.writableFinished) end(failed);
+    });
+    to.on('drain', () => from.resume());
+    from.resume();
   };
-  downstream.once('close', () => closed(upstream));
-  upstream.once('close', () => closed(downstream));
+  join(downstream, upstream, toUpstream, 'downstream-failed');
+  join(upstream, downstream, toDownstream, 'upstream-failed');
   if (idleTimeoutMs > 0) watchIdle(downstream, upstream, idleTimeoutMs, () => end('idle'));
   return { close: () => end('closed') };
 }
 
-/** One direction: what `from` tells is passed on to `to`. */
-function join(from: Socket, to: Socket, fail: () => void): void {
-  from.on('end', () => to.end());
-  from.on('error', fail);
-  to.on('drain', () => from.resume());
-  from.resume();
+/** TLS gives its records one by one, 16 KB at most: those of one turn go on in one write. */
+function gathererOf(from: Socket, to: Socket): TurnWriter | null {
+  return 'encrypted' in from && !('encrypted' in to) ? new TurnWriter(to) : null;
+}
+
+function write(out: TurnWriter | null, to: Socket, bytes: Buffer): boolean {
+  return out === null ? to.write(bytes) : out.copy(bytes, 0, bytes.length);
+}
+
+function settle(how: RelayEnd, downstream: Socket, upstream: Socket): void {
+  if (how === 'downstream-failed') resetWhenFlushed(upstream);
+  else if (how === 'upstream-failed') resetWhenFlushed(downstream);
+  else if (how === 'closed') {
+    reset(downstream);
+    reset(upstream);
+  } else if (how === 'idle') {
+    // As Envoy: nothing was cut off that anybody was still sending.
+    downstream.destroy();
+    upstream.destroy();
+  }
 }
 
 /** A socket's timer restarts whenever it reads or writes, so one of the two sees every byte. */
 function watchIdle(one: Socket, other: Socket, timeoutMs: number, expire: () => void): void {
-  one.setTimeout(timeoutMs, expire);
-  one.once('close', () => one.setTimeout(0));
   // The other side's own timeout, if it had one while connecting, must not end the relay.
   other.setTimeout(0);
+  one.setTimeout(timeoutMs, expire);
+  one.once('close', () => one.setTimeout(0));
 }

@@ -70,11 +70,13 @@ function joinRecords(bytes: Buffer): Buffer | string {
 
 /** What follows the hello (early data, of another record type) is not ours to read. */
 function isWhole(parts: readonly Buffer[]): boolean {
-  const first = parts[0];
-  if (first === undefined || first.length < 4) return false;
+  const [first] = parts;
+  if (first === undefined) return false;
+  const head = first.length < 4 ? Buffer.concat(parts) : first;
+  if (head.length < 4) return false;
   let have = 0;
   for (const part of parts) have += part.length;
-  return have >= 4 + first.readUIntBE(1, 3);
+  return have >= 4 + head.readUIntBE(1, 3);
 }
 
 function readHelloBody(body: Cursor): HelloResult {

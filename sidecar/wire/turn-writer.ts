@@ -54,6 +54,10 @@ export class TurnWriter {
     if (sheet === null) return !socket.writableNeedDrain;
     this.sheet = null;
     this.at = 0;
+    if (!socket.writable) {
+      sheet.done();
+      return true;
+    }
     return writeSheet(socket, sheet, sheet.buffer.subarray(0, at));
   }
 

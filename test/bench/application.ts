@@ -1,16 +1,42 @@
-// The application behind every proxy: answers each request with as many bytes as its path asks for.
+// The application behind every proxy: HTTP/1.1, HTTP/2 in plaintext with gRPC, and an echo of bytes.
 //
-//   node test/bench/application.ts   -> prints its port; /api/v1/65536 is answered by 64 KB
-import { createServer, type Socket } from 'node:net';
+//   forked; sends its ports. /api/v1/65536 is answered by 64 KB, as a gRPC message to a gRPC call
+import { createServer as createHttp2, type Http2Server, type ServerHttp2Stream } from 'node:http2';
+import { createServer, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+
+/** Where each protocol is served. */
+export interface ApplicationPorts {
+  readonly http: number;
+  readonly grpc: number;
+  readonly tcp: number;
+}
 
 const answers = new Map<number, Buffer>();
+const messages = new Map<number, Buffer>();
 
-const server = createServer({ noDelay: true }, serve);
-server.listen(0, '127.0.0.1', () => {
+const http2 = createHttp2({ settings: { initialWindowSize: 1024 * 1024 } });
+http2.on('stream', (stream: ServerHttp2Stream, headers) =>
+  answerStream(stream, String(headers[':path'])),
+);
+http2.on('sessionError', () => undefined);
+
+if (import.meta.main) {
+  const ports: ApplicationPorts = {
+    http: await listen(createServer({ noDelay: true }, serve)),
+    grpc: await listen(http2),
+    tcp: await listen(createServer({ noDelay: true }, echo)),
+  };
+  process.on('disconnect', () => process.exit(0));
+  process.send?.(ports);
+}
+
+async function listen(server: Server | Http2Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
   const address = server.address();
-  if (typeof address === 'object' && address !== null) process.send?.(address.port);
-});
-process.on('disconnect', () => process.exit(0));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
 
 function serve(socket: Socket): void {
   let rest = '';
@@ -23,18 +49,32 @@ function serve(socket: Socket): void {
       bodyLeft -= run;
       at += run;
       if (at === chunk.length) return;
-      const end = chunk.indexOf('\r\n\r\n', at);
+      const end = endOfHead(rest, chunk, at);
       if (end < 0) {
         rest += chunk.toString('latin1', at);
         return;
       }
       const head = rest + chunk.toString('latin1', at, end);
       rest = '';
-      at = end + 4;
+      at = end;
       bodyLeft = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
-      socket.write(answer(Number(/^\S+ \S*\/(\d+)/.exec(head)?.[1] ?? 0)));
+      socket.write(answer(bytesWanted(head.slice(0, head.indexOf(' HTTP/')))));
     }
   });
+}
+
+/** Where the head's last line has ended, which may have begun in an earlier chunk; -1: not in this one. */
+function endOfHead(rest: string, chunk: Buffer, from: number): number {
+  for (let split = Math.min(3, rest.length); split > 0; split -= 1) {
+    const ending = rest.slice(-split) + chunk.toString('latin1', from, from + 4 - split);
+    if (ending === '\r\n\r\n') return from + 4 - split;
+  }
+  const at = chunk.indexOf('\r\n\r\n', from);
+  return at < 0 ? -1 : at + 4;
+}
+
+function bytesWanted(target: string): number {
+  return Number(/\/(\d+)$/.exec(target)?.[1] ?? 0);
 }
 
 function answer(bytes: number): Buffer {
@@ -47,4 +87,32 @@ function answer(bytes: number): Buffer {
     answers.set(bytes, made);
   }
   return made;
+}
+
+/** Unary: the answer follows the request's end. */
+function answerStream(stream: ServerHttp2Stream, target: string): void {
+  stream.on('error', () => undefined);
+  stream.resume();
+  stream.once('end', () => {
+    const type = 'application/grpc';
+    stream.respond({ ':status': 200, 'content-type': type }, { waitForTrailers: true });
+    stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(message(bytesWanted(target)));
+  });
+}
+
+function message(bytes: number): Buffer {
+  let made = messages.get(bytes);
+  if (made === undefined) {
+    made = Buffer.alloc(5 + bytes, 'r');
+    made[0] = 0;
+    made.writeUInt32BE(bytes, 1);
+    messages.set(bytes, made);
+  }
+  return made;
+}
+
+function echo(socket: Socket): void {
+  socket.on('error', () => undefined);
+  socket.pipe(socket);
 }

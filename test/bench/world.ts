@@ -1,9 +1,7 @@
-// What every proxy under test gets alike: certificates, ten rules, an application and two services' names.
+// What every proxy under test gets alike: certificates and ten rules.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
-import type { Snapshot } from '#api/snapshot.ts';
 
 import { issue, makeTestCa } from '../tls/fixtures.ts';
 
@@ -17,10 +15,16 @@ export const rules = Array.from({ length: 10 }, (_, i) => ({
 }));
 
 export const workloadPort = 8080;
+/** What callers call the server. */
+export const serverAuthority = `server.bench:${workloadPort}`;
 export const trustedIdentities = {
   client: 'spiffe://cluster.local/ns/bench/sa/client',
   server: 'spiffe://cluster.local/ns/bench/sa/server',
+  control: 'spiffe://cluster.local/ns/selvage-system/sa/selvage-control',
 } as const;
+
+/** Longer than any soak. */
+const lifeSeconds = 86_400;
 
 export interface World {
   readonly folder: string;
@@ -33,7 +37,9 @@ export interface World {
       | 'serverCert'
       | 'serverKey'
       | 'clientBundle'
-      | 'serverBundle',
+      | 'serverBundle'
+      | 'controlCert'
+      | 'controlKey',
       string
     >
   >;
@@ -44,8 +50,9 @@ export interface World {
 export async function makeWorld(): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'selvage-bench-'));
   const ca = await makeTestCa();
-  const client = await issue(ca, { uri: trustedIdentities.client, dns: ['client'] });
-  const server = await issue(ca, { uri: trustedIdentities.server, dns: ['server'] });
+  const client = await issue(ca, { uri: trustedIdentities.client, dns: ['client'], lifeSeconds });
+  const server = await issue(ca, { uri: trustedIdentities.server, dns: ['server'], lifeSeconds });
+  const control = await issue(ca, { uri: trustedIdentities.control, lifeSeconds });
   const write = (name: string, text: string): string => {
     const path = join(folder, name);
     writeFileSync(path, text);
@@ -60,86 +67,11 @@ export async function makeWorld(): Promise<World> {
       serverCert: write('server.pem', server.certPem),
       serverKey: write('server.key', server.keyPem),
       clientBundle: write('client-bundle.pem', client.certPem + client.keyPem),
+      controlCert: write('control.pem', control.certPem),
+      controlKey: write('control.key', control.keyPem),
       serverBundle: write('server-bundle.pem', server.certPem + server.keyPem),
     },
     write,
     remove: () => rmSync(folder, { recursive: true, force: true }),
-  };
-}
-
-/** The snapshot of a sidecar. @param server port of the endpoint that `server.bench` leads to; 0: none */
-export function snapshotOf(workload: 'client' | 'server', server: number): Snapshot {
-  const meta = { namespace: 'bench', labels: {}, annotations: {} };
-  return {
-    version: 1,
-    mesh: {
-      trustDomain: 'cluster.local',
-      trustDomainAliases: [],
-      rootNamespace: 'istio-system',
-      pathNormalization: { normalization: 'DEFAULT' },
-      extensionProviders: [],
-      accessLogFile: '',
-      accessLogEncoding: 'TEXT',
-    },
-    workload: {
-      namespace: 'bench',
-      name: workload,
-      labels: { app: workload },
-      serviceAccount: workload,
-      ports: [{ port: workloadPort, name: 'http', protocol: 'http' }],
-    },
-    policies:
-      workload === 'client'
-        ? []
-        : [
-            {
-              apiVersion: 'security.istio.io/v1',
-              kind: 'PeerAuthentication',
-              metadata: { ...meta, name: 'strict' },
-              spec: { mtls: { mode: 'STRICT' } },
-            },
-            ...rules.map(({ name, principal, methods, path }) => ({
-              apiVersion: 'security.istio.io/v1',
-              kind: 'AuthorizationPolicy' as const,
-              metadata: { ...meta, name },
-              spec: {
-                action: 'ALLOW' as const,
-                rules: [
-                  {
-                    from: [{ source: { principals: [principal] } }],
-                    to: [{ operation: { methods, paths: [`${path}*`] } }],
-                  },
-                ],
-              },
-            })),
-          ],
-    services:
-      server === 0
-        ? []
-        : [
-            {
-              name: 'server',
-              namespace: 'bench',
-              hosts: ['server.bench.svc.cluster.local', 'server.bench.svc', 'server.bench'],
-              addresses: [],
-              ports: [
-                {
-                  port: workloadPort,
-                  name: 'http',
-                  protocol: 'http',
-                  endpoints: [
-                    {
-                      address: '127.0.0.1',
-                      port: server,
-                      identity: trustedIdentities.server,
-                      workload: 'server',
-                      namespace: 'bench',
-                      labels: {},
-                    },
-                  ],
-                },
-              ],
-            },
-          ],
   };
 }

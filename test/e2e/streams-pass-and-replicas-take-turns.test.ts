@@ -51,6 +51,27 @@ test('the account that an L4 policy names talks over TCP, also where the server 
   );
 });
 
+test('a program that speaks no HTTP proxy calls the service at the port that its environment names', async () => {
+  const [lines] = mesh.pod('client').bytesPorts;
+  expect(lines).toMatchObject({ host: 'lines.site', port: 7000 });
+  const socket = connect({ host: '127.0.0.1', port: lines?.listen ?? 0 });
+  let heard = '';
+  socket.on('data', (bytes: Buffer) => {
+    heard += String(bytes);
+    // The server speaks first, and nobody waits.
+    if (heard === '220 welcome\n') socket.write('hello\n');
+  });
+  await eventually(
+    async () => heard,
+    (text) => text === '220 welcome\nHELLO\n',
+  );
+  socket.destroy();
+  await eventually(
+    async () => mesh.output(),
+    (text) => /site\/client -> lines {2}TCP {2}allowed/.test(text),
+  );
+});
+
 test('another account gets not one byte, and it is told who refused', async () => {
   expect(await talk('stranger', 'lines.site:7000', 'hello\n', 1)).toBe('');
   await eventually(

@@ -66,7 +66,7 @@ export async function startEnvoy(
   const args = ['-c', path, '--concurrency', '1', '--use-dynamic-base-id', '-l', 'error'];
   const child = start('envoy', args);
   rig.onClose(() => end(child, folder));
-  for (const port of ports) await untilAccepting(child, port);
+  for (const port of ports) await untilAccepting([child], port);
   return ports;
 }
 

@@ -13,6 +13,7 @@ const root = join(import.meta.dirname, '../..');
 export interface ReadyLine {
   readonly inboundPorts: number[];
   readonly outboundPort: number;
+  readonly mappedPorts: number[];
   readonly adminPort: number;
   readonly startupMs: number;
 }
@@ -29,7 +30,13 @@ export class SidecarProcess {
   readonly child: ChildProcess;
   readonly lines: Record<string, unknown>[] = [];
   errors = '';
-  ready: ReadyLine = { inboundPorts: [], outboundPort: 0, adminPort: 0, startupMs: 0 };
+  ready: ReadyLine = {
+    inboundPorts: [],
+    outboundPort: 0,
+    mappedPorts: [],
+    adminPort: 0,
+    startupMs: 0,
+  };
   readonly exited: Promise<number | null>;
 
   private constructor(folder: string, child: ChildProcess) {

@@ -27,7 +27,7 @@ function start(...layers: Layer[]): Run {
     forward: () => undefined,
     tunnel: () => undefined,
     serveInside: () => undefined,
-      cutOff: () => undefined,
+    cutOff: () => undefined,
   };
   // No layer here looks at the connection or the head.
   const x = new Exchange({} as Downstream, {} as RequestView, stream, 'HTTP/1.1');

@@ -16,7 +16,8 @@ import type { Identity } from '#sidecar/identity/identity.ts';
 import { InForce } from '#sidecar/in-force.ts';
 import { startInbound } from '#sidecar/inbound/inbound.ts';
 import { startOutbound } from '#sidecar/outbound/outbound.ts';
-import type { InboundMapping } from '#sidecar/settings.ts';
+import type { OriginalDestinationOf } from '#sidecar/outbound/original-destination.ts';
+import type { InboundMapping, OutboundMapping } from '#sidecar/settings.ts';
 import type { ConnectionRefusal, TcpSession, Telemetry } from '#sidecar/telemetry/types.ts';
 import { Upstreams } from '#sidecar/upstream/upstreams.ts';
 import { issue, makeTestCa, type Issued, type TestCa } from '#test/tls/fixtures.ts';
@@ -88,6 +89,10 @@ export interface SidecarOptions {
   readonly policies?: string;
   readonly services?: readonly Service[];
   readonly mesh?: Record<string, unknown>;
+  /** Where captured connections were to go; omitted: none are taken. */
+  readonly originalDestination?: OriginalDestinationOf;
+  /** `host:port` of services that get a port each. */
+  readonly mapped?: readonly OutboundMapping['destination'][];
 }
 
 export class Rig {
@@ -163,6 +168,8 @@ export class TestSidecar {
   upstreams: Upstreams | null = null;
   inboundPort = 0;
   outboundPort = 0;
+  capturedPort = 0;
+  mappedPorts: readonly number[] = [];
   #options: SidecarOptions;
   #version = 0;
   #closers: (() => void)[] = [];
@@ -183,7 +190,7 @@ export class TestSidecar {
     });
     this.apply({});
     const onFault = (error: unknown): void => void this.faults.push(error);
-    const shared = { inForce, telemetry, upstreams, onFault };
+    const shared = { inForce, telemetry, upstreams, sharedPorts: false, onFault };
     const { application } = this.#options;
     const listen = { host: '127.0.0.1', port: 0 };
     const mappings: InboundMapping[] =
@@ -198,12 +205,17 @@ export class TestSidecar {
       log: silentLog,
     });
     this.inboundPort = inbound.ports[0] ?? 0;
+    const { originalDestination, mapped = [] } = this.#options;
     const outbound = await startOutbound({
       ...shared,
       listen,
+      mappings: mapped.map((destination) => ({ listen, destination })),
+      captured: originalDestination === undefined ? null : { listen, originalDestination },
       connections: this.outboundConnections,
     });
     this.outboundPort = outbound.port;
+    this.capturedPort = outbound.capturedPort;
+    this.mappedPorts = outbound.mappedPorts;
     this.#closers = [() => inbound.close(), () => outbound.close(), () => upstreams.close()];
   }
 

@@ -48,6 +48,23 @@ test('a mapping may name the address of the workload too', () => {
   ]);
 });
 
+test('ports of services are mapped by name or address', () => {
+  const text = '127.0.0.1:33306=mysql.shop:3306, [::1]:0=[fd00::7]:443';
+  expect(readSidecarSettings({ ...minimal, SELVAGE_OUTBOUND_PORTS: text }).outboundPorts).toEqual([
+    { listen: { host: '127.0.0.1', port: 33306 }, destination: { host: 'mysql.shop', port: 3306 } },
+    { listen: { host: '::1', port: 0 }, destination: { host: 'fd00::7', port: 443 } },
+  ]);
+});
+
+test.each(['33306=mysql:1', '127.0.0.1:1', 'a:1=b:0', 'a:1=b', 'a:1=b:1=c:1'])(
+  'the outbound port %s is refused',
+  (text) => {
+    expect(mistakesOf({ ...minimal, SELVAGE_OUTBOUND_PORTS: text })).toContain(
+      'SELVAGE_OUTBOUND_PORTS',
+    );
+  },
+);
+
 const wrongMappings = [
   '1=2>3',
   'a:1=0>b:2',

@@ -1,5 +1,5 @@
 // Follows a chunked body (RFC 9112 7.1) over any split of its bytes: checked strictly, passed on as it is.
-import { COLON, CR, FIELD, FOLD, HEX, LF, SEMICOLON } from '../bytes.ts';
+import { BACKSLASH, COLON, CR, EQUALS, FIELD, FOLD, HEX, LF, QUOTE, SEMICOLON } from '../bytes.ts';
 import { isForbiddenTrailer, Trailers } from '../trailers.ts';
 
 import type { ParseLimits } from './limits.ts';
@@ -16,6 +16,15 @@ const inTrailerName = 8;
 const inTrailerValue = 9;
 const atTrailerLineFeed = 10;
 const atLastLineFeed = 11;
+
+/** Parts of an extension. */
+const beforeName = 0;
+const inName = 1;
+const beforeValue = 2;
+const inValue = 3;
+const inQuotes = 4;
+const inQuotedPair = 5;
+const afterQuotes = 6;
 
 /** Optional whitespace around a value (RFC 9110 5.6.3). */
 const outerBlanks = /^[\t ]+|[\t ]+$/g;
@@ -34,6 +43,7 @@ export class ChunkedBody {
   private left = 0;
   private digits = 0;
   private extensionBytes = 0;
+  private extensionPart = beforeName;
   private trailerBytes = 0;
   private trailerName = '';
   private trailerValue = '';
@@ -96,16 +106,45 @@ export class ChunkedBody {
         if (this.state === atSize || (byte !== CR && byte !== SEMICOLON)) return false;
         this.state = byte === CR ? atSizeLineFeed : inExtension;
         this.extensionBytes = 0;
+        this.extensionPart = beforeName;
         return true;
       }
       case inExtension:
-        if (byte === CR) this.state = atSizeLineFeed;
-        else if (FIELD[byte] === 0) return false;
-        return ++this.extensionBytes <= this.limits.chunkExtensionBytesMax;
+        return (
+          this.extensionByte(byte) && ++this.extensionBytes <= this.limits.chunkExtensionBytesMax
+        );
       default:
         if (byte !== LF) return false;
         this.state = this.left === 0 ? atTrailer : inData;
         this.digits = 0;
+        return true;
+    }
+  }
+
+  /**
+   * Names, and values that are tokens or quoted (RFC 9112 7.1.1), without blanks around them. Extensions go
+   * on as they are: in what is no extension a laxer reader may find the end of the line elsewhere.
+   */
+  private extensionByte(byte: number): boolean {
+    switch (this.extensionPart) {
+      case inQuotes:
+        if (byte === QUOTE) this.extensionPart = afterQuotes;
+        else if (byte === BACKSLASH) this.extensionPart = inQuotedPair;
+        return FIELD[byte] === 1;
+      case inQuotedPair:
+        this.extensionPart = inQuotes;
+        return FIELD[byte] === 1;
+      case beforeValue:
+        this.extensionPart = byte === QUOTE ? inQuotes : inValue;
+        return byte === QUOTE || FOLD[byte] !== 0;
+      case beforeName:
+        this.extensionPart = inName;
+        return FOLD[byte] !== 0;
+      default:
+        if (byte === CR) this.state = atSizeLineFeed;
+        else if (byte === SEMICOLON) this.extensionPart = beforeName;
+        else if (byte === EQUALS && this.extensionPart === inName) this.extensionPart = beforeValue;
+        else return FOLD[byte] !== 0 && this.extensionPart !== afterQuotes;
         return true;
     }
   }

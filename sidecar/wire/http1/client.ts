@@ -1,42 +1,21 @@
 // One upstream connection: writes requests, reads responses with a shared buffer, one exchange at a time.
-import type { OnReadOpts, Socket } from 'node:net';
-
 import type { FailureCode } from '../../failures.ts';
 import { ReadTarget } from '../read-target.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
 
-import type { Trailers } from '../trailers.ts';
-import type { RequestMessage, UpstreamCall, UpstreamStream } from '../upstream.ts';
+import type { UpstreamCall, UpstreamStream } from '../upstream.ts';
 
 import { BodyCursor } from './body.ts';
-import type { Http1PoolLimits } from './limits.ts';
+import type { ConnectionOwner, OpenSocket } from './connection-owner.ts';
+import { idleMsOf } from './keep-alive.ts';
 import { RequestWriter } from './request-writer.ts';
 import { ResponseHead } from './response-head.ts';
 
 /** Interim heads for one request; more are an attack or a bug. */
 const interimMax = 32;
 
-/** Opens a socket to the upstream. Passes `onread` on to `net.connect` or `tls.connect`. */
-export type Connect = (onread: OnReadOpts) => Socket;
-
-export interface OpenSocket {
-  readonly socket: Socket;
-  readonly read: ReadTarget;
-}
-
-/** What a connection tells its pool. */
-export interface ConnectionOwner {
-  readonly limits: Readonly<Http1PoolLimits>;
-  readonly connect: Connect;
-  /** Free for the next request. */
-  released(connection: UpstreamConnection): void;
-  /** Gone; `replay` is the call that wants another connection, if any. */
-  closed(connection: UpstreamConnection, replay: UpstreamCall | null): void;
-}
-
-export class UpstreamConnection implements UpstreamStream, Sweepable {
-  readonly socket: Socket;
+export class UpstreamConnection extends RequestWriter implements UpstreamStream, Sweepable {
   deadlineMs: number;
   /** Not usable any more. */
   dead = false;
@@ -55,20 +34,18 @@ export class UpstreamConnection implements UpstreamStream, Sweepable {
   private readonly head: ResponseHead;
   private readonly bodyCursor: BodyCursor;
   private readonly owner: ConnectionOwner;
-  private readonly writer: RequestWriter;
 
   /** @param adopted a socket that is open already */
   constructor(owner: ConnectionOwner, adopted: OpenSocket | null = null) {
+    const read = adopted?.read ?? new ReadTarget();
+    super(adopted?.socket ?? owner.connect(read.onread));
     this.owner = owner;
     this.head = new ResponseHead(owner.limits);
     this.bodyCursor = new BodyCursor(owner.limits);
-    const read = adopted?.read ?? new ReadTarget();
     read.take = (size, buffer) => {
       if (!this.read(buffer, size)) this.socket.pause();
       return true;
     };
-    this.socket = adopted?.socket ?? owner.connect(read.onread);
-    this.writer = new RequestWriter(this.socket);
     this.deadlineMs = deadlineIn(owner.limits.connectTimeoutMs);
     this.listen();
     watch(this);
@@ -85,30 +62,8 @@ export class UpstreamConnection implements UpstreamStream, Sweepable {
     call.granted(this);
   }
 
-  get framed(): boolean {
+  override get framed(): boolean {
     return this.call !== null && this.call.framed;
-  }
-
-  sendHead(
-    request: RequestMessage,
-    buffer: Buffer,
-    from: number,
-    to: number,
-    last: boolean,
-  ): boolean | null {
-    return this.writer.head(request, this.framed, buffer, from, to, last);
-  }
-
-  send(buffer: Buffer, from: number, to: number, last: boolean): boolean {
-    return this.writer.body(buffer, from, to, last);
-  }
-
-  sendTrailers(trailers: Trailers): void {
-    this.writer.trailers(trailers);
-  }
-
-  endTunnel(): void {
-    this.socket.end();
   }
 
   abort(): void {
@@ -285,12 +240,10 @@ export class UpstreamConnection implements UpstreamStream, Sweepable {
       this.destroy();
       return;
     }
-    const said = this.head.keepAliveTimeoutSeconds;
-    const { idleTimeoutMs } = this.owner.limits;
-    // A second less than the upstream says, for what is under way when it closes.
-    const idleMs =
-      said < 0 ? idleTimeoutMs : Math.min(idleTimeoutMs, Math.max(1, said * 1_000 - 1_000));
-    this.deadlineMs = deadlineIn(idleMs);
+    const { keepAliveTimeoutSeconds } = this.head;
+    this.deadlineMs = deadlineIn(
+      idleMsOf(keepAliveTimeoutSeconds, this.owner.limits.idleTimeoutMs),
+    );
     this.owner.released(this);
   }
 

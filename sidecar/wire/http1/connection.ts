@@ -1,8 +1,7 @@
-// A downstream connection: reads requests one after another, keeps time and bounds, ends in good order.
+// A downstream connection: one exchange after another, kept to time and bounds, ended in good order.
 import type { Socket } from 'node:net';
 
-import type { Downstream, RequestPath } from '../../exchange.ts';
-import type { FailureCode } from '../../failures.ts';
+import type { Downstream } from '../../exchange.ts';
 import { startsHttp2 } from '../http2/frames.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
@@ -10,73 +9,21 @@ import { relayIdleTimeoutMs } from '../tcp.ts';
 import type { Relay, RelayCounters } from '../tcp.ts';
 import { TurnWriter } from '../turn-writer.ts';
 
-import { BodyCursor } from './body.ts';
 import { openTunnel } from './connect-tunnel.ts';
-import { Input } from './input.ts';
-import type { Consumer } from './input.ts';
 import { closesAfter, isDroppable } from './keep-alive.ts';
 import type { Http1Limits } from './limits.ts';
-import { RequestHead } from './request-head.ts';
+import { RequestReader } from './request-reader.ts';
 import type { ConnectionHost } from './server.ts';
 import { Turn } from './turn.ts';
 
-export class Http1Connection implements Sweepable, Consumer {
-  readonly socket: Socket;
-  readonly downstream: Downstream;
-  readonly path: RequestPath;
-  readonly request: RequestHead;
-  readonly requestBody: BodyCursor;
-  readonly input: Input;
-  deadlineMs: number;
-  /** End of the body bytes that came with the head, in `request.buffer`. */
-  firstEnd = 0;
-  /** The client is to speak HTTP/2: an answer in HTTP/1.1 to what is neither would only confuse it. */
-  wantsHttp2 = false;
-  /** The upstream's buffers are full. */
-  upstreamFull = false;
-
-  private readonly host: ConnectionHost;
-  private turn: Turn | null = null;
+export class Http1Connection extends RequestReader implements Sweepable {
   private gathering: TurnWriter | null = null;
   private relaying: Relay | null = null;
-
-  private requests = 0;
-  private startedAtMs = 0;
-  private closing = false;
-  /** Nothing is served any more: what comes is dropped until the peer ends too. */
-  private lingering = false;
   private gone = false;
-  /** The rest of a request body that nobody wants. */
-  private dropping = false;
-  private droppedBytes = 0;
-  private readonly scheme: string;
-
-  private readonly onData = (chunk: Buffer): void => this.input.push(chunk);
-  /** Content of a chunked body; several of its chunks may come in one read. */
-  private readonly onContent = (buffer: Buffer, from: number, to: number): void => {
-    if (to > from) this.turn?.send(buffer, from, to, false);
-  };
-  private readonly onEnd = (): void => this.ended();
-  private readonly onDrain = (): void => this.drained();
-  private readonly onClose = (): void => this.closed();
 
   constructor(host: ConnectionHost, socket: Socket, downstream: Downstream) {
-    this.host = host;
-    this.path = host.path;
-    this.socket = socket;
-    this.downstream = downstream;
-    this.input = new Input(socket, this);
-    this.request = new RequestHead(host.limits);
-    this.requestBody = new BodyCursor(host.limits);
-    this.scheme = 'encrypted' in socket ? 'https' : 'http';
-    this.deadlineMs = deadlineIn(host.limits.idleTimeoutMs);
+    super(host, socket, downstream);
     watch(this);
-    socket.on('data', this.onData);
-    socket.on('end', this.onEnd);
-    socket.on('drain', this.onDrain);
-    socket.on('close', this.onClose);
-    // 'close' follows, and says all that matters.
-    socket.on('error', () => {});
   }
 
   /** Ends the connection now; the exchange that is under way is cut off. */
@@ -88,9 +35,14 @@ export class Http1Connection implements Sweepable, Consumer {
 
   /** Ends the connection after the present exchange. @param begun a head that is not whole counts */
   drain(begun = true): void {
+    const idle = this.turn === null && !this.request.begun && !this.dropping;
+    const again = this.closing;
     this.closing = true;
-    if (this.turn !== null || (begun && (this.request.begun || this.dropping))) return;
-    this.linger();
+    if (this.turn !== null || (begun && !idle)) return;
+    // A client that asks again just now would lose its request: it is answered, and told to close.
+    const graceMs = begun && !again ? this.limits.drainIdleMs : 0;
+    if (graceMs > 0 && this.requests > 0) this.deadlineMs = deadlineIn(graceMs);
+    else this.linger();
   }
 
   /** What an upstream of HTTP/2 answers goes out through it. */
@@ -121,11 +73,6 @@ export class Http1Connection implements Sweepable, Consumer {
     if (!this.gone) this.input.wake();
   }
 
-  /** A byte moved. */
-  progressed(): void {
-    this.deadlineMs = deadlineIn(this.host.limits.streamIdleTimeoutMs);
-  }
-
   becomeTunnel(): void {
     this.socket.allowHalfOpen = true;
     this.wake();
@@ -135,9 +82,7 @@ export class Http1Connection implements Sweepable, Consumer {
   relayTo(upstream: Socket, over: (counters: RelayCounters) => void): void {
     const { socket } = this;
     this.deadlineMs = 0;
-    socket.off('data', this.onData);
-    socket.off('end', this.onEnd);
-    socket.off('drain', this.onDrain);
+    this.detachTraffic();
     const rest = this.input.take();
     const onOver = (counters: RelayCounters): void => {
       this.relaying = null;
@@ -171,7 +116,7 @@ export class Http1Connection implements Sweepable, Consumer {
       return;
     }
     this.dropping = !this.requestBody.done;
-    this.droppedBytes = 0;
+    this.discard.begin();
     const { drainTimeoutMs, idleTimeoutMs } = this.host.limits;
     this.deadlineMs = deadlineIn(this.dropping ? drainTimeoutMs : idleTimeoutMs);
     this.wake();
@@ -185,129 +130,19 @@ export class Http1Connection implements Sweepable, Consumer {
     else this.linger();
   }
 
-  // What its input calls.
-
-  step(): boolean {
-    if (this.lingering) return this.dropInput();
-    if (this.dropping) return this.dropBody();
-    const { turn } = this;
-    if (turn === null) return !this.socket.writableNeedDrain && this.readHead();
-    if (turn.tunnelled) {
-      this.progressed();
-      const { buffer, from, to } = this.input;
-      this.input.from = to;
-      turn.send(buffer!, from, to, false);
-      return true;
-    }
-    return turn.sending && !this.requestBody.done && this.readBody(turn);
-  }
-
-  wantsMore(): boolean {
-    return this.lingering || !this.upstreamFull;
-  }
-
-  private readHead(): boolean {
-    const { request, requestBody, input } = this;
-    const { headTimeoutMs, bodyBytesMax } = this.host.limits;
-    const begun = request.begun;
-    if (!begun) this.startedAtMs = performance.now();
-    const state = request.feed(input.buffer!, input.from, input.to);
-    if (state === 'more') {
-      input.from = input.to;
-      if (!begun) this.deadlineMs = deadlineIn(headTimeoutMs);
-      return true;
-    }
-    if (state === 'malformed' && this.requests === 0 && this.becomesHttp2()) return true;
-    if (state !== 'done') return this.refuseHead(state === 'malformed' ? state : 'head-too-large');
-    requestBody.begin(request.chunked, Math.max(0, request.contentLength));
-    const { end, limit } = request;
-    const first = requestBody.done ? end : requestBody.take(request.buffer, end, limit);
-    if (first < 0) return this.refuseHead('malformed');
-    input.buffer = request.buffer;
-    input.from = this.firstEnd = first;
-    input.to = limit;
-    this.requests++;
-    this.progressed();
-    request.scheme = this.scheme;
-    const turn = (this.turn = new Turn(this, this.startedAtMs));
-    if (bodyBytesMax > 0 && Math.max(request.contentLength, requestBody.bytes) > bodyBytesMax) {
-      turn.fail('body-too-large');
-    } else this.path.start(turn.exchange);
-    return true;
-  }
-
   /** What is no request line of ours may be the first bytes of HTTP/2 (RFC 9113 3.4). */
-  private becomesHttp2(): boolean {
-    const { request, host, socket } = this;
+  protected override becomesHttp2(): boolean {
+    const { request, host } = this;
     const { buffer, start, limit } = request;
     if (host.becomeHttp2 === null || !startsHttp2(buffer, start, limit)) return false;
     const bytes = buffer.subarray(start, limit);
     this.gone = true;
     this.lingering = true;
     unwatch(this);
-    socket.off('data', this.onData);
-    socket.off('end', this.onEnd);
-    socket.off('drain', this.onDrain);
-    socket.off('close', this.onClose);
+    this.detach();
     this.input.take();
     host.closed(this);
     host.becomeHttp2(this, bytes);
-    return true;
-  }
-
-  private readBody(turn: Turn): boolean {
-    const { input, requestBody } = this;
-    const { bodyBytesMax } = this.host.limits;
-    this.progressed();
-    const { buffer, from } = input;
-    const { unchunks } = turn;
-    const end = requestBody.take(buffer!, from, input.to, unchunks ? this.onContent : null);
-    if (end < 0) {
-      this.closing = true;
-      turn.fail('malformed');
-      return true;
-    }
-    input.from = end;
-    if (bodyBytesMax > 0 && requestBody.bytes > bodyBytesMax) turn.fail('body-too-large');
-    else if (!unchunks) turn.send(buffer!, from, end, requestBody.done);
-    else if (requestBody.done) turn.sendEnd();
-    return true;
-  }
-
-  private dropBody(): boolean {
-    const { input, requestBody } = this;
-    const end = requestBody.take(input.buffer!, input.from, input.to);
-    this.droppedBytes += end - input.from;
-    if (end < 0 || this.droppedBytes > this.host.limits.drainBytesMax) {
-      this.linger();
-      return true;
-    }
-    input.from = end;
-    this.dropping = !requestBody.done;
-    if (requestBody.done && this.closing) this.linger();
-    else if (requestBody.done) this.deadlineMs = deadlineIn(this.host.limits.idleTimeoutMs);
-    return true;
-  }
-
-  private dropInput(): boolean {
-    this.droppedBytes += this.input.to - this.input.from;
-    this.input.from = this.input.to;
-    if (this.droppedBytes > this.host.limits.drainBytesMax) this.socket.destroySoon();
-    return true;
-  }
-
-  /** Answers a head that is no request; layers never see it. */
-  private refuseHead(code: FailureCode): boolean {
-    if (this.wantsHttp2 && this.requests === 0) {
-      this.socket.destroy();
-      return true;
-    }
-    this.closing = true;
-    this.request.blank();
-    this.requestBody.begin(false, 0);
-    this.turn = new Turn(this, this.startedAtMs);
-    this.turn.unheard = true;
-    this.turn.fail(code);
     return true;
   }
 
@@ -315,11 +150,15 @@ export class Http1Connection implements Sweepable, Consumer {
    * Ends our side and drops what still comes, for a while: to close with bytes unread would reset
    * the connection, and the answer could be lost on its way (RFC 9112 9.6).
    */
-  private linger(): void {
+  protected override newTurn(startedAtMs: number): Turn {
+    return new Turn(this, startedAtMs);
+  }
+
+  protected override linger(): void {
     if (this.lingering) return;
     this.lingering = true;
     this.dropping = false;
-    this.droppedBytes = 0;
+    this.discard.begin();
     this.request.clear();
     const { drainTimeoutMs, streamIdleTimeoutMs } = this.host.limits;
     this.deadlineMs = deadlineIn(streamIdleTimeoutMs || relayIdleTimeoutMs);
@@ -329,19 +168,23 @@ export class Http1Connection implements Sweepable, Consumer {
     this.wake();
   }
 
-  private drained(): void {
+  protected override received(chunk: Buffer): void {
+    this.input.push(chunk);
+  }
+
+  protected override drained(): void {
     this.turn?.resume();
     this.wake();
   }
 
-  private ended(): void {
+  protected override ended(): void {
     // With nothing under way there is nobody left to wait for.
     if (this.turn === null) this.socket.destroySoon();
     else if (this.turn.tunnelled) this.turn.downstreamEnd();
     else this.turn.fail('downstream-gone');
   }
 
-  private closed(): void {
+  protected override closed(): void {
     this.gone = true;
     this.lingering = true;
     unwatch(this);

@@ -16,3 +16,13 @@ export function isDroppable(request: RequestHead, body: BodyCursor, bytesMax: nu
   if (body.done) return true;
   return !request.expectsContinue && request.contentLength - body.bytes <= bytesMax;
 }
+
+/**
+ * How long an upstream connection may stay idle.
+ * @param saidSeconds by the upstream's `Keep-Alive: timeout`; -1: nothing
+ */
+export function idleMsOf(saidSeconds: number, idleTimeoutMs: number): number {
+  if (saidSeconds < 0) return idleTimeoutMs;
+  // A second less than it says, for what is under way when it closes.
+  return Math.min(idleTimeoutMs, Math.max(1, saidSeconds * 1_000 - 1_000));
+}

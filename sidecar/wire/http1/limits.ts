@@ -25,6 +25,8 @@ export interface Http1Limits extends ParseLimits {
   /** Of a request body that nobody wants, read only to keep the connection or deliver the answer. */
   drainBytesMax: number;
   drainTimeoutMs: number;
+  /** A connection that is kept alive may bring one more request when it is to end; 0: none. */
+  drainIdleMs: number;
 }
 
 /** Limits of one pool of upstream connections. */
@@ -56,6 +58,7 @@ export const http1Limits: Readonly<Http1Limits> = Object.freeze({
   bodyBytesMax: 0,
   drainBytesMax: 256 * 1024,
   drainTimeoutMs: 2_000,
+  drainIdleMs: 500,
 });
 
 export const http1PoolLimits: Readonly<Http1PoolLimits> = Object.freeze({

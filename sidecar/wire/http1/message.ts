@@ -1,7 +1,8 @@
 // What the headers of either kind of message say about framing and the connection (RFC 9112 6, 9).
-import { eachElement, Head, lengthAt } from './head.ts';
-import { valueEnd, valueStart } from '../lines.ts';
+import { SPACE } from '../bytes.ts';
+import { lineEnd, nameEnd, valueEnd, valueStart } from '../lines.ts';
 import { known } from '../names.ts';
+import { eachElement, Head, lengthAt } from './head.ts';
 
 /** More names than this in `Connection` is nobody's need. */
 const nominatedMax = 32;
@@ -44,11 +45,11 @@ export abstract class MessageHead extends Head {
     switch (id) {
       case known.contentLength:
         // A second one is refused even if it agrees: not every hop would read the same one.
-        if (this.contentLength !== -1) return false;
+        if (this.contentLength !== -1 || !this.isPlain(at)) return false;
         this.contentLength = lengthAt(this.buffer, from, to);
         return this.contentLength !== -1;
       case known.transferEncoding:
-        if (this.chunked || !this.valueIs(from, to, 'chunked')) return false;
+        if (this.chunked || !this.isPlain(at) || !this.valueIs(from, to, 'chunked')) return false;
         this.chunked = true;
         return true;
       case known.connection:
@@ -88,6 +89,19 @@ export abstract class MessageHead extends Head {
       if (indispensable.includes(name)) return false;
       this.cutName(name);
     }
+    return true;
+  }
+
+  /**
+   * Whether nothing but spaces surrounds a value. Tabs are legal (RFC 9110 5.5), but the line goes on as
+   * it is, and an application that reads no framing in it would take the body for its next request.
+   */
+  private isPlain(at: number): boolean {
+    const { buffer, index } = this;
+    const to = index[at + lineEnd]! - 2;
+    for (let i = index[at + nameEnd]! + 1; i < index[at + valueStart]!; i++)
+      if (buffer[i] !== SPACE) return false;
+    for (let i = index[at + valueEnd]!; i < to; i++) if (buffer[i] !== SPACE) return false;
     return true;
   }
 

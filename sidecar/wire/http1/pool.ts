@@ -6,7 +6,7 @@ import type { Sweepable } from '../sweep.ts';
 import type { UpstreamCall } from '../upstream.ts';
 
 import { UpstreamConnection } from './client.ts';
-import type { Connect, ConnectionOwner, OpenSocket } from './client.ts';
+import type { Connect, ConnectionOwner, OpenSocket } from './connection-owner.ts';
 import type { Http1PoolLimits } from './limits.ts';
 
 export interface Http1PoolOptions {

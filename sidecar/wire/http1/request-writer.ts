@@ -12,11 +12,13 @@ import { lastChunk } from './chunks.ts';
 const inlineBytesMax = 16_384;
 const chunkedLine = 'transfer-encoding: chunked\r\n\r\n';
 
-export class RequestWriter {
-  private readonly socket: Socket;
+/** What of an UpstreamStream is about sending. */
+export abstract class RequestWriter {
+  readonly socket: Socket;
   /** For bodies that come as content, in small pieces. */
   private readonly out: TurnWriter;
-  private framed = true;
+  /** The present request's body comes as HTTP/1.1 frames it. */
+  private asFramed = true;
   /** Content whose length is not known. */
   private chunks = false;
 
@@ -25,13 +27,10 @@ export class RequestWriter {
     this.out = new TurnWriter(socket);
   }
 
-  /**
-   * @param framed the body comes as HTTP/1.1 frames it
-   * @returns as UpstreamStream.sendHead
-   */
-  head(
+  abstract get framed(): boolean;
+
+  sendHead(
     request: RequestMessage,
-    framed: boolean,
     buffer: Buffer,
     from: number,
     to: number,
@@ -39,8 +38,8 @@ export class RequestWriter {
   ): boolean | null {
     const size = request.http1BytesMax();
     if (size < 0) return null;
-    this.framed = framed;
-    if (!framed) return this.gatherHead(request, size, buffer, from, to, last);
+    this.asFramed = this.framed;
+    if (!this.asFramed) return this.gatherHead(request, size, buffer, from, to, last);
     const bodyBytes = to - from;
     const inline = bodyBytes <= inlineBytesMax ? bodyBytes : 0;
     const piece = allocate(size + inline);
@@ -50,14 +49,19 @@ export class RequestWriter {
     return bodyBytes > inline ? this.socket.write(buffer.subarray(from, to)) : more;
   }
 
-  body(buffer: Buffer, from: number, to: number, last: boolean): boolean {
-    if (!this.framed) return this.gather(buffer, from, to, last);
+  send(buffer: Buffer, from: number, to: number, last: boolean): boolean {
+    if (!this.asFramed) return this.gather(buffer, from, to, last);
     if (to === from) return true;
     const whole = from === 0 && to === buffer.length;
     return this.socket.write(whole ? buffer : buffer.subarray(from, to));
   }
 
-  trailers(trailers: Trailers): void {
+  endTunnel(): void {
+    this.out.flush();
+    this.socket.end();
+  }
+
+  sendTrailers(trailers: Trailers): void {
     const { out } = this;
     if (this.chunks) {
       out.text('0\r\n');

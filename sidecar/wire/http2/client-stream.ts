@@ -20,6 +20,8 @@ export class ClientStream implements UpstreamStream, StreamHandler {
   private call: UpstreamCall | null;
   private head: Http2ResponseHead | null = null;
   private trailerSink: TrailerSink | null = null;
+  /** The request's head was sent. */
+  private begun = false;
   private headDone = false;
   private interims = 0;
   private grpcStatus = '';
@@ -65,6 +67,7 @@ export class ClientStream implements UpstreamStream, StreamHandler {
     if (this.stream.closed) return true;
     const bare = from === to;
     if (!this.connection.writeHead(this.stream, request, last && bare)) return null;
+    this.begun = true;
     return bare || this.stream.send(buffer, from, to, last);
   }
 
@@ -82,7 +85,8 @@ export class ClientStream implements UpstreamStream, StreamHandler {
 
   abort(): void {
     this.call = null;
-    this.stream.reset(code.cancel);
+    if (this.begun) this.stream.reset(code.cancel);
+    else this.connection.unopen(this.stream);
   }
 
   endTunnel(): void {

@@ -24,7 +24,7 @@ export interface ControlOwner {
   /** @param windowChange of every open stream */
   applyPeerSettings(windowChange: number): void;
   peerGoaway(lastId: number, reason: number): void;
-  /** A stream depends on itself (RFC 9113 5.3.1 of old): only the stream ends. */
+  /** A stream depends on itself (RFC 7540 5.3.1): it ends, or the connection if it never began. */
   selfDependency(id: number): void;
 }
 
@@ -172,7 +172,7 @@ export class Control {
     const { owner, peer } = this;
     if (id !== 0) return owner.fail(code.protocol, 'SETTINGS on a stream');
     if ((flags & flag.ack) !== 0) {
-      return to === from ? undefined : owner.fail(code.frameSize, 'SETTINGS acknowledged');
+      return to === from ? this.count() : owner.fail(code.frameSize, 'SETTINGS acknowledged');
     }
     const before = peer.streamWindowBytes;
     const error = readSettings(peer, bytes, from, to, !this.server);

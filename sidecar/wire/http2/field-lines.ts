@@ -11,12 +11,13 @@ import type { FieldSink } from './hpack/decoder.ts';
 export type BlockState = 'ok' | 'malformed' | 'too-large';
 
 export interface FieldLimits {
-  /** Names, values and 32 for each field, decoded (RFC 9113 6.5.2): HPACK bombs are counted in these. */
+  /** Names, values and 32 for each field, decoded: HPACK bombs are counted in these. */
   readonly headBytesMax: number;
   readonly headerCountMax: number;
 }
 
-const fieldOverheadBytes = 32;
+/** What each field counts beside its bytes (RFC 9113 6.5.2). */
+export const fieldOverheadBytes = 32;
 
 export abstract class FieldLines extends BuiltLines implements FieldSink {
   state: BlockState = 'ok';

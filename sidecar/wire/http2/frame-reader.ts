@@ -93,10 +93,7 @@ export class FrameReader {
     this.flags = head[at + 4]!;
     // The reserved bit is ignored (RFC 9113 4.1).
     this.id =
-      ((head[at + 5]! & 0x7f) << 24) |
-      (head[at + 6]! << 16) |
-      (head[at + 7]! << 8) |
-      head[at + 8]!;
+      ((head[at + 5]! & 0x7f) << 24) | (head[at + 6]! << 16) | (head[at + 7]! << 8) | head[at + 8]!;
     this.had = 0;
     if (this.length > frameBytesMax) {
       this.fail(code.frameSize, `a frame of ${this.length} bytes`, end);

@@ -66,3 +66,8 @@ export const code = Object.freeze({
   inadequateSecurity: 12,
   http11Required: 13,
 });
+
+/** Whether a code says that the peer broke a rule. */
+export function isFault(reason: number): boolean {
+  return reason === code.protocol || reason === code.flowControl || reason === code.streamClosed;
+}

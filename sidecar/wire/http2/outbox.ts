@@ -3,6 +3,7 @@ import type { Trailers } from '../trailers.ts';
 
 import { flag, firstWindowBytes, frame, frameBytesMax, windowMax } from './frames.ts';
 import type { FrameWriter } from './frame-writer.ts';
+import { addPiece } from './pieces.ts';
 import type { Http2Stream } from './stream.ts';
 
 /** What the outbox tells its session. */
@@ -35,7 +36,7 @@ export class Outbox {
     const waits = stream.queue.length > 0 || this.writer.full || this.isContended(stream);
     const at = waits ? from : this.write(stream, buffer, from, to, last);
     if (at < to || (waits && last)) {
-      stream.queue.push(Buffer.from(buffer.subarray(at, to)));
+      addPiece(stream.queue, Buffer.from(buffer.subarray(at, to)));
       stream.queueEnds = last;
       this.waiting.add(stream);
       return false;
@@ -53,14 +54,11 @@ export class Outbox {
   /** The connection's window, a stream's, or the socket has room again. */
   pump(): void {
     const { writer, waiting } = this;
-    // One frame for each stream and turn, so that none waits for another's whole body.
-    let moved = true;
-    while (moved && !writer.full) {
-      moved = false;
-      for (const stream of [...waiting]) {
-        if (writer.full) return;
-        if (this.turn(stream)) moved = true;
-      }
+    // One frame for each stream and turn, so that none waits for another's whole body: who has more
+    // goes to the end of the line, and so has its next turn within this loop.
+    for (const stream of waiting) {
+      if (writer.full) return;
+      this.turn(stream);
     }
   }
 
@@ -76,12 +74,18 @@ export class Outbox {
     return this.window <= windowMax;
   }
 
+  /** Others wait for the connection, which has little left. */
   private isContended(stream: Http2Stream): boolean {
-    return this.waiting.size > 0 && this.window < frameBytesMax && !this.waiting.has(stream);
+    const { waiting } = this;
+    if (this.window >= frameBytesMax || waiting.size === 0 || waiting.has(stream)) return false;
+    for (const other of waiting) {
+      // Who waits for its own window holds up nobody: the connection may stay as it is for long.
+      if (other.sendWindow > 0) return true;
+    }
+    return false;
   }
 
-  /** @returns whether something was written or somebody told to go on */
-  private turn(stream: Http2Stream): boolean {
+  private turn(stream: Http2Stream): void {
     const { queue } = stream;
     const [first] = queue;
     if (first !== undefined) {
@@ -90,19 +94,18 @@ export class Outbox {
       const at = this.write(stream, first, 0, to, last);
       if (at === first.length) queue.shift();
       else if (at > 0) queue[0] = first.subarray(at);
-      else return false;
+      else return;
       // To the end of the line.
       this.waiting.delete(stream);
       if (queue.length > 0) {
         this.waiting.add(stream);
-        return true;
+        return;
       }
     } else this.waiting.delete(stream);
     const { queueTrailers } = stream;
     stream.queueTrailers = null;
     if (queueTrailers !== null) this.owner.writeTrailers(stream, queueTrailers);
     else if (!stream.localEnded) stream.handler?.writable();
-    return true;
   }
 
   /** Writes what windows let pass. @returns where it stopped */

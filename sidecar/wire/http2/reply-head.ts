@@ -2,7 +2,7 @@
 import type { FieldEncoder } from '../lines.ts';
 import type { Reply } from '../reply.ts';
 
-import type { OutgoingHead } from './session.ts';
+import type { OutgoingHead } from './head-writer.ts';
 
 /** What HPACK may add to a field, and the status. */
 const overheadBytes = 16;

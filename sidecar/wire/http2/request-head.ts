@@ -3,15 +3,14 @@ import type { TokenFacts } from '#policy/facts.ts';
 
 import { CR, FOLD, latin1At, LF, TARGET, writeLatin1 } from '../bytes.ts';
 import { stride, valueEnd, valueStart, type FieldEncoder } from '../lines.ts';
-import { known, signatureOf } from '../names.ts';
+import { known } from '../names.ts';
 import type { RequestMessage } from '../upstream.ts';
 
-import { FieldLines, isAuthority, type BlockState, type FieldLimits } from './field-lines.ts';
+import { FieldLines, isAuthority, type BlockState } from './field-lines.ts';
 
 /** Names and lengths of the pseudo-header fields, or of a request line. */
 const overheadBytes = 160;
 const unsendable = /[^\x21-\x7e]/;
-const cookieSign = signatureOf('cookie');
 const none: readonly string[] = Object.freeze([]);
 const crumbGlue = Buffer.from('; ');
 
@@ -33,10 +32,6 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
   private hosts: readonly string[] = none;
   private hostLine = -1;
 
-  constructor(limits: FieldLimits) {
-    super(limits);
-  }
-
   override begin(): void {
     super.begin();
     this.method = '';
@@ -51,9 +46,16 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
 
   /** All fields were decoded. @param ends no body follows. @returns what became of the block */
   settle(ends: boolean): BlockState {
-    if (this.state === 'ok' && !this.isWhole()) this.state = 'malformed';
-    if (this.state !== 'ok') return this.state;
-    if (this.hostLine >= 0 && !this.takeHost(this.hostLine)) return (this.state = 'malformed');
+    if (this.state === 'ok' && !this.isSound(ends)) this.state = 'malformed';
+    if (this.state !== 'ok') {
+      // Heads are used again, and nobody may hear of the request before.
+      this.path = '';
+      this.authority = '';
+      this.scheme = 'http';
+      this.hosts = none;
+      this.hasBody = false;
+      return this.state;
+    }
     this.joinCookies();
     this.path = this.rawTarget;
     this.authority = this.sentAuthority;
@@ -61,8 +63,6 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
     if (this.hosts[0] !== this.authority) {
       this.hosts = this.authority === '' ? none : [this.authority];
     }
-    // Nothing but its tunnel follows an extended CONNECT.
-    if ((ends || this.upgrade !== '') && this.contentLength > 0) this.state = 'malformed';
     this.hasBody = !ends && this.contentLength !== 0 && this.upgrade === '';
     return this.state;
   }
@@ -152,6 +152,14 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
     if (this.hostLine !== -1) return false;
     this.hostLine = at;
     return true;
+  }
+
+  /** Whether the fields make a request. */
+  private isSound(ends: boolean): boolean {
+    // Nothing but its tunnel follows an extended CONNECT.
+    const bodyless = ends || this.upgrade !== '';
+    if (!this.isWhole() || (bodyless && this.contentLength > 0)) return false;
+    return this.hostLine < 0 || this.takeHost(this.hostLine);
   }
 
   /** Which pseudo-header fields there must be depends on the method (RFC 9113 8.3.1, 8.5; RFC 8441). */

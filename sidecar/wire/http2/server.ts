@@ -28,6 +28,7 @@ const idleHeads: Http2RequestHead[] = [];
 const idleHeadsMax = 256;
 /** How long a connection that was ended may take to hear of it. */
 const lingerMs = 2_000;
+const discardedBytesMax = 1024 * 1024;
 
 export class Http2Connection extends Http2Session implements Sweepable {
   readonly downstream: Downstream;
@@ -45,6 +46,7 @@ export class Http2Connection extends Http2Session implements Sweepable {
   private lastTaken = streamIdMax;
   private drainAtMs = 0;
   private lingerUntilMs = 0;
+  private discardedBytes = 0;
   private activeAtMs = sweepNowMs();
   private readonly onData = (chunk: Buffer): void => this.read(chunk);
 
@@ -135,7 +137,7 @@ export class Http2Connection extends Http2Session implements Sweepable {
     if (stream !== undefined) return this.openTrailers(stream, block);
     if (id <= this.lastId) {
       if (this.wasReset(id)) return null;
-      const ended = this.hasEnded(id);
+      const ended = this.closedStreams.hasEnded(id);
       this.fail(ended ? code.streamClosed : code.protocol, `HEADERS on stream ${id}`);
       return null;
     }
@@ -175,8 +177,18 @@ export class Http2Connection extends Http2Session implements Sweepable {
   }
 
   private read(chunk: Buffer): void {
+    if (this.ended) {
+      this.discard(chunk.length);
+      return;
+    }
     if (this.streamCount === 0) this.activeAtMs = sweepNowMs();
     this.push(chunk, 0, chunk.length);
+  }
+
+  /** What comes after the end is read so that GOAWAY arrives, but not for ever (RFC 9112 9.6). */
+  private discard(bytes: number): void {
+    this.discardedBytes += bytes;
+    if (this.discardedBytes > discardedBytesMax) this.socket.destroy();
   }
 
   private openTrailers(stream: Http2Stream, block: HeaderBlock): FieldSink | null {
@@ -195,7 +207,7 @@ export class Http2Connection extends Http2Session implements Sweepable {
     const refused = this.streamCount >= this.limits.streamsMax;
     if (!late && !refused && block.dependsOn !== id) return true;
     this.lastId = id;
-    this.remember(id, true);
+    this.closedStreams.add(id, true);
     if (late) return false;
     this.control.resetStream(id, refused ? code.refusedStream : code.protocol);
     if (!this.flood.reset()) this.fail(code.enhanceYourCalm, 'too many streams were refused');

@@ -5,28 +5,21 @@ import { sweepNowMs } from '../sweep.ts';
 import type { Trailers } from '../trailers.ts';
 
 import { HeaderBlock } from './block.ts';
+import { ClosedStreams } from './closed-streams.ts';
 import { Control, type ControlOwner } from './control.ts';
 import { FloodGuard } from './flood.ts';
 import { FrameReader, type FrameHandler } from './frame-reader.ts';
 import { FrameWriter } from './frame-writer.ts';
-import { code, firstWindowBytes, flag, frame, frameBytesMax, frameHeadBytes, windowMax } from './frames.ts';
+import { code, firstWindowBytes, frame, isFault, windowMax } from './frames.ts';
 import { HpackDecoder, type FieldSink } from './hpack/decoder.ts';
-import { HpackEncoder } from './hpack/encoder.ts';
+import { HeadWriter, type OutgoingHead } from './head-writer.ts';
+import { Inflow, type InflowOwner } from './inflow.ts';
 import type { Http2Limits } from './limits.ts';
 import { Outbox, type OutboxOwner } from './outbox.ts';
 import { Http2Stream, type StreamOwner } from './stream.ts';
 
-/** A head that can be sent: a request's, a response's, trailers. */
-export interface OutgoingHead {
-  http2BytesMax(): number;
-  writeHttp2(encoder: HpackEncoder, out: Buffer, offset: number): number;
-}
-
-/** Closed streams that late frames are still expected for. */
-const rememberedMax = 64;
-
 export abstract class Http2Session
-  implements FrameHandler, StreamOwner, OutboxOwner, ControlOwner
+  implements FrameHandler, StreamOwner, OutboxOwner, ControlOwner, InflowOwner
 {
   readonly socket: Socket;
   readonly limits: Readonly<Http2Limits>;
@@ -38,21 +31,14 @@ export abstract class Http2Session
   protected readonly writer: FrameWriter;
   protected readonly outbox: Outbox;
   protected readonly streams = new Map<number, Http2Stream>();
+  protected readonly closedStreams = new ClosedStreams();
   /** The highest stream that was opened, by either side (only one opens any). */
   protected lastId = 0;
   private readonly reader: FrameReader;
   private readonly decoder = new HpackDecoder();
-  private readonly encoder = new HpackEncoder();
+  private readonly heads: HeadWriter;
+  private readonly inflow: Inflow;
   private readonly block: HeaderBlock;
-  private readonly closedIds = new Int32Array(rememberedMax);
-  private closedCount = 0;
-  private receiveWindow: number;
-  private uncredited = 0;
-  /** The stream that the present DATA is for; null: none that wants it. */
-  private dataStream: Http2Stream | null = null;
-  private dataEnds = false;
-  /** Of the present DATA's payload what is not content, as far as is known. */
-  private padding = 0;
 
   constructor(socket: Socket, limits: Readonly<Http2Limits>, server: boolean) {
     this.socket = socket;
@@ -62,15 +48,16 @@ export abstract class Http2Session
     this.outbox = new Outbox(this.writer, this);
     this.flood = new FloodGuard(limits);
     this.block = new HeaderBlock(limits);
-    this.receiveWindow = limits.connectionWindowBytes;
     this.control = new Control(this, this.writer, server);
+    this.inflow = new Inflow(this, this.control);
+    this.heads = new HeadWriter(this.writer);
   }
 
   /** Where the fields of a block go; null: they are only decoded, to keep the table in step. */
   protected abstract openBlock(block: HeaderBlock): FieldSink | null;
   /** All fields of that block were decoded. */
   protected abstract closeBlock(block: HeaderBlock): void;
-  /** The peer resets a stream; it is not closed yet. */
+  /** The peer resets a stream, or makes us do so; it is not closed yet. */
   protected abstract peerGaveUp(stream: Http2Stream): void;
   /** A stream has closed; it is not in `streams` any more. */
   protected abstract streamClosed(stream: Http2Stream): void;
@@ -102,14 +89,7 @@ export abstract class Http2Session
 
   // What the frame reader calls.
 
-  frame(
-    type: number,
-    flags: number,
-    id: number,
-    payload: Buffer,
-    from: number,
-    to: number,
-  ): void {
+  frame(type: number, flags: number, id: number, payload: Buffer, from: number, to: number): void {
     const { block, control } = this;
     if (block.open && type !== frame.continuation) {
       this.fail(code.protocol, 'a header block was interrupted');
@@ -121,54 +101,12 @@ export abstract class Http2Session
   }
 
   dataBegin(flags: number, id: number, bytes: number): void {
-    this.dataEnds = (flags & flag.endStream) !== 0;
-    const stream = this.streams.get(id);
-    this.dataStream = null;
-    if (this.block.open || id === 0 || this.isIdle(id)) {
-      this.fail(code.protocol, `DATA on stream ${id}`);
-      return;
-    }
-    this.receiveWindow -= bytes;
-    if (this.receiveWindow < 0) {
-      this.fail(code.flowControl, 'the connection window is exceeded');
-      return;
-    }
-    if (bytes === 0 && !this.dataEnds && !this.flood.control()) {
-      this.fail(code.enhanceYourCalm, 'empty DATA frames');
-      return;
-    }
-    if (stream === undefined) {
-      this.creditConnection(bytes);
-      if (!this.wasReset(id)) this.fail(code.streamClosed, 'DATA on a closed stream');
-    } else if (stream.remoteEnded || bytes > stream.receiveWindow) {
-      this.creditConnection(bytes);
-      this.reset(stream, stream.remoteEnded ? code.streamClosed : code.flowControl);
-    } else {
-      stream.receiveWindow -= bytes;
-      this.dataStream = stream;
-      this.padding = bytes;
-    }
+    if (this.block.open) this.fail(code.protocol, 'a header block was interrupted');
+    else this.inflow.begin(this.streams.get(id), flags, id, bytes);
   }
 
   dataPart(buffer: Buffer, from: number, to: number, last: boolean): void {
-    const stream = this.dataStream;
-    if (stream === null) return;
-    this.padding -= to - from;
-    const ends = last && this.dataEnds;
-    stream.activeAtMs = sweepNowMs();
-    const total = stream.receivedBytes + to - from;
-    const { expectedBytes } = stream;
-    const wrong = expectedBytes >= 0 && (ends ? total !== expectedBytes : total > expectedBytes);
-    if (wrong) this.reset(stream, code.protocol);
-    if (stream.closed) this.creditConnection(to - from);
-    else {
-      if (ends) stream.remoteEnded = true;
-      stream.receive(buffer, from, to, ends);
-    }
-    if (!last) return;
-    this.dataStream = null;
-    if (this.padding > 0) this.credit(stream, this.padding);
-    if (ends) this.closeIfDone(stream);
+    this.inflow.part(buffer, from, to, last);
   }
 
   readError(reason: number, message: string): void {
@@ -201,32 +139,26 @@ export abstract class Http2Session
   }
 
   credit(stream: Http2Stream, bytes: number): void {
-    this.creditConnection(bytes);
-    if (stream.closed || stream.remoteEnded) return;
-    stream.uncredited += bytes;
-    if (stream.uncredited * 2 < this.limits.streamWindowBytes) return;
-    stream.receiveWindow += stream.uncredited;
-    this.control.windowUpdate(stream.id, stream.uncredited);
-    stream.uncredited = 0;
+    this.inflow.credit(stream, bytes);
   }
 
   reset(stream: Http2Stream, reason: number): void {
     if (stream.closed) return;
     this.control.resetStream(stream.id, reason);
+    // What the peer makes us reset is as cheap for it as what it resets itself (CVE-2025-8671).
+    if (isFault(reason)) this.peerGaveUp(stream);
     this.closeStream(stream, reason, true);
+  }
+
+  /** Closes a stream that the peer has never heard of: it may not be reset (RFC 9113 5.1). */
+  unopen(stream: Http2Stream): void {
+    stream.handler = null;
+    if (!stream.closed) this.closeStream(stream, -1);
   }
 
   /** Sends a head. @returns false: its edits cannot be sent, nothing was */
   writeHead(stream: Http2Stream, head: OutgoingHead, ends: boolean): boolean {
-    const bytesMax = head.http2BytesMax();
-    if (bytesMax < 0) return false;
-    const { writer } = this;
-    writer.reserve(frameHeadBytes + bytesMax + frameHeadBytes * Math.ceil(bytesMax / frameBytesMax));
-    const from = writer.at + frameHeadBytes;
-    const begun = this.encoder.begin(writer.bytes, from);
-    const length = head.writeHttp2(this.encoder, writer.bytes, begun) - from;
-    this.frameHead(stream.id, length, ends);
-    writer.schedule();
+    if (!this.heads.write(stream.id, head, ends)) return false;
     if (ends) this.localEnd(stream);
     return true;
   }
@@ -245,7 +177,7 @@ export abstract class Http2Session
     if (this.ended) return;
     this.ended = true;
     this.reader.stop();
-    for (const stream of [...this.streams.values()]) this.closeStream(stream, reason);
+    for (const stream of this.streams.values()) this.closeStream(stream, reason);
     this.writer.flush();
     this.writer.close();
     this.sessionEnded();
@@ -259,7 +191,7 @@ export abstract class Http2Session
   }
 
   applyPeerSettings(windowChange: number): void {
-    this.encoder.setPeerTableBytesMax(this.control.peer.headerTableBytes);
+    this.heads.setPeerTableBytesMax(this.control.peer.headerTableBytes);
     for (const stream of this.streams.values()) {
       stream.sendWindow += windowChange;
       if (stream.sendWindow > windowMax) {
@@ -299,7 +231,8 @@ export abstract class Http2Session
   selfDependency(id: number): void {
     const stream = this.streams.get(id);
     if (stream !== undefined) this.reset(stream, code.protocol);
-    else this.control.resetStream(id, code.protocol);
+    // A stream that was never opened may not be reset (RFC 9113 6.4).
+    else if (this.isIdle(id)) this.fail(code.protocol, `stream ${id} depends on itself`);
   }
 
   /** No frame may come for a stream that was never opened (RFC 9113 5.1). */
@@ -307,19 +240,8 @@ export abstract class Http2Session
     return id > this.lastId || id % 2 === 0;
   }
 
-  /** We reset it, and what the peer had sent before it knew is still on its way. */
-  protected wasReset(id: number): boolean {
-    return this.closedIds.includes(-id);
-  }
-
-  /** It ended lately, by both sides or by the peer. */
-  protected hasEnded(id: number): boolean {
-    return this.closedIds.includes(id);
-  }
-
-  /** @param resetByUs late frames for it are no error */
-  protected remember(id: number, resetByUs: boolean): void {
-    this.closedIds[this.closedCount++ % rememberedMax] = resetByUs ? -id : id;
+  wasReset(id: number): boolean {
+    return this.closedStreams.wasReset(id);
   }
 
   protected addStream(id: number): Http2Stream {
@@ -337,16 +259,17 @@ export abstract class Http2Session
     return stream;
   }
 
-  protected closeIfDone(stream: Http2Stream): void {
+  closeIfDone(stream: Http2Stream): void {
     if (stream.localEnded && stream.remoteEnded && !stream.closed) this.closeStream(stream, -1);
   }
 
   /** @param reason -1: it ended well */
   private closeStream(stream: Http2Stream, reason: number, resetByUs = false): void {
+    if (stream.closed) return;
     stream.closed = true;
     this.streams.delete(stream.id);
     this.outbox.forget(stream);
-    this.remember(stream.id, resetByUs);
+    this.closedStreams.add(stream.id, resetByUs);
     stream.release();
     if (reason >= 0) stream.handler?.gone(reason);
     this.streamClosed(stream);
@@ -368,35 +291,6 @@ export abstract class Http2Session
     }
     block.clear();
     if (sink !== null) this.closeBlock(block);
-  }
-
-  /** Heads for the block that stands at `writer.at + 9`; more frames when it is longer than one. */
-  private frameHead(id: number, length: number, ends: boolean): void {
-    const { writer } = this;
-    const endStream = ends ? flag.endStream : 0;
-    if (length <= frameBytesMax) {
-      writer.headAt(writer.at, length, frame.headers, endStream | flag.endHeaders, id);
-      writer.at += frameHeadBytes + length;
-      return;
-    }
-    const block = Buffer.from(
-      writer.bytes.subarray(writer.at + frameHeadBytes, writer.at + frameHeadBytes + length),
-    );
-    for (let at = 0; at < length; at += frameBytesMax) {
-      const size = Math.min(frameBytesMax, length - at);
-      const type = at === 0 ? frame.headers : frame.continuation;
-      const last = at + size === length ? flag.endHeaders : 0;
-      writer.frame(size, type, at === 0 ? endStream | last : last, id);
-      writer.copy(block, at, at + size);
-    }
-  }
-
-  private creditConnection(bytes: number): void {
-    this.uncredited += bytes;
-    if (this.uncredited * 2 < this.limits.connectionWindowBytes || this.ended) return;
-    this.receiveWindow += this.uncredited;
-    this.control.windowUpdate(0, this.uncredited);
-    this.uncredited = 0;
   }
 }
 

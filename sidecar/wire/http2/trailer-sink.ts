@@ -2,7 +2,7 @@
 import { COLON, latin1At } from '../bytes.ts';
 import { isForbiddenTrailer, Trailers } from '../trailers.ts';
 
-import { isName, isValue } from './field-lines.ts';
+import { fieldOverheadBytes, isName, isValue } from './field-lines.ts';
 import type { FieldSink } from './hpack/decoder.ts';
 
 export class TrailerSink implements FieldSink {
@@ -23,7 +23,7 @@ export class TrailerSink implements FieldSink {
     valueFrom: number,
     valueTo: number,
   ): void {
-    this.bytes += nameTo - nameFrom + valueTo - valueFrom;
+    this.bytes += nameTo - nameFrom + valueTo - valueFrom + fieldOverheadBytes;
     const bad =
       names[nameFrom] === COLON ||
       this.bytes > this.bytesMax ||

@@ -11,6 +11,7 @@ import type { Trailers } from '../trailers.ts';
 import type { ResponseMessage, UpstreamStream } from '../upstream.ts';
 
 import { code } from './frames.ts';
+import { addPiece } from './pieces.ts';
 import { ReplyHead } from './reply-head.ts';
 import type { Http2RequestHead } from './request-head.ts';
 import type { Http2Connection } from './server.ts';
@@ -28,6 +29,8 @@ export class Http2Turn extends Call implements StreamHandler {
   /** How many of them the present upstream was given. */
   private pendingSent = 0;
   private pendingTrailers: Trailers | null = null;
+  /** The present upstream was given the request's end. */
+  private endSent = false;
   /** A layer may still edit the head. */
   private abandoned = false;
 
@@ -147,7 +150,7 @@ export class Http2Turn extends Call implements StreamHandler {
       return true;
     }
     if (!this.sending) {
-      if (to > from) this.pending.push(buffer.subarray(from, to));
+      if (to > from) addPiece(this.pending, buffer.subarray(from, to), this.pendingSent);
       return false;
     }
     return this.sendOn(buffer, from, to, last);
@@ -164,7 +167,10 @@ export class Http2Turn extends Call implements StreamHandler {
   /** The request ends with trailers. */
   requestTrailers(trailers: Trailers): void {
     if (this.over) return;
-    if (this.sending) this.upstream?.sendTrailers(trailers);
+    if (this.request.upgrade !== '') {
+      // A tunnel has none (RFC 9113 8.5), only an end.
+      if (this.tunnelled) this.downstreamEnd();
+    } else if (this.sending) this.upstream?.sendTrailers(trailers);
     else this.pendingTrailers = trailers;
   }
 
@@ -185,7 +191,8 @@ export class Http2Turn extends Call implements StreamHandler {
     // What came stays until an answer begins: the request may have to be sent once more.
     const first = request.upgrade === '' ? (this.pending[0] ?? none) : none;
     this.pendingSent = first === none ? 0 : 1;
-    const more = upstream.sendHead(request, first, 0, first.length, this.endsWith(1));
+    this.endSent = this.endsWith(1);
+    const more = upstream.sendHead(request, first, 0, first.length, this.endSent);
     if (more === null || request.upgrade !== '') return more;
     return this.sendPending(upstream) && more;
   }
@@ -197,6 +204,7 @@ export class Http2Turn extends Call implements StreamHandler {
     this.sending = true;
     if (this.tunnelled) this.pendingSent = 0;
     const room = upstream === null || this.sendPending(upstream);
+    if (this.tunnelled && this.stream.remoteEnded) this.downstreamEnd();
     if (more && room && !this.stream.closed) this.stream.resume();
   }
 
@@ -230,9 +238,15 @@ export class Http2Turn extends Call implements StreamHandler {
     let more = true;
     for (; this.pendingSent < this.pending.length; this.pendingSent++) {
       const part = this.pending[this.pendingSent]!;
-      more = upstream.send(part, 0, part.length, this.endsWith(this.pendingSent + 1));
+      if (this.tunnelled) this.exchange.requestBodyBytes += part.length;
+      this.endSent = this.endsWith(this.pendingSent + 1);
+      more = upstream.send(part, 0, part.length, this.endSent);
     }
+    if (this.endSent || this.tunnelled || !this.stream.remoteEnded) return more;
+    // The end came alone, after what was given.
+    this.endSent = true;
     if (this.pendingTrailers !== null) upstream.sendTrailers(this.pendingTrailers);
+    else upstream.send(none, 0, 0, true);
     return more;
   }
 

@@ -1,29 +1,50 @@
-// A proxy under test: how it is started, and what is measured of it.
-import { type ChildProcess, spawn } from 'node:child_process';
+// A proxy under test: how it is started, measured and ended.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { processTree } from '../accounting.ts';
+import type { ApplicationPorts } from '../application.ts';
 import type { World } from '../world.ts';
+
+/** What the application's port is declared as: HTTP/1.1, gRPC (HTTP/2 in plaintext), or bytes. */
+export type Carries = keyof ApplicationPorts;
+
+/** What one process is to do. */
+export interface Role {
+  /** Where it listens. */
+  readonly port: number;
+  /** Where it leads: the application's port, or the inbound proxy's. */
+  readonly next: number;
+  readonly carries: Carries;
+  readonly workers: number;
+}
 
 export interface ProxyKind {
   readonly name: string;
   /** null: it is installed; else why it is left out. */
   missing(): string | null;
-  /** Terminates mutual TLS on `port`, judges by the ten rules, forwards to the application. */
-  inbound(world: World, port: number, application: number): ChildProcess;
-  /** Takes plaintext on `port`, calls `server` with mutual TLS. */
-  outbound(world: World, port: number, server: number): ChildProcess;
-  /** Whether its way out is a forward proxy that wants the absolute form. */
-  readonly absoluteForm: boolean;
+  /** Whether it can be set up so at all; whether it then serves is seen by a first call. */
+  can(setup: Setup, carries: Carries, workers: number): boolean;
+  /** Terminates mutual TLS, judges by the ten rules, forwards to the application. */
+  inbound(world: World, role: Role): ChildProcess;
+  /** Takes plaintext, calls the inbound proxy with mutual TLS. */
+  outbound(world: World, role: Role): ChildProcess;
+  /** Whether its way out is a forward proxy: absolute-form for HTTP/1.1, CONNECT for all else. */
+  readonly isForwardProxy: boolean;
 }
 
+export type Setup = 'inbound' | 'pair';
+
 export interface RunningProxy {
-  readonly name: string;
+  readonly kind: ProxyKind;
+  readonly setup: Setup;
   readonly port: number;
-  readonly pids: readonly number[];
-  /** From the start of the process to an accepted connection, ms. */
-  readonly startupMs: number;
+  /** Where the inbound proxy listens: the same, without an outbound one before it. */
+  readonly innerPort: number;
+  /** The outermost process first, each followed by its workers. */
+  pids(): readonly number[];
   stop(): Promise<void>;
 }
 
@@ -46,15 +67,14 @@ export function start(
   return child;
 }
 
-/** Resolves with the time it took until something accepts on the port. */
-export async function untilAccepting(child: ChildProcess, port: number): Promise<number> {
-  const startedAtMs = performance.now();
-  while (performance.now() - startedAtMs < 20_000) {
-    if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended at its start`);
-    if (await accepts(port)) return performance.now() - startedAtMs;
-    await sleep(2);
+/** null: the program runs; else how to get it. */
+export function missingProgram(command: string, flag: string, install: string): string | null {
+  try {
+    execFileSync(command, [flag], { stdio: 'ignore' });
+    return null;
+  } catch {
+    return `${command} is not installed (${install})`;
   }
-  throw new Error(`${child.spawnfile} does not listen on ${port}`);
 }
 
 export async function freePort(): Promise<number> {
@@ -66,47 +86,71 @@ export async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-export async function startInbound(
+/** Starts one process for inbound, two for a pair, and waits until they accept. */
+export async function startProxy(
   kind: ProxyKind,
   world: World,
-  application: number,
+  application: ApplicationPorts,
+  { setup, carries, workers }: { setup: Setup; carries: Carries; workers: number },
 ): Promise<RunningProxy> {
-  const port = await freePort();
-  return running(kind.name, port, [kind.inbound(world, port, application)]);
-}
-
-export async function startPair(
-  kind: ProxyKind,
-  world: World,
-  application: number,
-): Promise<RunningProxy> {
-  const [inner, outer] = [await freePort(), await freePort()];
-  const server = kind.inbound(world, inner, application);
-  await untilAccepting(server, inner);
-  return running(kind.name, outer, [kind.outbound(world, outer, inner), server]);
-}
-
-async function running(
-  name: string,
-  port: number,
-  children: readonly ChildProcess[],
-): Promise<RunningProxy> {
-  const [first] = children;
-  if (first === undefined) throw new Error('a proxy has a process');
-  const startupMs = await untilAccepting(first, port);
+  const inner = await freePort();
+  const role = { port: inner, next: application[carries], carries, workers };
+  const children = [kind.inbound(world, role)];
+  let port = inner;
+  try {
+    await untilAccepting(children, inner);
+    if (setup === 'pair') {
+      port = await freePort();
+      children.unshift(kind.outbound(world, { ...role, port, next: inner }));
+      await untilAccepting(children, port);
+    }
+  } catch (error) {
+    await endAll(children);
+    throw error;
+  }
   return {
-    name,
+    kind,
+    setup,
     port,
-    startupMs,
-    pids: children.map(({ pid }) => pid ?? 0),
-    stop: async () => {
-      for (const child of children) {
-        if (child.exitCode !== null || child.signalCode !== null) continue;
-        child.kill('SIGKILL');
-        await once(child, 'exit');
-      }
-    },
+    innerPort: inner,
+    // Looked up each time, since workers may come after the listener.
+    pids: () => children.flatMap(({ pid }) => processTree(pid ?? 0)),
+    stop: () => endAll(children),
   };
+}
+
+/** Ends processes with their workers, which a killed master would leave behind. */
+export async function endAll(children: readonly ChildProcess[]): Promise<void> {
+  for (const child of children) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const [, ...workers] = processTree(child.pid ?? 0);
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+    for (const worker of workers) killIfThere(worker);
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended with its master.
+  }
+}
+
+export async function untilAccepting(
+  children: readonly ChildProcess[],
+  port: number,
+): Promise<void> {
+  const startedAtMs = performance.now();
+  while (performance.now() - startedAtMs < 20_000) {
+    const ended = children.find(({ exitCode }) => exitCode !== null);
+    if (ended !== undefined) throw new Error(`${ended.spawnfile} ended at its start`);
+    if (await accepts(port)) return;
+    await sleep(5);
+  }
+  throw new Error(`${children[0]?.spawnfile} does not listen on ${port}`);
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -2,59 +2,69 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { snapshotOf, workloadPort, type World } from '../world.ts';
-import { type ProxyKind, start } from './proxy.ts';
+import type { Snapshot } from '#api/snapshot.ts';
+import { sidecarFields } from '#sidecar/settings.ts';
+
+import { snapshotOf } from '../snapshot.ts';
+import { workloadPort, type World } from '../world.ts';
+import { type ProxyKind, type Role, start } from './proxy.ts';
 
 const root = join(import.meta.dirname, '../../..');
+const concurrency = 'SELVAGE_CONCURRENCY';
 
-/** @param bundled runs dist/, as images do; else the sources */
-export function selvage(bundled: boolean): ProxyKind {
+/** Where sidecars get their snapshots in place of a file. */
+export interface SnapshotSource {
+  /** Settings of a sidecar that listens to it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Called before the sidecar starts. */
+  take(snapshot: Snapshot): void;
+}
+
+/**
+ * @param bundled runs dist/, as images do; else the sources
+ * @param source null: a file
+ */
+export function selvage(bundled: boolean, source: SnapshotSource | null = null): ProxyKind {
   const main = join(root, bundled ? 'dist/sidecar/main.js' : 'sidecar/main.ts');
+  const hasWorkers = sidecarFields.some((field: { env: string }) => field.env === concurrency);
   const run = (
     world: World,
-    role: 'client' | 'server',
-    env: Record<string, string>,
-    server: number,
-  ) =>
-    start(process.execPath, [main], {
+    name: 'client' | 'server',
+    role: Role,
+    own: Record<string, string>,
+  ) => {
+    const snapshot = snapshotOf(name, name === 'client' ? role.next : 0, role.carries);
+    source?.take(snapshot);
+    return start(process.execPath, [main], {
       SELVAGE_NAMESPACE: 'bench',
-      SELVAGE_WORKLOAD: role,
-      SELVAGE_SERVICE_ACCOUNT: role,
-      SELVAGE_SNAPSHOT_FILE: world.write(
-        `snapshot-${role}-${server}.json`,
-        JSON.stringify(snapshotOf(role, server)),
-      ),
-      SELVAGE_CERT_FILE: role === 'client' ? world.files.clientCert : world.files.serverCert,
-      SELVAGE_KEY_FILE: role === 'client' ? world.files.clientKey : world.files.serverKey,
+      SELVAGE_WORKLOAD: name,
+      SELVAGE_SERVICE_ACCOUNT: name,
+      SELVAGE_SNAPSHOT_FILE: world.write(`snapshot-${role.port}.json`, JSON.stringify(snapshot)),
+      SELVAGE_CERT_FILE: name === 'client' ? world.files.clientCert : world.files.serverCert,
+      SELVAGE_KEY_FILE: name === 'client' ? world.files.clientKey : world.files.serverKey,
       SELVAGE_TRUST_BUNDLE_FILE: world.files.ca,
       SELVAGE_ADMIN: '127.0.0.1:0',
       SELVAGE_ACCESS_LOG: '/dev/null',
       SELVAGE_LOG_LEVEL: 'warn',
-      ...env,
+      ...(role.workers > 1 && { [concurrency]: String(role.workers) }),
+      ...own,
+      ...source?.env,
     });
+  };
   return {
     name: bundled ? 'selvage' : 'selvage (sources)',
-    absoluteForm: true,
+    isForwardProxy: true,
     missing: () => (existsSync(main) ? null : `${main} is not there; run npm run build`),
-    inbound: (world, port, application) =>
-      run(
-        world,
-        'server',
-        {
-          SELVAGE_INBOUND: `127.0.0.1:${port}=${workloadPort}>127.0.0.1:${application}`,
-          SELVAGE_OUTBOUND: '127.0.0.1:0',
-        },
-        0,
-      ),
-    outbound: (world, port, server) =>
-      run(
-        world,
-        'client',
-        {
-          SELVAGE_INBOUND: `127.0.0.1:0=${workloadPort}>127.0.0.1:1`,
-          SELVAGE_OUTBOUND: `127.0.0.1:${port}`,
-        },
-        server,
-      ),
+    can: (_setup, _carries, workers) => workers === 1 || hasWorkers,
+    inbound: (world, role) =>
+      run(world, 'server', role, {
+        SELVAGE_INBOUND: `127.0.0.1:${role.port}=${workloadPort}>127.0.0.1:${role.next}`,
+        SELVAGE_OUTBOUND: '127.0.0.1:0',
+      }),
+    outbound: (world, role) =>
+      run(world, 'client', role, {
+        SELVAGE_INBOUND: `127.0.0.1:0=${workloadPort}>127.0.0.1:1`,
+        SELVAGE_OUTBOUND: `127.0.0.1:${role.port}`,
+      }),
   };
 }

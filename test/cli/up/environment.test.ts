@@ -16,6 +16,11 @@ const pod: LocalPod = {
     { port: 9090, name: 'grpc-admin', names: ['grpc-admin'], app: 21_003, listen: 21_004 },
   ],
   sidecar: { outbound: 21_005, admin: 21_006 },
+  bytesPorts: [
+    { service: 'my-db', host: 'my-db.shop', port: 3306, name: 'mysql', listen: 21_007 },
+    { service: 'my-db', host: 'my-db.shop', port: 33060, name: 'tcp-x', listen: 21_008 },
+    { service: 'mail', host: 'mail.shop', port: 25, name: '', listen: 21_009 },
+  ],
   programs: [],
 };
 
@@ -28,6 +33,19 @@ test('a program learns its ports by number and by name', () => {
     PORT_HTTP: '21001',
     PORT_9090: '21003',
     PORT_GRPC_ADMIN: '21003',
+  });
+});
+
+test('TCP services of the namespace are told as a kubelet tells them', () => {
+  const env = environmentOf(pod, [], {});
+  const told = Object.entries(env).filter(([name]) => name.includes('_SERVICE_'));
+  expect(Object.fromEntries(told)).toEqual({
+    MY_DB_SERVICE_HOST: '127.0.0.1',
+    MY_DB_SERVICE_PORT: '21007',
+    MY_DB_SERVICE_PORT_MYSQL: '21007',
+    MY_DB_SERVICE_PORT_TCP_X: '21008',
+    MAIL_SERVICE_HOST: '127.0.0.1',
+    MAIL_SERVICE_PORT: '21009',
   });
 });
 

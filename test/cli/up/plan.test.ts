@@ -124,3 +124,30 @@ test('pods of one name in two namespaces are told apart', async () => {
   const pods = await plan(`${deployment('true', 1)}---${other}`);
   expect(pods.map(({ title }) => title)).toEqual(['shop/web-0', 'club/web-0']);
 });
+
+const serviceYaml = (name: string, namespace: string, ports: string): string => `
+---
+apiVersion: v1
+kind: Service
+metadata: { name: ${name}, namespace: ${namespace} }
+spec: { selector: { app: ${name} }, ports: [${ports}] }
+`;
+
+test('a pod with a sidecar gets a port for each TCP service of its namespace, and keeps it', async () => {
+  const mysql = '{ name: mysql, port: 3306 }, { name: http-admin, port: 80 }';
+  const text =
+    deployment('true', 1) +
+    serviceYaml('db', 'shop', mysql) +
+    serviceYaml('mail', 'shop', '{ name: out, port: 25 }, { name: dns, port: 53, protocol: UDP }') +
+    serviceYaml('cache', 'other', '{ name: redis, port: 6379 }');
+  const [pod] = await plan(text);
+  expect(pod?.bytesPorts).toEqual([
+    { service: 'db', host: 'db.shop', port: 3306, name: 'mysql', listen: 105 },
+    { service: 'mail', host: 'mail.shop', port: 25, name: 'out', listen: 106 },
+  ]);
+  const workloads = localWorkloads(modelOf(text), (file) => file);
+  const again = await planPods(workloads, async () => 999, pod === undefined ? [] : [pod]);
+  expect(again[0]?.bytesPorts).toEqual(pod?.bytesPorts);
+  const [outside] = await plan(text.replace('"true"', '"false"'));
+  expect(outside?.bytesPorts).toEqual([]);
+});

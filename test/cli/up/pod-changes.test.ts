@@ -14,6 +14,7 @@ const pod = (name: string, changes: Partial<LocalPod> = {}): LocalPod => ({
   labels: { app: 'web' },
   ports: [{ port: 8080, name: 'http', names: ['http'], app: 1, listen: 2 }],
   sidecar: { outbound: 3, admin: 4 },
+  bytesPorts: [],
   programs: [{ container: 'web', argv: ['node', 'web.ts'], cwd: '/shop', variables: [] }],
   ...changes,
 });

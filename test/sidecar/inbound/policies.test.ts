@@ -53,7 +53,10 @@ async function ended(socket: Socket): Promise<void> {
   socket.on('error', () => undefined);
   if (socket.readableEnded || socket.closed) return;
   socket.resume();
-  await Promise.race([once(socket, 'end'), once(socket, 'close')]);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.once('end', resolve);
+  socket.once('close', () => resolve());
+  await promise;
 }
 
 async function tokens(): Promise<{

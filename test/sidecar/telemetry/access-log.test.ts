@@ -102,6 +102,12 @@ function reasons(): ReasonSource & { described: number; explained: number } {
         dryRun: [],
       };
     },
+    explainTcp({ verdict }): Explanation | null {
+      this.explained++;
+      if (verdict === null) return null;
+      const summary = 'denied by billing/no-web rule 1 (shop.yaml:9)';
+      return { verdict, summary, at: 'shop.yaml:9', nearest: null, audited: [], dryRun: [] };
+    },
   };
 }
 
@@ -200,6 +206,9 @@ test('a reason that cannot be had costs the line nothing but the reason', async 
     explain: () => {
       throw new Error('no');
     },
+    explainTcp: () => {
+      throw new Error('no');
+    },
   };
   const log = makeLog({ format: 'json', reasons: broken });
   const x = makeExchange({ status: 403 });
@@ -249,6 +258,29 @@ test('a byte stream is one line at its end, as Envoy writes it', async () => {
   log.tcpClosed(session);
   const [line = ''] = await linesOf(log);
   expect(line).toMatch(/^\[.*\] "- - -" 0 - - - "-" 5 7 12 - "-" "-" "-" "-" "127.0.0.1:9000" /);
+});
+
+test('a byte stream that was denied says by which line', async () => {
+  const log = makeLog({ format: 'json', reasons: reasons() });
+  const verdict: Verdict = {
+    allowed: false,
+    decidedBy: 'DENY',
+    namespace: 'billing',
+    policy: 'no-web',
+    rule: 1,
+    details: 'rbac_access_denied_matched_policy[ns[billing]-policy[no-web]-rule[1]]',
+  };
+  log.tcpClosed(makeSession({ verdict, details: verdict.details }));
+  log.tcpClosed(makeSession({ verdict: allowed }));
+  const [refused = '', admitted = ''] = await linesOf(log);
+  expect(JSON.parse(refused)).toMatchObject({
+    connection_termination_details: verdict.details,
+    why: 'denied by billing/no-web rule 1 (shop.yaml:9)',
+    policy: 'billing/no-web',
+    rule: 1,
+    at: 'shop.yaml:9',
+  });
+  expect(JSON.parse(admitted)).toMatchObject({ policy: 'billing/admit', at: 'shop.yaml:9' });
 });
 
 test('header, path, authority and server name cannot start a line, close a quote or add a field', async () => {

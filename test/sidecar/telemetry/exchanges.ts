@@ -146,6 +146,7 @@ export function makeSession(changes: Partial<TcpSession> = {}): TcpSession {
     endpoint: null,
     upstreamAddress: '127.0.0.1:9000',
     verdict: null,
+    enforced: null,
     flag: '-',
     details: '',
     ...changes,

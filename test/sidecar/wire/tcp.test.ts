@@ -8,6 +8,7 @@ import { relay, type Relay, type RelayCounters, type RelayEnd } from '#sidecar/w
 interface Rig {
   client: Socket;
   server: Socket;
+  upstream: Socket;
   counters: RelayCounters;
   relay: Relay;
   end: Promise<RelayEnd>;
@@ -47,7 +48,12 @@ async function rig(idleTimeoutMs = 0): Promise<Rig> {
   client.on('error', () => {});
   server.on('error', () => {});
   const started = relay({ downstream, upstream, counters, idleTimeoutMs, onEnd: resolve });
-  return { client, server, counters, relay: started, end: promise };
+  return { client, server, upstream, counters, relay: started, end: promise };
+}
+
+async function waitUntil(check: () => boolean): Promise<void> {
+  for (let i = 0; i < 2000 && !check(); i += 1) await new Promise((done) => setTimeout(done, 2));
+  expect(check()).toBe(true);
 }
 
 async function readAll(socket: Socket): Promise<string> {
@@ -76,22 +82,87 @@ test('a side that has finished sending still receives', async () => {
   expect(await r.end).toBe('ended');
 });
 
-test('a reset of one side closes the other', async () => {
+/** How a socket ends for its reader. */
+async function endOf(socket: Socket): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  socket.on('end', () => resolve('end'));
+  socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
+  socket.resume();
+  return promise;
+}
+
+test('a reset of one side resets the other', async () => {
   const r = await rig();
   r.client.write('x');
   await once(r.server, 'data');
-  const closed = once(r.server, 'end');
+  const end = endOf(r.server);
   r.client.resetAndDestroy();
-  await closed;
+  expect(await end).toBe('ECONNRESET');
   expect(await r.end).toBe('downstream-failed');
 });
 
-test('closing the relay closes both sides at once', async () => {
+test('what came before a reset is delivered before it', async () => {
   const r = await rig();
-  const closed = [once(r.client.resume(), 'end'), once(r.server.resume(), 'end')];
+  const chunk = Buffer.alloc(256 * 1024, 7);
+  let written = 0;
+  while (r.server.write(chunk)) written += chunk.length;
+  written += chunk.length;
+  await once(r.server, 'drain').catch(() => []);
+  let got = 0;
+  r.client.on('data', (bytes: Buffer) => (got += bytes.length));
+  const end = endOf(r.client);
+  await waitUntil(() => r.counters.sentBytes === written);
+  r.server.resetAndDestroy();
+  expect(await end).toBe('ECONNRESET');
+  expect(got).toBeGreaterThan(0);
+  expect(await r.end).toBe('upstream-failed');
+});
+
+test('an answer that ended is whole although its sender resets afterwards', async () => {
+  const r = await rig();
+  const answer = readAll(r.client);
+  r.server.end('answer');
+  await waitUntil(() => r.client.readableEnded);
+  r.server.resetAndDestroy();
+  expect(await answer).toBe('answer');
+  const closed = once(r.client, 'close');
+  // Nobody hears of a reset before the next byte goes to its sender.
+  r.client.on('error', () => {}).write('more');
+  expect(await r.end).toBe('upstream-failed');
+  r.client.end();
+  await closed;
+});
+
+test('a side that closes before it has ended resets the other', async () => {
+  const r = await rig();
+  const end = endOf(r.client);
+  r.upstream.destroy();
+  expect(await end).toBe('ECONNRESET');
+});
+
+test('closing the relay resets both sides at once', async () => {
+  const r = await rig();
+  const ends = [endOf(r.client), endOf(r.server)];
   r.relay.close();
-  await Promise.all(closed);
+  expect(await Promise.all(ends)).toEqual(['ECONNRESET', 'ECONNRESET']);
   expect(await r.end).toBe('closed');
+});
+
+test('bytes that were read before go first, although their sender has ended since', async () => {
+  const [client, downstream] = await pair();
+  const [upstream, server] = await pair();
+  client.end('early');
+  const head = String((await once(downstream, 'data'))[0]);
+  if (!downstream.readableEnded) await once(downstream, 'end');
+  const counters = { receivedBytes: 0, sentBytes: 0 };
+  const { promise, resolve } = Promise.withResolvers<RelayEnd>();
+  const options = { downstream, upstream, counters, idleTimeoutMs: 0, onEnd: resolve };
+  relay({ ...options, head: Buffer.from(head) });
+  expect(await readAll(server)).toBe('early');
+  server.end('late');
+  expect(await readAll(client)).toBe('late');
+  expect(await promise).toBe('ended');
+  expect(counters).toEqual({ receivedBytes: 5, sentBytes: 4 });
 });
 
 test('silence for longer than the idle timeout closes both sides', async () => {

@@ -52,6 +52,15 @@ test('every shorter prefix of a hello asks for more', () => {
   }
 });
 
+test('what follows a hello is not read, however little of it is in the first record', () => {
+  const rest = Buffer.from([20, 3, 3, 0, 1, 1]);
+  for (const size of [1, 2, 3, 4, 5]) {
+    const first = resplit(real.subarray(0, 5 + size), size);
+    const hello = Buffer.concat([first, resplit(real.subarray(size), 1_000)]);
+    expect(readClientHello(Buffer.concat([hello, rest]))).toEqual(expected);
+  }
+});
+
 test('a hello split over many records reads the same', () => {
   const least = Math.ceil((real.length - 5) / 64);
   for (const size of [least, least + 1, 100, 1000]) {
@@ -74,6 +83,15 @@ test('bytes after the hello are left alone', () => {
   expect(readClientHello(Buffer.concat([real, Buffer.from([20, 3, 3, 0, 1, 1])]))).toEqual(
     expected,
   );
+});
+
+test('bytes after a hello whose first record is tiny are left alone too', () => {
+  const body = real.subarray(5);
+  const first = Buffer.from([22, 3, 1, 0, 2]);
+  const second = Buffer.from([22, 3, 1, (body.length - 2) >> 8, (body.length - 2) & 0xff]);
+  const rest = Buffer.from([20, 3, 3, 0, 1, 1]);
+  const bytes = Buffer.concat([first, body.subarray(0, 2), second, body.subarray(2), rest]);
+  expect(readClientHello(bytes)).toEqual(expected);
 });
 
 test('a hello without ALPN and name is a hello', async () => {

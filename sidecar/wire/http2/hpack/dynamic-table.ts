@@ -110,7 +110,7 @@ export class DynamicTable {
     this.nameTo[at] = this.end;
     this.end += values.copy(this.bytes, this.end, valueFrom, valueTo);
     this.valueTo[at] = this.end;
-    this.sizeBytes += this.end - this.nameFrom[at]! + entryOverheadBytes;
+    this.sizeBytes += this.end - this.nameFrom[at] + entryOverheadBytes;
     this.added++;
     this.count++;
   }
@@ -131,7 +131,10 @@ export class DynamicTable {
     const first = this.count === 0 ? this.end : this.nameFrom[this.oldest % this.capacity]!;
     const live = this.end - first;
     // Twice the limit, so that entries are moved once for a whole table's worth of them.
-    const wanted = Math.min(Math.max(256, 4 * (live + bytes)), 2 * this.capacity * entryOverheadBytes);
+    const wanted = Math.min(
+      Math.max(256, 4 * (live + bytes)),
+      2 * this.capacity * entryOverheadBytes,
+    );
     const room = this.bytes.length >= wanted ? this.bytes : Buffer.allocUnsafeSlow(wanted);
     this.bytes.copy(room, 0, first, this.end);
     for (let number = this.oldest; number < this.added; number++) {

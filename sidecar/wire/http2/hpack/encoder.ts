@@ -4,7 +4,13 @@ import type { FieldEncoder } from '../../lines.ts';
 import { isNamed, signatureAt, signatureOf } from '../../names.ts';
 
 import { DynamicTable } from './dynamic-table.ts';
-import { staticBytes, staticCount, staticNameFrom, staticNames, staticNameTo } from './static-table.ts';
+import {
+  staticBytes,
+  staticCount,
+  staticNameFrom,
+  staticNames,
+  staticNameTo,
+} from './static-table.ts';
 
 /** What we use of the peer's table, at most. */
 const defaultTableBytes = 4096;
@@ -75,7 +81,8 @@ export class HpackEncoder implements FieldEncoder {
   begin(out: Buffer, offset: number): number {
     if (!this.resized) return offset;
     this.resized = false;
-    if (this.smallestSize < this.table.max) offset = integer(out, offset, 5, 0x20, this.smallestSize);
+    if (this.smallestSize < this.table.max)
+      offset = integer(out, offset, 5, 0x20, this.smallestSize);
     return integer(out, offset, 5, 0x20, this.table.max);
   }
 
@@ -229,7 +236,8 @@ function staticNameIndex(sign: number, buffer: Buffer, from: number, to: number)
     if (staticSlots.signs[at] !== sign) continue;
     const index = staticSlots.indexes[at]!;
     const length = staticNameTo[index]! - staticNameFrom[index]!;
-    if (length === to - from && sameName(buffer, from, staticNameFrom[index]!, length)) return index;
+    if (length === to - from && sameName(buffer, from, staticNameFrom[index]!, length))
+      return index;
   }
   return 0;
 }

@@ -29,7 +29,8 @@ function scan(text: string, cuts: readonly number[] = [], limits = http1Limits):
   return { end, done: body.done, content, dataBytes: body.dataBytes };
 }
 
-const whole = '3;a=b\r\nabc\r\nA\r\n0123456789\r\n0;x\r\nX-Sum: 1\r\ngrpc-status: 0\r\n\r\nGET ';
+const whole =
+  '3;a=b;c="d;\\"\\\\ ";e\r\nabc\r\nA\r\n0123456789\r\n0;x\r\nX-Sum: 1\r\ngrpc-status: 0\r\n\r\nGET ';
 
 test('a chunked body is followed to its end, split at any two bytes', () => {
   for (let first = 0; first <= whole.length; first++) {
@@ -51,6 +52,12 @@ test.each([
   ['bare CR in an extension', '3;a\rb\r\nabc\r\n0\r\n\r\n'],
   ['LF in an extension', '3;a\nb\r\nabc\r\n0\r\n\r\n'],
   ['NUL in an extension', '3;\0\r\nabc\r\n0\r\n\r\n'],
+  ['an extension of no name', '3;\r\nabc\r\n0\r\n\r\n'],
+  ['an extension of no value', '3;a=\r\nabc\r\n0\r\n\r\n'],
+  ['an extension of two values', '3;a=b=c\r\nabc\r\n0\r\n\r\n'],
+  ['a blank in an extension', '3; a=b\r\nabc\r\n0\r\n\r\n'],
+  ['an extension whose quotes are open', '3;a="\r\nabc\r\n0\r\n\r\n'],
+  ['an extension with bytes after its quotes', '3;a="b"c\r\nabc\r\n0\r\n\r\n'],
   ['more data than the size', '3\r\nabcd\r\n0\r\n\r\n'],
   ['a prefix 0x', '0x3\r\nabc\r\n0\r\n\r\n'],
   ['a sign', '+3\r\nabc\r\n0\r\n\r\n'],
@@ -95,6 +102,9 @@ test('the scanner agrees with a naive one on odd bodies, in any pieces', () => {
   const part = fc.constantFrom(
     '3\r\nabc\r\n',
     '1;x=y\r\nz\r\n',
+    '1;x="',
+    '"\r\nz\r\n',
+    '=',
     '2\r\n\r\n\r\n',
     '00001\r\nq\r\n',
     '0\r\n',

@@ -35,6 +35,8 @@ export function naiveHead(text: string): NaiveHead | 'more' | null {
   const all = (name: string): string[] =>
     lines.filter(([n]) => n.toLowerCase() === name).map(([, value]) => value);
   const minor = Number(line[3]);
+  const tabbed = /^(content-length|transfer-encoding):(.*\t)/i;
+  if (fields.some((field) => tabbed.test(field))) return null;
   const lengths = all('content-length');
   const encodings = all('transfer-encoding');
   const hosts = all('host');
@@ -67,10 +69,10 @@ export function naiveHead(text: string): NaiveHead | 'more' | null {
 export function naiveChunks(text: string): { content: string; end: number } | 'more' | null {
   let content = '';
   for (let at = 0; ;) {
-    const size = /^([\da-fA-F]{1,10})(;[\t\x20-\x7e\x80-\xff]*)?\r\n/.exec(text.slice(at));
+    const size = sizeLine.exec(text.slice(at));
     if (size === null) {
-      const prefix = /^([\da-fA-F]{0,10}|[\da-fA-F]{1,10};[\t\x20-\x7e\x80-\xff]*)\r?$/;
-      return prefix.test(text.slice(at)) && text[at] !== '\r' ? 'more' : null;
+      const rest = text.slice(at);
+      return rest === '' || sizeLineStart.test(rest) || sizeLineEnd.test(rest) ? 'more' : null;
     }
     at += size[0].length;
     const length = Number.parseInt(size[1]!, 16);
@@ -99,4 +101,12 @@ export function naiveChunks(text: string): { content: string; end: number } | 'm
   }
 }
 
+const token = "[!#$%&'*+\\-.^_`|~\\dA-Za-z]+";
+const quotedStart =
+  '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*';
+const size = `^([\\da-fA-F]{1,10})(?:;${token}(?:=(?:${token}|${quotedStart}"))?)*`;
+const sizeLine = new RegExp(`${size}\\r\\n`);
+const sizeLineEnd = new RegExp(`${size}\\r?$`);
+/** Within an extension that is not whole. */
+const sizeLineStart = new RegExp(`${size};(?:${token}(?:=(?:${quotedStart}\\\\?)?)?)?$`);
 const fieldLineStart = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n/;

@@ -50,7 +50,7 @@ export function frame(type: number, flag: number, id: number, payload: Buffer | 
   return Buffer.concat([head, bytes]);
 }
 
-/** A header block of literals without indexing or Huffman (RFC 7541 6.2.2): any byte goes. */
+/** A header block of literals without indexing or Huffman (RFC 7541 6.2.2), whatever their bytes. */
 export function block(fields: Fields): Buffer {
   return Buffer.concat(
     fields.flatMap(([name, value]) => [Buffer.from([0]), ...text(name), ...text(value)]),

@@ -1,7 +1,7 @@
 // What a connection's first bytes show: a TLS hello, HTTP, or something else.
 import type { Socket } from 'node:net';
 
-import { readClientHello, startsTls, type ClientHello } from '../wire/tls-hello.ts';
+import { readClientHello, startsTls, type ClientHello } from './tls-hello.ts';
 
 /** How a connection begins. */
 export type Opening =
@@ -39,8 +39,8 @@ export function readOpening(bytes: Buffer, detectHttp: boolean): Opening | null 
 function classify(bytes: Buffer): Opening | null {
   const preface = Math.min(bytes.length, PREFACE.length);
   if (bytes.subarray(0, preface).equals(PREFACE.subarray(0, preface))) {
-    // "P" may still become a POST, but never after "PRI".
-    return preface >= 4 ? http2 : null;
+    // Until it is whole it may still become a request line, of a POST or of anything else.
+    return preface === PREFACE.length ? http2 : null;
   }
   return classifyLine(bytes.toString('latin1', 0, LINE_BYTES_MAX));
 }
@@ -59,20 +59,31 @@ function classifyLine(text: string): Opening | null {
   return version.length < VERSION.length && !full ? null : http1;
 }
 
+/** Of a socket that is still read from. */
+export interface Reading {
+  /** Nothing has come yet. */
+  readonly silent: boolean;
+  /** Time is up already. */
+  giveUp(): void;
+}
+
 /**
  * Reads from a socket until `read` knows enough. `done` gets null when the peer ended first or
- * said too little within `timeoutMs`, and in any case all bytes read so far. A socket that fails
- * is never heard of here: its own `close` tells.
+ * said too little within `timeoutMs` (0: it may take for ever), and in any case all bytes read so
+ * far. A socket that fails is never heard of here: its own `close` tells.
  */
 export function readFirstBytes<T>(
   socket: Socket,
   timeoutMs: number,
   read: (bytes: Buffer) => T | null,
   done: (result: T | null, bytes: Buffer) => void,
-): void {
+): Reading {
   let bytes: Buffer = Buffer.alloc(0);
+  let settled = false;
   let expired: NodeJS.Immediate | undefined;
   const settle = (result: T | null): void => {
+    if (settled) return;
+    settled = true;
     clearTimeout(timer);
     clearImmediate(expired);
     socket.off('readable', onReadable);
@@ -90,17 +101,24 @@ export function readFirstBytes<T>(
   };
   const onEnd = (): void => settle(null);
   const onClose = (): void => {
+    settled = true;
     clearTimeout(timer);
     clearImmediate(expired);
   };
-  const timer = setTimeout(() => {
+  const expire = (): void => {
     // After a stall timers come first: what has arrived meanwhile is read before time is up.
     expired = setImmediate(settle, null);
-  }, timeoutMs);
-  timer.unref();
+  };
+  const timer = timeoutMs === 0 ? undefined : setTimeout(expire, timeoutMs).unref();
   socket.on('readable', onReadable);
   socket.once('end', onEnd);
   socket.once('close', onClose);
+  return {
+    get silent() {
+      return !settled && bytes.length === 0;
+    },
+    giveUp: () => settle(null),
+  };
 }
 
 function take(socket: Socket): Buffer | null {

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { assert, constantFrom, nat, oneof, property, string, uint8Array } from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { readFirstBytes, readOpening } from '#sidecar/inbound/first-bytes.ts';
+import { readFirstBytes, readOpening } from '#sidecar/wire/first-bytes.ts';
 
 function looksLike(text: string, detectHttp = true): string | null {
   const opening = readOpening(Buffer.from(text, 'latin1'), detectHttp);
@@ -27,6 +27,9 @@ test.each([
   ['GE', null],
   ['P', null],
   ['PR', null],
+  ['PRI * HTTP/2.0\r\n\r\nSM', null],
+  ['PRI * HTTP/2.0\r\n\r\nSM\r\n\n', 'other'],
+  ['PRI * HTTP/1.1\r\n', 'http1'],
   ['UNSUBSCRIBE', null],
   ['get / HTTP/1.1', 'http1'],
   ['FOO / HTTP/1.1', 'http1'],

@@ -1,0 +1,139 @@
+// What carries traffic: telemetry, upstreams and listeners. One for each worker; the process around it has the rest.
+import type { Log } from '#runtime/log.ts';
+import type { Closer } from '#runtime/shutdown.ts';
+
+import { Connections } from './connections.ts';
+import type { Exchange } from './exchange.ts';
+import type { Identity } from './identity/identity.ts';
+import type { InForce } from './in-force.ts';
+import { startInbound } from './inbound/inbound.ts';
+import { startOutbound } from './outbound/outbound.ts';
+import type { SidecarSettings } from './settings.ts';
+import { bindTelemetry } from './telemetry-binding.ts';
+import type { RunningTelemetry } from './telemetry/telemetry.ts';
+import { Upstreams } from './upstream/upstreams.ts';
+
+export interface DataPlaneParts {
+  readonly settings: SidecarSettings;
+  /** Something is in force. */
+  readonly inForce: InForce;
+  /** There is a certificate. */
+  readonly identity: Identity;
+  /** Other workers, or the next version, listen on the same ports. */
+  readonly sharedPorts: boolean;
+  readonly log: Log;
+}
+
+export interface Ports {
+  /** In the order of SELVAGE_INBOUND. */
+  readonly inboundPorts: readonly number[];
+  /** 0: no HTTP proxy. */
+  readonly outboundPort: number;
+  /** In the order of SELVAGE_OUTBOUND_PORTS. */
+  readonly mappedPorts: readonly number[];
+}
+
+export interface ConnectionCounts {
+  readonly inbound: number;
+  readonly outbound: number;
+}
+
+export interface DataPlane {
+  readonly ports: Ports;
+  readonly telemetry: RunningTelemetry;
+  readonly upstreams: Upstreams;
+  connections(): ConnectionCounts;
+  /** Inbound connections finish what is under way and close. */
+  drain(): void;
+  /** In the order in which they are to be closed; telemetry goes last. */
+  readonly closers: readonly Closer[];
+}
+
+/** After the application's last request there is little left that it can wait for. */
+const outboundDrainMs = 500;
+const telemetryCloseMs = 1000;
+
+/** What closing everything may take beyond the drain. */
+export const closeGraceMs = outboundDrainMs + telemetryCloseMs + 1000;
+
+/** Rejects when a port cannot be listened on. */
+export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> {
+  const { settings, inForce, identity, sharedPorts, log } = parts;
+  const upstreams = new Upstreams(identity.current());
+  identity.onChange((svid) => upstreams.renew(svid));
+  // Callers' connections and the application's own are drained one after the other.
+  const inboundConnections = newConnections(log);
+  const outboundConnections = newConnections(log);
+  const present = inForce.current();
+  if (present !== null) upstreams.update(present.routes);
+  inForce.onChange((enforced) => {
+    upstreams.update(enforced.routes);
+    inboundConnections.judgeAll(enforced);
+  });
+  const telemetry = bindTelemetry({
+    settings,
+    inForce,
+    identity: () => identity.current().identity,
+    log,
+  });
+  const shared = { inForce, telemetry, upstreams, sharedPorts, onFault: faultLogger(log) };
+  const inbound = await startInbound({
+    ...shared,
+    mappings: settings.inbound,
+    connections: inboundConnections,
+    identity,
+    log,
+  });
+  const outbound = await startOutbound({
+    ...shared,
+    listen: settings.outbound,
+    mappings: settings.outboundPorts,
+    captured: null,
+    connections: outboundConnections,
+  });
+  const { drainTimeoutMs } = settings;
+  return {
+    ports: {
+      inboundPorts: inbound.ports,
+      outboundPort: outbound.port,
+      mappedPorts: outbound.mappedPorts,
+    },
+    telemetry,
+    upstreams,
+    connections: () => ({ inbound: inboundConnections.size, outbound: outboundConnections.size }),
+    drain: () => void inboundConnections.drain(drainTimeoutMs),
+    closers: [
+      // The application may call others while it finishes what it was asked: inbound goes first.
+      closer('inbound connections', inbound, () => inboundConnections.drain(drainTimeoutMs)),
+      closer('outbound connections', outbound, () => outboundConnections.drain(outboundDrainMs)),
+      { name: 'upstream connections', close: () => upstreams.close() },
+      { name: 'telemetry', close: () => telemetry.close(telemetryCloseMs) },
+    ],
+  };
+}
+
+function closer(name: string, listeners: { close(): void }, drain: () => Promise<void>): Closer {
+  return {
+    name,
+    close: async () => {
+      // Right after the loop has accepted all that waits, so that closing resets nobody who does.
+      await new Promise((resolve) => setImmediate(resolve));
+      listeners.close();
+      await drain();
+    },
+  };
+}
+
+function newConnections(log: Log): Connections {
+  return new Connections((connection, reason) => {
+    const { remoteAddress, remotePort } = connection;
+    log.info({ remoteAddress, remotePort, reason }, 'live connection ended by policy');
+  });
+}
+
+function faultLogger(log: Log): (error: unknown, x: Exchange) => void {
+  return (error, x) => {
+    const { method, authority } = x.request;
+    log.error({ error, method, authority }, 'a layer failed; the request is refused');
+  };
+}

@@ -1,0 +1,37 @@
+// What the main thread and its workers tell each other.
+import type { Snapshot } from '#api/snapshot.ts';
+import type { Svid } from '#runtime/tls/svid.ts';
+
+import type { ClusterView } from '../admin/views.ts';
+import type { ConnectionCounts, Ports } from '../data-plane.ts';
+import type { SidecarSettings } from '../settings.ts';
+import type { MetricData } from '../telemetry/exposition.ts';
+
+/** What a worker begins with. */
+export interface WorkerStart {
+  readonly settings: SidecarSettings;
+  readonly svid: Svid;
+  readonly snapshot: Snapshot;
+  readonly level: string;
+}
+
+export type ToWorker =
+  | { readonly kind: 'svid'; readonly svid: Svid }
+  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly kind: 'level'; readonly level: string }
+  | { readonly kind: 'own-port'; readonly port: number }
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'close' }
+  /** Answered with a report that carries the same number. */
+  | { readonly kind: 'report'; readonly id: number };
+
+export interface WorkerReport {
+  readonly metrics: MetricData[];
+  readonly clusters: ClusterView[];
+  readonly connections: ConnectionCounts;
+}
+
+export type FromWorker =
+  | { readonly kind: 'ready'; readonly ports: Ports }
+  | { readonly kind: 'report'; readonly id: number; readonly report: WorkerReport }
+  | { readonly kind: 'closed' };

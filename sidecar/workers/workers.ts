@@ -1,0 +1,127 @@
+// Several workers on the same ports: one certificate, one snapshot and one admin endpoint for all of them.
+import type { ProcessLog } from '#runtime/log.ts';
+
+import type { Planes } from '../admin/planes.ts';
+import type { ClusterView } from '../admin/views.ts';
+import type { ConnectionCounts, Ports } from '../data-plane.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { InForce } from '../in-force.ts';
+import type { SidecarSettings } from '../settings.ts';
+import { mergePages, type Exposition, type MetricData } from '../telemetry/exposition.ts';
+import type { ToWorker, WorkerReport } from './messages.ts';
+import { Slot } from './slot.ts';
+
+export interface WorkersParts {
+  readonly settings: SidecarSettings;
+  readonly inForce: InForce;
+  readonly identity: Identity;
+  readonly log: ProcessLog;
+  /** At least 2. */
+  readonly workers: number;
+}
+
+/** Beside this file, as source or as a bundle. */
+const workerUrl = new URL(
+  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
+  import.meta.url,
+);
+
+/** Rejects when a worker cannot start at first; one that crashes later is started anew. */
+export async function startWorkers(parts: WorkersParts, url = workerUrl): Promise<Planes> {
+  const { inForce, identity, log } = parts;
+  let { settings } = parts;
+  let restarts = 0;
+  const begin = () => {
+    const { snapshot } = inForce.current() ?? never();
+    return { settings, svid: identity.current(), snapshot, level: log.level };
+  };
+  const onRestart = (): void => void (restarts += 1);
+  const slots = Array.from(
+    { length: parts.workers },
+    (_, number) => new Slot({ number, url, begin, log, onRestart }),
+  );
+  const [first, ...others] = slots;
+  const ports = await (first ?? never()).start();
+  // The first one has found free ports where the system was to choose: the others share them.
+  settings = withPorts(settings, ports);
+  await Promise.all(others.map((slot) => slot.start()));
+  const tellAll = (message: ToWorker): void => slots.forEach((slot) => slot.tell(message));
+  identity.onChange((svid) => tellAll({ kind: 'svid', svid }));
+  inForce.onChange(({ snapshot }) => tellAll({ kind: 'snapshot', snapshot }));
+  const reports = async (): Promise<WorkerReport[]> => {
+    const all = await Promise.all(slots.map((slot) => slot.report()));
+    return all.filter((report) => report !== null);
+  };
+  return {
+    ports,
+    closers: [
+      { name: 'workers', close: async () => void (await Promise.all(slots.map(closeSlot))) },
+    ],
+    scrape: async () => pageOf(await reports(), restarts),
+    clusters: async () => mergeClusters((await reports()).map(({ clusters }) => clusters)),
+    connections: async () => sumConnections(await reports()),
+    drain: () => tellAll({ kind: 'drain' }),
+    setLevel: (level) => tellAll({ kind: 'level', level }),
+    noteOwnPort: (port) => tellAll({ kind: 'own-port', port }),
+  };
+}
+
+function closeSlot(slot: Slot): Promise<void> {
+  return slot.close();
+}
+
+function withPorts(settings: SidecarSettings, ports: Ports): SidecarSettings {
+  return {
+    ...settings,
+    inbound: settings.inbound.map((mapping, i) => ({
+      ...mapping,
+      listen: { ...mapping.listen, port: ports.inboundPorts[i] ?? mapping.listen.port },
+    })),
+    outbound: settings.outbound && { ...settings.outbound, port: ports.outboundPort },
+    outboundPorts: settings.outboundPorts.map((mapping, i) => ({
+      ...mapping,
+      listen: { ...mapping.listen, port: ports.mappedPorts[i] ?? mapping.listen.port },
+    })),
+  };
+}
+
+function pageOf(reports: readonly WorkerReport[], restarts: number): Promise<Exposition> {
+  const own = {
+    name: 'selvage_worker_restarts_total',
+    help: 'Workers that crashed and were started anew.',
+    type: 'counter',
+    aggregator: 'sum',
+    values: [{ value: restarts, labels: {} }],
+  } satisfies MetricData & Record<string, unknown>;
+  return mergePages([...reports.map(({ metrics }) => metrics), [own]]);
+}
+
+/** The same clusters from each worker, their connections summed. */
+export function mergeClusters(all: readonly (readonly ClusterView[])[]): ClusterView[] {
+  const merged = new Map<string, ClusterView>();
+  for (const view of all.flat()) {
+    const before = merged.get(view.cluster);
+    merged.set(view.cluster, before === undefined ? view : mergeCluster(before, view));
+  }
+  return [...merged.values()];
+}
+
+function mergeCluster(one: ClusterView, other: ClusterView): ClusterView {
+  const endpoints = one.endpoints.map((endpoint) => {
+    const same = other.endpoints.find(({ address }) => address === endpoint.address);
+    if (same === undefined) return endpoint;
+    const connections = endpoint.connections + same.connections;
+    return { ...endpoint, connections, lastError: endpoint.lastError || same.lastError };
+  });
+  return { ...one, endpoints };
+}
+
+function sumConnections(reports: readonly WorkerReport[]): ConnectionCounts {
+  const sum = (side: keyof ConnectionCounts): number =>
+    reports.reduce((total, { connections }) => total + connections[side], 0);
+  return { inbound: sum('inbound'), outbound: sum('outbound') };
+}
+
+function never(): never {
+  throw new Error('workers are started with a snapshot in force');
+}

@@ -109,7 +109,7 @@ async function run(
     }
     rmSync(folder, { recursive: true, force: true });
   });
-  for (const port of ports) await untilAccepting(child, port);
+  for (const port of ports) await untilAccepting([child], port);
   return ports;
 }
 

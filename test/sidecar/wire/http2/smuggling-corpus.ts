@@ -4,14 +4,15 @@ import type { Fields } from './raw-client.ts';
 
 /**
  * `refused`: no request reaches the application. `passes`: exactly one does, with exactly the body
- * that was sent. `either`: one or none. What an attack injects is always called `evil`.
+ * that was sent. `either`: one or none. `late`: it is refused at its first byte too many, when what its
+ * length says may have gone on. What an attack injects is always called `evil`.
  */
-export type Verdict = 'refused' | 'passes' | 'either';
+export type Verdict = 'refused' | 'passes' | 'either' | 'late';
 
 export interface Attack {
   readonly name: string;
   readonly verdict: Verdict;
-  /** Content of the DATA frames, for what passes. */
+  /** Content of the DATA frames; of `late`, what the length says of it. */
   readonly body: string;
   frames(id: number): Buffer;
 }
@@ -64,8 +65,6 @@ function shown(value: string): string {
 const lengths: Attack[] = [
   ['no length at all', null, 'passes'],
   ['the right length', String(hidden.length), 'passes'],
-  ['0', '0', 'refused'],
-  ['too short', '3', 'refused'],
   ['too long', String(hidden.length + 10), 'refused'],
   ['a list', `${hidden.length}, ${hidden.length}`, 'refused'],
   ['a list with 0', `0, ${hidden.length}`, 'refused'],
@@ -91,6 +90,8 @@ const lengths: Attack[] = [
 );
 
 const moreLengths: Attack[] = [
+  { ...sent('H2.CL: 0', 'late', request({ 'content-length': '0' }), hidden), body: '' },
+  { ...sent('H2.CL: too short', 'late', request({ 'content-length': '3' }), hidden), body: 'GET' },
   sent(
     'H2.CL: two of the same',
     'refused',
@@ -110,12 +111,15 @@ const moreLengths: Attack[] = [
   sent('H2.CL: a length and no body', 'refused', request({ 'content-length': '40' })),
   sent('H2.CL: a body of GET', 'passes', request({ ':method': 'GET' }), hidden),
   sent('H2.CL: a body of HEAD', 'either', request({ ':method': 'HEAD' }), hidden),
-  sent(
-    'H2.CL: a body of GET whose length is 0',
-    'refused',
-    request({ ':method': 'GET', 'content-length': '0' }),
-    hidden,
-  ),
+  {
+    ...sent(
+      'H2.CL: a body of GET whose length is 0',
+      'late',
+      request({ ':method': 'GET', 'content-length': '0' }),
+      hidden,
+    ),
+    body: '',
+  },
   sent('H2.CL: too short, then trailers', 'refused', request({ 'content-length': '100' }), hidden, [
     ['x-end', '1'],
   ]),

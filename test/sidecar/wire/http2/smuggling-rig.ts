@@ -144,7 +144,7 @@ export function faultsOf(attack: Attack, setup: Setup, aftermath: Aftermath): st
   const { outcome, seen, after, asked, raw } = aftermath;
   const answered = outcome.status >= 200 && outcome.status < 300;
   const faults: string[] = [];
-  if (verdict === 'refused' && answered) faults.push('it was answered');
+  if ((verdict === 'refused' || verdict === 'late') && answered) faults.push('it was answered');
   if (verdict === 'passes' && !answered) faults.push('it was refused');
   // As many requests behind as in front, with the same bodies.
   if (seen.length > 1) faults.push('it became several requests');

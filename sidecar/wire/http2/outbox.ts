@@ -62,6 +62,16 @@ export class Outbox {
     }
   }
 
+  /** A stream's own window has room again: the others need no look, however often it comes. */
+  pumpOne(stream: Http2Stream): void {
+    const { queue } = stream;
+    while (!this.writer.full && queue.length > 0) {
+      const open = Math.min(stream.sendWindow, this.window);
+      if (open <= 0 && queue[0]!.length > 0) return;
+      this.turn(stream);
+    }
+  }
+
   forget(stream: Http2Stream): void {
     this.waiting.delete(stream);
     stream.queue.length = 0;

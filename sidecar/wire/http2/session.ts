@@ -225,7 +225,7 @@ export abstract class Http2Session
     stream.sendWindow += bytes;
     if (bytes === 0) this.reset(stream, code.protocol);
     else if (stream.sendWindow > windowMax) this.reset(stream, code.flowControl);
-    else if (stream.queue.length > 0) this.outbox.pump();
+    else this.outbox.pumpOne(stream);
   }
 
   selfDependency(id: number): void {

@@ -97,6 +97,10 @@ export abstract class Call implements RequestStream, UpstreamCall {
     return this.request.method === 'HEAD';
   }
 
+  get expectsContinue(): boolean {
+    return this.request.expectsContinue;
+  }
+
   get asksUpgrade(): boolean {
     return !this.over && this.request.upgrade !== '';
   }

@@ -9,6 +9,8 @@ import type { Trailers } from './trailers.ts';
 export interface RequestMessage extends RequestView {
   /** -1: not said. */
   readonly contentLength: number;
+  /** `Expect: 100-continue`. */
+  readonly expectsContinue: boolean;
   /** Room that `writeHttp1` needs at most; -1: the edits cannot be sent. */
   http1BytesMax(): number;
   /** @returns the offset after it */
@@ -81,6 +83,8 @@ export interface UpstreamCall {
   readonly isHead: boolean;
   /** The request asks for an upgrade: only then may the upstream answer 101. */
   readonly asksUpgrade: boolean;
+  /** The request waits for 100 before its body, or ought to. */
+  readonly expectsContinue: boolean;
   /** The whole request has been written. */
   readonly requestDone: boolean;
   /** Chunked bodies are wanted, and given, as framed; false: content only. */

@@ -191,7 +191,9 @@ export class UpstreamConnection extends RequestWriter implements UpstreamStream,
     bodyCursor.begin(chunked && !bodyless, bodyless ? 0 : head.contentLength);
     const { requestsPerConnectionMax: max, idleTimeoutMs } = this.owner.limits;
     // An application that refused an upgrade may have handed the socket to what would have served it.
-    const open = head.minor === 1 && !head.close && !call.asksUpgrade;
+    // One that never said "continue" may not have read the body: it would be the next request.
+    const bodyRead = !call.expectsContinue || this.interims > 0;
+    const open = head.minor === 1 && !head.close && !call.asksUpgrade && bodyRead;
     this.reusable = open && (max === 0 || this.requests < max) && idleTimeoutMs > 0;
     this.headDone = true;
     if (chunked && !bodyless && !call.framed) {

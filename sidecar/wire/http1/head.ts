@@ -183,17 +183,17 @@ export abstract class Head extends HeaderLines {
 
   /** Appends to our own buffer; at first moves the head so far to its beginning. */
   private gather(chunk: Buffer, from: number, to: number): void {
-    const had = this.gathered === null ? this.limit - this.start : this.limit;
-    const size = had + to - from;
-    if (this.gathered === null || size > this.gathered.length) {
+    const more = to - from;
+    if (this.gathered === null || this.limit + more > this.gathered.length) {
+      const size = this.limit - this.start + more;
       const larger = Buffer.allocUnsafeSlow(Math.max(1_024, size * 2));
       this.buffer.copy(larger, 0, this.start, this.limit);
       this.move(-this.start);
       this.gathered = larger;
     }
-    chunk.copy(this.gathered, had, from, to);
+    chunk.copy(this.gathered, this.limit, from, to);
     this.buffer = this.gathered;
-    this.limit = size;
+    this.limit += more;
   }
 
   private move(by: number): void {

@@ -7,7 +7,7 @@ import { eachElement, Head, lengthAt } from './head.ts';
 /** More names than this in `Connection` is nobody's need. */
 const nominatedMax = 32;
 /** To strip these would change what the message means to the next hop. */
-const indispensable: readonly string[] = ['host', 'content-length', 'transfer-encoding'];
+const indispensable: readonly string[] = ['host', 'content-length', 'transfer-encoding', 'expect'];
 
 export abstract class MessageHead extends Head {
   /** -1: no Content-Length. */

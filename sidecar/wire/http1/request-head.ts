@@ -176,7 +176,9 @@ export class RequestHead extends MessageHead implements RequestMessage {
     }
     if (id === known.expect) {
       const from = this.index[at + valueStart]!;
-      this.expectsContinue = this.valueIs(from, this.index[at + valueEnd]!, '100-continue');
+      const to = this.index[at + valueEnd]!;
+      // Another line beside it takes nothing back.
+      if (this.valueIs(from, to, '100-continue')) this.expectsContinue = true;
       return true;
     }
     return super.note(id, at);

@@ -54,6 +54,7 @@ const accepted: readonly string[] = [
 ];
 
 const refused: Readonly<Record<string, string>> = {
+  'expect named by connection': `${start}connection: expect\r\nexpect: 100-continue\r\n\r\n`,
   'bare LF after the request line': 'GET / HTTP/1.1\nhost: a\r\n\r\n',
   'bare LF after a field': `${start}a: b\nc: d\r\n\r\n`,
   'bare LF at the end': `${start}a: b\r\n\n`,
@@ -293,6 +294,27 @@ test('an upgrade that Connection names goes on with a Connection of our own', ()
   expect(forwarded(head)).toBe(
     `${start}Upgrade: WebSocket\r\nTE: trailers\r\nconnection: upgrade\r\n\r\n`,
   );
+});
+
+test('an expectation stays one whatever other line stands beside it', () => {
+  for (const lines of ['expect: 100-continue\r\nexpect: x', 'expect: x\r\nexpect: 100-continue']) {
+    const head = new RequestHead(http1Limits);
+    expect(parse(`${start}content-length: 1\r\n${lines}\r\n\r\n`, head)).toBe('done');
+    expect(head.expectsContinue).toBe(true);
+  }
+});
+
+test('a head that grows over several reads after an empty line keeps every byte', () => {
+  const target = `/${'y'.repeat(2_000)}`;
+  const text = `\r\nGET ${target} HTTP/1.1\r\nhost: a\r\n\r\n`;
+  for (const cut of [1, 2, 3]) {
+    for (const next of [4, 10, 600, 1_500]) {
+      const head = new RequestHead(http1Limits);
+      expect(parsePieces(text, [cut, next], head)).toBe('done');
+      expect(head.rawTarget).toBe(target);
+      expect(head.end - head.start).toBe(text.length - 2);
+    }
+  }
 });
 
 test('nothing of a request is left when the next one is read', () => {

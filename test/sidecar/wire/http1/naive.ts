@@ -50,7 +50,8 @@ export function naiveHead(text: string): NaiveHead | 'more' | null {
   const nominated = all('connection').flatMap((value) =>
     value.split(',').map((one) => one.replace(/^[ \t]+|[ \t]+$/g, '').toLowerCase()),
   );
-  if (nominated.some((one) => /^(host|content-length|transfer-encoding)$/.test(one))) return null;
+  if (nominated.some((one) => /^(host|content-length|transfer-encoding|expect)$/.test(one)))
+    return null;
   const contentLength = lengths.length === 1 ? Number(lengths[0]) : -1;
   const chunked = encodings.length === 1;
   if (line[1] === 'CONNECT' && (chunked || contentLength > 0)) return null;

@@ -267,6 +267,20 @@ test('100-continue goes upstream and its answer comes back before the body', asy
   ]);
 });
 
+test('an upstream that answers without a 100 that was asked for gets no other request', async () => {
+  // It takes the body for the next request (0.CL), which must then not be anybody's.
+  await start(eachHead((_head, socket) => socket.write(ok)));
+  const client = rig.connect();
+  const hidden = 'GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n';
+  const announced = `expect: 100-continue\r\ncontent-length: ${hidden.length}`;
+  client.send(`PUT / HTTP/1.1\r\nhost: a\r\n${announced}\r\n\r\n${hidden}`);
+  await client.until('\r\n\r\nok');
+  client.send(get);
+  await waitFor(() => rig.finished.length === 2);
+  expect(rig.finished.map((x) => x.status)).toEqual([200, 200]);
+  expect(rig.upstreamSockets.length).toBe(2);
+});
+
 test('a refusal before a body that the client has announced closes the connection', async () => {
   await start(() => {}, { path: { start: (x) => x.stream.reply(403, '', 'no', false) } });
   const text = await rig.exchange(

@@ -63,7 +63,8 @@ export class UpstreamConnection extends RequestWriter implements UpstreamStream,
   }
 
   override get framed(): boolean {
-    return this.call !== null && this.call.framed;
+    // Also once the call has been released: its answer's last bytes are told after that.
+    return this.call === null ? this.asFramed : this.call.framed;
   }
 
   abort(): void {

@@ -18,7 +18,7 @@ export abstract class RequestWriter {
   /** For bodies that come as content, in small pieces. */
   private readonly out: TurnWriter;
   /** The present request's body comes as HTTP/1.1 frames it. */
-  private asFramed = true;
+  protected asFramed = true;
   /** Content whose length is not known. */
   private chunks = false;
 

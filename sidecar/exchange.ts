@@ -35,6 +35,8 @@ export interface RequestView extends RequestFacts {
   remove(name: string): void;
   /** As `remove`, for names that the application must believe: also `a_b` for `a-b`, as CGI reads them. */
   removeSpellings(name: string): void;
+  /** Whether any line's name begins so. @param prefix lower-case */
+  hasPrefix(prefix: string): boolean;
   /** Adds a line after those of the client. @param name lower-case; no CR, LF or NUL in either */
   append(name: string, value: string): void;
   /** Every header line in order, names as sent. For logs and authorizers, not the hot path. */

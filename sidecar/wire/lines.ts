@@ -140,6 +140,21 @@ export class HeaderLines {
     return all;
   }
 
+  /** Whether any line's name begins so. @param prefix lower-case */
+  hasPrefix(prefix: string): boolean {
+    const { index, buffer } = this;
+    const length = prefix.length;
+    for (let at = 0, end = this.count * stride; at < end; at += stride) {
+      const from = index[at + nameStart]!;
+      if (index[at + signature] === 0 || index[at + nameEnd]! - from < length) continue;
+      if (isNamed(buffer, from, from + length, prefix)) return true;
+    }
+    for (let i = 0; i < this.addedCount; i++) {
+      if (this.addedNames[i]!.startsWith(prefix)) return true;
+    }
+    return false;
+  }
+
   /** Offset in `index` of the first line of that name at or after `at`, or -1. */
   find(name: string, at: number): number {
     const wanted = signatureOf(name);

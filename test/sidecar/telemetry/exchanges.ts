@@ -91,6 +91,9 @@ export class FakeRequest implements RequestView {
     this.headers = this.headers.filter((header) => header[0] !== name);
   }
 
+  hasPrefix(prefix: string): boolean {
+    return this.lines().some(([name]) => name.startsWith(prefix));
+  }
   removeSpellings(name: string): void {
     this.remove(name);
   }

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-import { sidecarNodeFlags } from '#runtime/node-flags.ts';
+import { sidecarNodeFlags } from '#api/node-flags.ts';
 import { AccessLines } from './access-lines.ts';
 import { SidecarUnusable } from './unusable.ts';
 

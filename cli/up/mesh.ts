@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { sidecarNodeFlags } from '#runtime/node-flags.ts';
+import { sidecarNodeFlags } from '#api/node-flags.ts';
 
 import { Guardian } from './guardian.ts';
 import { type LocalPod, podKey } from './plan.ts';

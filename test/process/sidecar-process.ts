@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import type { Snapshot } from '#api/snapshot.ts';
-import { sidecarNodeFlags } from '#runtime/node-flags.ts';
+import { sidecarNodeFlags } from '#api/node-flags.ts';
 
 const root = join(import.meta.dirname, '../..');
 

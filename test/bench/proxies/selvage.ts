@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Snapshot } from '#api/snapshot.ts';
-import { sidecarNodeFlags } from '#runtime/node-flags.ts';
+import { sidecarNodeFlags } from '#api/node-flags.ts';
 import { sidecarFields } from '#sidecar/settings.ts';
 
 import { snapshotOf } from '../snapshot.ts';

@@ -6,10 +6,17 @@ import {
   integer,
   list,
   oneOf,
+  optional,
   requiredText,
   url,
 } from '#runtime/setting-types.ts';
-import { describeSettings, readSettings, Wanted, type Settings } from '#runtime/settings.ts';
+import {
+  describeSettings,
+  readSettings,
+  SettingsError,
+  Wanted,
+  type Settings,
+} from '#runtime/settings.ts';
 
 import { deniedByDefault, parseCidr } from './jwks/addresses.ts';
 
@@ -29,10 +36,25 @@ const controlFields = [
     doc: 'address of health, metrics, snapshots and problems; it asks nobody who they are',
   },
   {
+    name: 'health',
+    env: 'SELVAGE_HEALTH',
+    parse: optional(address),
+    default: '',
+    doc: 'address of /healthz/ready alone, for the kubelet, as 0.0.0.0:15021; empty: nowhere',
+  },
+  {
     name: 'resources',
     env: 'SELVAGE_RESOURCES',
-    parse: folders,
+    parse: list(':', (part) => part),
+    default: '',
     doc: 'folders (or files) of YAML, separated by ":"',
+  },
+  {
+    name: 'kubernetes',
+    env: 'SELVAGE_KUBERNETES',
+    parse: optional(kubernetes),
+    default: '',
+    doc: 'URL of the API server of the cluster to serve, or "in-cluster"; empty: none',
   },
   {
     name: 'ca',
@@ -93,7 +115,13 @@ export type ControlSettings = Settings<typeof controlFields>;
 
 /** The settings of this process; throws one SettingsError that names every mistake. */
 export function readControlSettings(): ControlSettings {
-  return readSettings(controlFields, process.env);
+  const settings = readSettings(controlFields, process.env);
+  if (settings.resources.length === 0 && settings.kubernetes === null) {
+    throw new SettingsError([
+      'SELVAGE_RESOURCES and SELVAGE_KUBERNETES are both empty: name folders of YAML, a cluster, or both',
+    ]);
+  }
+  return settings;
 }
 
 /** The same as text, without secrets, for the log at start. */
@@ -101,9 +129,16 @@ export function describeControlSettings(): Record<string, string> {
   return describeSettings(controlFields, process.env);
 }
 
-function folders(text: string): string[] {
-  const parsed = list(':', (part) => part)(text);
-  if (parsed.length === 0) throw new Wanted('at least one folder');
+/** The URL of the API server. */
+function kubernetes(text: string): URL {
+  if (text !== 'in-cluster') return url('https')(text);
+  const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '443' } = process.env;
+  const parsed = URL.parse(`https://${host.includes(':') ? `[${host}]` : host}:${port}`);
+  if (host === '' || parsed === null) {
+    throw new Wanted(
+      'a URL outside of a pod: KUBERNETES_SERVICE_HOST, which every pod has, is not set',
+    );
+  }
   return parsed;
 }
 

@@ -22,9 +22,7 @@ const waitMaxMs = 30_000;
 export function adminRoutes(parts: AdminParts): AdminRoute[] {
   const { sessions, snapshots, changes, metrics, problems, ready } = parts;
   return [
-    get('/ready', '200 once snapshots are served', () =>
-      ready() ? { body: 'ready\n' } : { status: 503, body: 'not ready\n' },
-    ),
+    get('/ready', '200 once snapshots are served', () => readiness(ready())),
     get('/sidecars', 'connected sidecars, what each enforces and should enforce', () =>
       jsonReply(sessions.states()),
     ),
@@ -40,6 +38,18 @@ export function adminRoutes(parts: AdminParts): AdminRoute[] {
     ),
     get('/stats/prometheus', 'metrics', () => metrics.render()),
   ];
+}
+
+/** For the kubelet: `/healthz/live` as long as the process answers, also while it waits for its CA or for the API server. */
+export function healthRoutes(ready: () => boolean): AdminRoute[] {
+  return [
+    get('/healthz/ready', '200 once snapshots are served', () => readiness(ready())),
+    get('/healthz/live', '200', () => ({ body: 'alive\n' })),
+  ];
+}
+
+function readiness(ready: boolean): AdminReply {
+  return ready ? { body: 'ready\n' } : { status: 503, body: 'not ready\n' };
 }
 
 function get(path: string, doc: string, handler: AdminRoute['handler']): AdminRoute {

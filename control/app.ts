@@ -1,13 +1,11 @@
 // Control put together: sources, keys, snapshots, the push server, the admin endpoint.
-import { join } from 'node:path';
-
 import type { Problem } from '#api/problem.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
-import { startAdmin } from '#runtime/admin.ts';
+import { startAdmin, type Admin } from '#runtime/admin.ts';
 import type { Log } from '#runtime/log.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
 
-import { adminRoutes } from './admin-routes.ts';
+import { adminRoutes, healthRoutes } from './admin-routes.ts';
 import { ChangeLog } from './changes.ts';
 import { createIdentity } from './identity.ts';
 import { AddressGuard } from './jwks/addresses.ts';
@@ -20,11 +18,14 @@ import { Sessions } from './push/sessions.ts';
 import type { StreamEvents } from './push/stream.ts';
 import type { ControlSettings } from './settings.ts';
 import { Snapshots } from './snapshots.ts';
-import { FolderSource } from './sources/folder.ts';
+import { createSources } from './sources/from-settings.ts';
+import type { ResourceSource } from './sources/source.ts';
 
 export interface Control {
   readonly port: number;
   readonly adminPort: number;
+  /** Null: health is told on the admin port only. */
+  readonly healthPort: number | null;
   close(): Promise<void>;
 }
 
@@ -60,8 +61,14 @@ export async function startControl(
 ): Promise<Control> {
   let svid: Svid | null = null;
   let ready = false;
-  const parts = assemble(settings, log, () => svid);
-  const { source, publisher, sessions, metrics } = parts;
+  const { source, client } = await createSources(
+    settings,
+    (noticedAtMs) => void parts.publisher.update(noticedAtMs),
+    log,
+  );
+  const parts: Parts = assemble(source, log, settings, () => svid);
+  const { publisher, sessions, metrics } = parts;
+  const health = await startHealth(settings, () => ready);
   const admin = await startAdmin({
     ...settings.admin,
     routes: adminRoutes({
@@ -95,6 +102,7 @@ export async function startControl(
   return {
     port: server.port,
     adminPort: admin.port,
+    healthPort: health?.port ?? null,
     close: async () => {
       ready = false;
       source.stop();
@@ -103,13 +111,21 @@ export async function startControl(
       identity.stop();
       await server.close();
       await parts.fetcher.close();
-      await admin.close();
+      await client?.close();
+      await Promise.all([admin.close(), health?.close()]);
     },
   };
 }
 
+/** What the kubelet may reach, and nothing else of the admin endpoint. */
+async function startHealth(
+  { health }: ControlSettings,
+  ready: () => boolean,
+): Promise<Admin | null> {
+  return health === null ? null : startAdmin({ ...health, routes: healthRoutes(ready) });
+}
+
 interface Parts {
-  readonly source: FolderSource;
   readonly fetcher: KeyFetcher;
   readonly keys: KeySets;
   readonly snapshots: Snapshots;
@@ -120,13 +136,12 @@ interface Parts {
 }
 
 /** Everything that neither listens nor calls anybody yet. */
-function assemble(settings: ControlSettings, log: Log, svid: () => Svid | null): Parts {
-  const source = new FolderSource({
-    folders: settings.resources,
-    memoryFolder: settings.stateFolder === '' ? '' : join(settings.stateFolder, 'last-good'),
-    onChange: (noticedAtMs) => void publisher.update(noticedAtMs),
-    log,
-  });
+function assemble(
+  source: ResourceSource,
+  log: Log,
+  settings: Pick<ControlSettings, 'jwksDenied'>,
+  svid: () => Svid | null,
+): Parts {
   const fetcher = new KeyFetcher(
     new AddressGuard(settings.jwksDenied),
     fetchLimits,
@@ -161,7 +176,7 @@ function assemble(settings: ControlSettings, log: Log, svid: () => Svid | null):
     problems: (severity) => publisher.problems().filter((p) => p.severity === severity).length,
     certificateNotAfterMs: () => svid()?.notAfterMs ?? 0,
   });
-  return { source, fetcher, keys, snapshots, changes, sessions, publisher, metrics };
+  return { fetcher, keys, snapshots, changes, sessions, publisher, metrics };
 }
 
 /** What sidecars would not put in force, as problems: the one place where an operator looks. */

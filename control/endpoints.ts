@@ -102,9 +102,10 @@ function readyPod(
     pod,
     address,
     workload,
-    identity: hasProxy(pod.spec) || isInjected(pod.metadata, ...marks)
-      ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
-      : null,
+    identity:
+      hasProxy(pod.spec) || isInjected(pod.metadata, ...marks)
+        ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
+        : null,
     localPorts: readLocalPorts(annotations[localPortsAnnotation]),
   };
 }

@@ -38,9 +38,9 @@ const controlFields = [
   {
     name: 'health',
     env: 'SELVAGE_HEALTH',
-    parse: optional(address),
+    parse: optional(openAddress),
     default: '',
-    doc: 'address of /healthz/ready alone, for the kubelet, as 0.0.0.0:15021; empty: nowhere',
+    doc: 'address of /healthz/ready alone, for the kubelet, as :15021; empty: nowhere',
   },
   {
     name: 'resources',
@@ -55,6 +55,13 @@ const controlFields = [
     parse: optional(kubernetes),
     default: '',
     doc: 'URL of the API server of the cluster to serve, or "in-cluster"; empty: none',
+  },
+  {
+    name: 'kubernetesFolder',
+    env: 'SELVAGE_KUBERNETES_DIR',
+    parse: requiredText,
+    default: '/var/run/secrets/kubernetes.io/serviceaccount',
+    doc: 'folder with token, ca.crt and namespace of the account that asks the API server',
   },
   {
     name: 'ca',
@@ -115,18 +122,31 @@ export type ControlSettings = Settings<typeof controlFields>;
 
 /** The settings of this process; throws one SettingsError that names every mistake. */
 export function readControlSettings(): ControlSettings {
-  const settings = readSettings(controlFields, process.env);
-  if (settings.resources.length === 0 && settings.kubernetes === null) {
-    throw new SettingsError([
-      'SELVAGE_RESOURCES and SELVAGE_KUBERNETES are both empty: name folders of YAML, a cluster, or both',
-    ]);
+  const { SELVAGE_RESOURCES: folders = '', SELVAGE_KUBERNETES: cluster = '' } = process.env;
+  const missing =
+    folders === '' && cluster === ''
+      ? [
+          'SELVAGE_RESOURCES and SELVAGE_KUBERNETES are both empty: wanted folders, a cluster, or both',
+        ]
+      : [];
+  try {
+    const settings = readSettings(controlFields, process.env);
+    if (missing.length === 0) return settings;
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    throw new SettingsError([...missing, ...error.mistakes]);
   }
-  return settings;
+  throw new SettingsError(missing);
 }
 
 /** The same as text, without secrets, for the log at start. */
 export function describeControlSettings(): Record<string, string> {
   return describeSettings(controlFields, process.env);
+}
+
+/** `:15021` listens on all addresses. */
+function openAddress(text: string): ReturnType<typeof address> {
+  return address(text.startsWith(':') ? `0.0.0.0${text}` : text);
 }
 
 /** The URL of the API server. */

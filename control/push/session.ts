@@ -131,7 +131,8 @@ export class Session {
       connectedAt: new Date(this.#connectedAtMs).toISOString(),
       acked: this.#acked?.version ?? 0,
       wanted: this.#target?.version ?? 0,
-      refused: refused === null ? null : { version: refused.snapshot.version, reason: refused.reason },
+      refused:
+        refused === null ? null : { version: refused.snapshot.version, reason: refused.reason },
     };
   }
 

@@ -2,7 +2,12 @@
 import { kinds, type KindEntry } from '#api/kinds/table.ts';
 import type { AnyResource } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
-import { KubeError, type KubeClient, type KubeObject, type Query } from '#runtime/kubernetes/client.ts';
+import {
+  KubeError,
+  type KubeClient,
+  type KubeObject,
+  type Query,
+} from '#runtime/kubernetes/client.ts';
 import type { Log } from '#runtime/log.ts';
 
 import { Debounce } from './debounce.ts';
@@ -79,11 +84,7 @@ export class KubernetesSource implements ResourceSource {
     });
     this.#fast = [
       this.#collection('/api/v1/pods', slimPod, this.#endpoints, runningPods),
-      this.#collection(
-        '/apis/discovery.k8s.io/v1/endpointslices',
-        slimSlice,
-        this.#endpoints,
-      ),
+      this.#collection('/apis/discovery.k8s.io/v1/endpointslices', slimSlice, this.#endpoints),
     ];
     this.#services = this.#collection('/api/v1/services', slimService, this.#configuration);
     this.#meshConfigs = [...new Set([rootNamespace, options.namespace])].map((namespace) =>
@@ -109,7 +110,10 @@ export class KubernetesSource implements ResourceSource {
     this.#ready = true;
     const pause = (): void => {
       if (this.#stopped) return;
-      this.#timer = setTimeout(() => void this.#look().then(pause, pause), this.#timing.lookEveryMs);
+      this.#timer = setTimeout(
+        () => void this.#look().then(pause, pause),
+        this.#timing.lookEveryMs,
+      );
       this.#timer.unref();
     };
     pause();

@@ -41,7 +41,8 @@ export function slimPod({ apiVersion, kind, metadata, spec, status }: KubeObject
   const { serviceAccountName, hostNetwork, containers, initContainers } = fields(spec);
   const { phase, podIP, podIPs, conditions } = fields(status);
   const own = Object.entries(metadata.annotations ?? {}).filter(
-    ([name]) => name.startsWith('selvage.dev/') || (injectionKeys as readonly string[]).includes(name),
+    ([name]) =>
+      name.startsWith('selvage.dev/') || (injectionKeys as readonly string[]).includes(name),
   );
   const annotations = { [workloadAnnotation]: ownerOf(metadata), ...Object.fromEntries(own) };
   return {

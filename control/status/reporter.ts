@@ -125,6 +125,8 @@ export class Reporter {
     for (const write of first) {
       // Whoever leads now writes it.
       if (this.#stopped || !this.#options.leads()) return false;
+      // The one before it may have been refused for its whole kind.
+      if (this.#writer.mustWait(write.target)) continue;
       if (await this.#writer.write(write)) this.#schedule.written(write.key, performance.now());
     }
     return open || due.length > 0;

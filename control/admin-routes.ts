@@ -4,11 +4,12 @@ import { jsonReply, type AdminReply, type AdminRoute } from '#runtime/admin.ts';
 
 import type { ChangeLog } from './changes.ts';
 import type { ControlMetrics } from './metrics.ts';
-import type { Sessions } from './push/sessions.ts';
 import type { Snapshots } from './snapshots.ts';
+import type { Census } from './status/census.ts';
+import { statusRoutes } from './status/routes.ts';
 
 export interface AdminParts {
-  readonly sessions: Sessions;
+  readonly census: Census;
   readonly snapshots: Snapshots;
   readonly changes: ChangeLog;
   readonly metrics: ControlMetrics;
@@ -20,12 +21,10 @@ export interface AdminParts {
 const waitMaxMs = 30_000;
 
 export function adminRoutes(parts: AdminParts): AdminRoute[] {
-  const { sessions, snapshots, changes, metrics, problems, ready } = parts;
+  const { census, snapshots, changes, metrics, problems, ready } = parts;
   return [
     get('/ready', '200 once snapshots are served', () => readiness(ready())),
-    get('/sidecars', 'connected sidecars, what each enforces and should enforce', () =>
-      jsonReply(sessions.states()),
-    ),
+    ...statusRoutes(census),
     get('/snapshot', "?workload=NAMESPACE/NAME&pod=POD: that workload's snapshot", (query) =>
       snapshotReply(snapshots, query.get('workload') ?? '', query.get('pod')),
     ),

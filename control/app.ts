@@ -1,4 +1,5 @@
 // Control put together: sources, keys, snapshots, the push server, the admin endpoint.
+import type { AnyResource } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
 import { startAdmin, type Admin } from '#runtime/admin.ts';
@@ -20,6 +21,8 @@ import type { ControlSettings } from './settings.ts';
 import { Snapshots } from './snapshots.ts';
 import { createSources } from './sources/from-settings.ts';
 import type { ResourceSource } from './sources/source.ts';
+import { Census } from './status/census.ts';
+import { startStatus } from './status/start.ts';
 
 export interface Control {
   readonly port: number;
@@ -85,6 +88,7 @@ export async function startControl(
     credentials: credentialsOf(identity.current()),
     trustDomain: trustDomainOf(identity.current()),
     sessions,
+    report: () => parts.census.ownReport(),
     events: streamEvents(metrics, log),
     limits: {
       ...pushLimits,
@@ -98,6 +102,8 @@ export async function startControl(
     svid = next;
     server.setCredentials(credentialsOf(next));
   });
+  const namespace = parseSpiffeId(svid.identity)?.namespace ?? '';
+  const status = client && startStatus({ client, namespace, source, census: parts.census, log });
   ready = true;
   return {
     port: server.port,
@@ -105,6 +111,7 @@ export async function startControl(
     healthPort: health?.port ?? null,
     close: async () => {
       ready = false;
+      await status?.stop();
       source.stop();
       await source.flush();
       parts.keys.stop();
@@ -131,6 +138,7 @@ interface Parts {
   readonly snapshots: Snapshots;
   readonly changes: ChangeLog;
   readonly sessions: Sessions;
+  readonly census: Census;
   readonly publisher: Publisher;
   readonly metrics: ControlMetrics;
 }
@@ -155,6 +163,8 @@ function assemble(
   const snapshots = new Snapshots();
   const changes = new ChangeLog();
   const sessions = new Sessions((hello) => snapshots.for(hello), sessionLimits);
+  const resources = (): readonly AnyResource[] => source.resources();
+  const census = new Census({ sessions, snapshots, resources, svid, log });
   const publisher: Publisher = new Publisher({
     source,
     keys,
@@ -176,7 +186,7 @@ function assemble(
     problems: (severity) => publisher.problems().filter((p) => p.severity === severity).length,
     certificateNotAfterMs: () => svid()?.notAfterMs ?? 0,
   });
-  return { fetcher, keys, snapshots, changes, sessions, publisher, metrics };
+  return { fetcher, keys, snapshots, changes, sessions, census, publisher, metrics };
 }
 
 /** What sidecars would not put in force, as problems: the one place where an operator looks. */

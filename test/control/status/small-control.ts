@@ -3,6 +3,7 @@ import type { AnyResource } from '#api/load.ts';
 import { collectMesh } from '#api/mesh.ts';
 import type { Problem } from '#api/problem.ts';
 import { readResource } from '#api/read-resource.ts';
+import type { Line } from '#control/push/encode.ts';
 import { Session } from '#control/push/session.ts';
 import { Sessions } from '#control/push/sessions.ts';
 import { Snapshots } from '#control/snapshots.ts';
@@ -18,6 +19,8 @@ export class SmallControl {
   resources: AnyResource[] = [];
   problems: Problem[] = [];
   readonly #sidecars = new Map<string, Session>();
+  /** The version that is on its way to each pod. */
+  readonly #sent = new Map<string, number>();
 
   /** Takes resources as a source gives them: of the invalid ones, what is wrong. */
   take(...values: readonly object[]): void {
@@ -40,7 +43,10 @@ export class SmallControl {
       have: 0,
     } as const;
     const nothing = { pushed: () => undefined, acked: () => undefined, nacked: () => undefined };
-    const writer = { write: () => undefined, end: () => undefined };
+    const writer = {
+      write: (line: Line) => void this.#sent.set(pod, versionIn(line)),
+      end: () => undefined,
+    };
     const session = new Session(hello, 'web', writer, nothing);
     this.#sidecars.set(pod, session);
     this.sessions.add(session);
@@ -52,22 +58,32 @@ export class SmallControl {
     this.#sidecars.delete(pod);
   }
 
-  /** Every sidecar, or one, puts in force what it was sent. */
+  /** Every sidecar, or one, puts in force what it was sent, and what follows on that. */
   acknowledge(pod?: string): void {
     for (const [name, session] of this.#sidecars) {
       if (pod !== undefined && pod !== name) continue;
-      const { wanted, acked } = session.snapshots();
-      if (wanted !== null && wanted !== acked) {
-        session.answer({ type: 'ack', version: wanted.version });
+      for (let version = this.#sent.get(name); version !== undefined;) {
+        this.#sent.delete(name);
+        session.answer({ type: 'ack', version });
+        version = this.#sent.get(name);
       }
     }
   }
 
   refuse(pod: string, reason: string): void {
     const session = this.#sidecars.get(pod);
-    const version = session?.snapshots().wanted?.version ?? 0;
+    const version = this.#sent.get(pod) ?? 0;
+    this.#sent.delete(pod);
     session?.answer({ type: 'nack', version, reason });
   }
+}
+
+function versionIn(line: Line): number {
+  const { snapshot, delta } = JSON.parse(Buffer.concat(line).toString('utf8')) as {
+    snapshot?: { version: number };
+    delta?: { to: number };
+  };
+  return snapshot?.version ?? delta?.to ?? 0;
 }
 
 export const webDeployment = {

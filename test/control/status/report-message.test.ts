@@ -71,7 +71,7 @@ test('whatever another sends in place of a report is refused, and nothing else h
     { numRuns: 3000, seed: 4 },
   );
   expect(() =>
-    decodeReport({ replica: 'a', resources: [], known: [0], sets: [], sidecars: [] }),
+    decodeReport({ id: 'a', replica: 'a', resources: [], known: [0], sets: [], sidecars: [] }),
   ).toThrow(ReportMalformed);
 });
 

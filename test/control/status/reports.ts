@@ -24,5 +24,5 @@ export function report(
   known: Generations,
   sidecars: readonly SidecarPolicies[] = [],
 ): ReplicaReport {
-  return { replica, known, sidecars };
+  return { id: replica, replica, known, sidecars };
 }

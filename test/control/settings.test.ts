@@ -17,6 +17,10 @@ function read(env: Readonly<Record<string, string>>): ReturnType<typeof readCont
   return readControlSettings();
 }
 
+function healthAt(text: string): unknown {
+  return read({ SELVAGE_RESOURCES: '/a', SELVAGE_HEALTH: text }).health;
+}
+
 test('the API server is the one of the pod, or named, and folders may stand beside it', () => {
   const pod = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '6443' };
   const inCluster = read({ SELVAGE_KUBERNETES: 'in-cluster', ...pod });
@@ -38,9 +42,7 @@ test('no folder and no cluster, or a cluster that is not there, is a mistake amo
 });
 
 test('health is told where the kubelet asks, on all addresses where only a port is given', () => {
-  const at = (text: string): unknown =>
-    read({ SELVAGE_RESOURCES: '/a', SELVAGE_HEALTH: text }).health;
-  expect(at(':15021')).toEqual({ host: '0.0.0.0', port: 15021 });
-  expect(at('10.0.0.1:15021')).toEqual({ host: '10.0.0.1', port: 15021 });
-  expect(at('')).toBeNull();
+  expect(healthAt(':15021')).toEqual({ host: '0.0.0.0', port: 15021 });
+  expect(healthAt('10.0.0.1:15021')).toEqual({ host: '10.0.0.1', port: 15021 });
+  expect(healthAt('')).toBeNull();
 });

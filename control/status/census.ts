@@ -1,4 +1,5 @@
 // Asks every replica of control which sidecars it has, so that each can speak for the whole mesh.
+import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 
 import type { AnyResource } from '#api/load.ts';
@@ -35,6 +36,7 @@ const reportBytesMax = 32 * 1024 * 1024;
 
 export class Census {
   readonly replica: string;
+  readonly id = randomUUID();
   readonly #options: CensusOptions;
   readonly #silent = new Set<string>();
   #taking: Promise<MeshReport> | null = null;
@@ -61,14 +63,14 @@ export class Census {
     const addresses = this.#replicas();
     const answers = await Promise.all(addresses.map((address) => this.#ask(address)));
     // Our own is as of after the others', and the answer of our own address is the same once more.
-    const others = answers.filter((report) => report !== null && report.replica !== this.replica);
+    const others = answers.filter((report) => report !== null && report.id !== this.id);
     const reports = [this.#own(), ...others.filter((report) => report !== null)];
     const unreachable = addresses.filter((_, i) => answers[i] === null);
     return { reports, lost: this.#lost(reports), unreachable };
   }
 
   #own(): ReplicaReport {
-    return reportOf(this.#options.sessions, this.#options.snapshots, this.replica);
+    return reportOf(this.#options.sessions, this.#options.snapshots, this);
   }
 
   #replicas(): readonly string[] {

@@ -3,6 +3,7 @@ import type { Generations, ReplicaReport, SidecarPolicies, SidecarReport } from 
 
 /** JSON of `GET /v1/sidecars`. */
 export interface ReportMessage {
+  readonly id: string;
   readonly replica: string;
   readonly resources: readonly (readonly [key: string, generation: number])[];
   /** Indices into `resources`. */
@@ -36,12 +37,13 @@ export function encodeReport(report: ReplicaReport): ReportMessage {
     ackedSet: setOf(acked),
   }));
   const known = indicesOf(report.known);
-  return { replica: report.replica, resources: resources.rows, known, sets: sets.rows, sidecars };
+  const { id, replica } = report;
+  return { id, replica, resources: resources.rows, known, sets: sets.rows, sidecars };
 }
 
 /** Throws ReportMalformed. */
 export function decodeReport(message: unknown): ReplicaReport {
-  const { replica, resources, known, sets, sidecars } = fieldsOf(message);
+  const { id, replica, resources, known, sets, sidecars } = fieldsOf(message);
   const table = listOf(resources).map((row): readonly [string, number] => {
     const [key, generation] = listOf(row);
     if (typeof key !== 'string' || typeof generation !== 'number') throw malformed('resources');
@@ -50,8 +52,9 @@ export function decodeReport(message: unknown): ReplicaReport {
   const generationsOf = (indices: unknown): Generations =>
     new Map(listOf(indices).map((index) => at(table, index)));
   const decodedSets = listOf(sets).map(generationsOf);
-  if (typeof replica !== 'string') throw malformed('replica');
+  if (typeof id !== 'string' || typeof replica !== 'string') throw malformed('replica');
   return {
+    id,
     replica,
     known: generationsOf(known),
     sidecars: listOf(sidecars).map((sidecar) => decodeSidecar(fieldsOf(sidecar), decodedSets)),

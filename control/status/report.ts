@@ -33,6 +33,8 @@ export interface SidecarPolicies extends SidecarReport {
 }
 
 export interface ReplicaReport {
+  /** Of the process, never used again. */
+  readonly id: string;
   /** Name of its pod. */
   readonly replica: string;
   /** The resources that it goes by. */
@@ -43,9 +45,14 @@ export interface ReplicaReport {
 const nothing: Generations = new Map();
 const generations = new WeakMap<Snapshot, Generations>();
 
-/** What this replica knows now. @param replica name of its pod */
-export function reportOf(sessions: Sessions, snapshots: Snapshots, replica: string): ReplicaReport {
+/** What this replica knows now. */
+export function reportOf(
+  sessions: Sessions,
+  snapshots: Snapshots,
+  { id, replica }: Pick<ReplicaReport, 'id' | 'replica'>,
+): ReplicaReport {
   return {
+    id,
     replica,
     known: snapshots.view?.generations ?? nothing,
     sidecars: sessions.list().map((session) => {

@@ -45,6 +45,8 @@ const enforcedKinds = new Set([
   'RequestAuthentication',
   'PeerAuthentication',
 ]);
+/** Reasons of what the next acknowledgement may change. */
+const onItsWay = new Set(['Pending', 'Refused']);
 /** Written before the next look, so that what changed meanwhile does not wait for minutes. */
 const writesMax = 20;
 
@@ -125,6 +127,8 @@ export class Reporter {
     for (const write of first) {
       // Whoever leads now writes it.
       if (this.#stopped || !this.#options.leads()) return false;
+      // The one before it may have been refused for its whole kind.
+      if (this.#writer.mustWait(write.target)) continue;
       if (await this.#writer.write(write)) this.#schedule.written(write.key, performance.now());
     }
     return open || due.length > 0;
@@ -149,12 +153,12 @@ export class Reporter {
         problems: problems.get(`${kind} ${namespace}/${name}`) ?? [],
         enforcement: enforcedKinds.has(kind) ? tally.of(key) : null,
       });
-      open ||= conditions === null || conditions.some(({ reason }) => reason === 'Pending');
+      const pending = conditions?.some(({ reason }) => onItsWay.has(reason)) ?? true;
+      open ||= pending;
       if (conditions === null || this.#writer.mustWait(target)) continue;
       const present = object['status'];
       const { status, difference } = statusWith(present, generation, conditions, now);
       const { observedGeneration } = (present ?? {}) as { observedGeneration?: unknown };
-      const pending = conditions.some(({ reason }) => reason === 'Pending');
       const setback =
         pending && observedGeneration === generation && statusOf(present, 'Enforced') === 'True';
       const doubtful = known.get(key) !== generation;

@@ -32,7 +32,8 @@ export function startStatus(options: StatusOptions): Status {
     client,
     namespace,
     name: leaseName,
-    identity: census.replica,
+    // The name for people; two processes on one machine differ all the same.
+    identity: `${census.replica}_${census.id}`,
     log,
     onChange: (leads) => {
       reporter?.stop();

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 
 import type { AnyResource } from '#api/load.ts';
 import { collectMesh } from '#api/mesh.ts';
+import { clusterOrigin } from '#api/origin.ts';
 import { readResource } from '#api/read-resource.ts';
 import { MeshView } from '#control/view.ts';
 
@@ -71,10 +72,35 @@ const states = fc.array(
   { minLength: 2, maxLength: 5 },
 );
 
-function read(value: { kind: string }): AnyResource {
+function read(value: Readonly<Record<string, unknown>>): AnyResource {
   const { resource, problems } = readResource({ value });
   if (resource === null) throw new Error(JSON.stringify(problems));
   return resource;
+}
+
+function service(its: string): AnyResource {
+  return read({
+    kind: 'Service',
+    apiVersion: 'v1',
+    metadata: { name: its, namespace: 'a' },
+    spec: { selector: { app: its }, ports: [{ name: 'http', port: 80 }] },
+  });
+}
+
+function behind(its: string, address: string): AnyResource {
+  return read({
+    kind: 'EndpointSlice',
+    apiVersion: 'discovery.k8s.io/v1',
+    metadata: { name: `${its}-x`, namespace: 'a', labels: { 'kubernetes.io/service-name': its } },
+    ports: [{ name: 'http', port: 8080 }],
+    endpoints: [{ addresses: [address] }],
+  });
+}
+
+function addresses(of: readonly AnyResource[]): string[] {
+  return new MeshView(collectMesh(of), [], null)
+    .services('a')
+    .map(({ ports }) => ports[0]?.endpoints.map(({ address }) => address).join() ?? '');
 }
 
 test('a catalog that takes over what it can from the one before says the same as one made anew', () => {
@@ -95,26 +121,24 @@ test('a catalog that takes over what it can from the one before says the same as
 });
 
 test('a change of endpoints alone replaces one service and leaves the others the same objects', () => {
-  const service = (its: string): AnyResource =>
-    read({
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: its, namespace: 'a' },
-      spec: { ports: [{ name: 'http', port: 80 }] },
-    } as { kind: string });
-  const behind = (address: string): AnyResource =>
-    read({
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: { name: 'x', namespace: 'a', labels: { 'kubernetes.io/service-name': 'one' } },
-      ports: [{ name: 'http', port: 8080 }],
-      endpoints: [{ addresses: [address] }],
-    } as { kind: string });
   const services = [service('one'), service('two')];
-  const before = new MeshView(collectMesh([...services, behind('10.0.0.1')]), [], null);
+  const before = new MeshView(collectMesh([...services, behind('one', '10.0.0.1')]), [], null);
   const [one, two] = before.services('a');
-  const after = new MeshView(collectMesh([...services, behind('10.0.0.2')]), [], before);
+  const after = new MeshView(collectMesh([...services, behind('one', '10.0.0.2')]), [], before);
   expect(after.services('a')[0]).not.toEqual(one);
   expect(after.services('a')[0]?.hosts).toEqual(one?.hosts);
   expect(after.services('a')[1]).toBe(two);
+});
+
+test('in a folder slices and selected pods stand side by side; in a cluster slices say everything', () => {
+  const pod = read({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'two-1', namespace: 'a', labels: { app: 'two' } },
+    status: { podIP: '10.0.0.9' },
+  });
+  const resources = [service('one'), service('two'), behind('one', '10.0.0.1'), pod];
+  expect(addresses(resources)).toEqual(['10.0.0.1', '10.0.0.9']);
+  const ofCluster = resources.map((one) => ({ ...one, origin: clusterOrigin(one) }));
+  expect(addresses(ofCluster)).toEqual(['10.0.0.1', '']);
 });

@@ -1,5 +1,5 @@
 // Where the ports of a Service lead: the ready pods that it selects.
-import { isInjected } from '#api/injection.ts';
+import { type NamespaceStance, stances, wantsSidecar } from '#api/injection.ts';
 import type { Deployment } from '#api/kinds/deployment.ts';
 import type { Pod } from '#api/kinds/pod.ts';
 import type { ServicePortSpec, ServiceResource } from '#api/kinds/service.ts';
@@ -29,8 +29,10 @@ export class PodIndex {
     const owners = new Map(
       mesh.deployments.map((one) => [`${one.metadata.namespace}/${one.metadata.name}`, one]),
     );
+    const stanceOf = stances(mesh.namespaces);
     for (const pod of mesh.pods) {
-      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners);
+      const stance = stanceOf(pod.metadata.namespace);
+      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners, stance);
       if (ready === null) continue;
       for (const [name, value] of Object.entries(pod.metadata.labels)) {
         const key = labelKey(pod.metadata.namespace, name, value);
@@ -78,6 +80,7 @@ function readyPod(
   pod: Pod,
   trustDomain: string,
   owners: ReadonlyMap<string, Deployment>,
+  stance: NamespaceStance,
 ): ReadyPod | null {
   const address = pod.status?.podIP ?? '';
   if (address === '' || !isReady(pod)) return null;
@@ -90,7 +93,7 @@ function readyPod(
     pod,
     address,
     workload,
-    identity: isInjected(pod.metadata, ...marks)
+    identity: wantsSidecar(stance, pod.metadata, ...marks)
       ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
       : null,
     localPorts: readLocalPorts(annotations[localPortsAnnotation]),

@@ -130,8 +130,8 @@ class Kept {
  */
 export function bundlePatch(configuration: KubeObject, trustBundlePem: string): object[] | null {
   const wanted = Buffer.from(trustBundlePem).toString('base64');
-  const webhooks = Array.isArray(configuration['webhooks']) ? configuration['webhooks'] : [];
-  const changes = webhooks.flatMap((webhook: unknown, i) => {
+  const webhooks: unknown = configuration['webhooks'];
+  const changes = (Array.isArray(webhooks) ? webhooks : []).flatMap((webhook: unknown, i) => {
     const present = (webhook as { clientConfig?: { caBundle?: unknown } } | null)?.clientConfig;
     if (present === undefined || present.caBundle === wanted) return [];
     return [{ op: 'add', path: `/webhooks/${i}/clientConfig/caBundle`, value: wanted }];

@@ -89,10 +89,7 @@ export function validatingWebhooks(target: WebhookTarget): object {
 
 /** By group. */
 export const validatedResources: readonly (readonly [group: string, resources: string[]])[] = [
-  [
-    'security.istio.io',
-    ['authorizationpolicies', 'peerauthentications', 'requestauthentications'],
-  ],
+  ['security.istio.io', ['authorizationpolicies', 'peerauthentications', 'requestauthentications']],
   ['networking.istio.io', ['serviceentries']],
 ];
 
@@ -147,9 +144,7 @@ interface Requirement {
 /** Namespaces that neither keep the cluster alive nor are kept out by a label. */
 const eligible: readonly Requirement[] = [
   { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: protectedNamespaces },
-  ...namespaceLabels.map(
-    ({ key, no }): Requirement => ({ key, operator: 'NotIn', values: [no] }),
-  ),
+  ...namespaceLabels.map(({ key, no }): Requirement => ({ key, operator: 'NotIn', values: [no] })),
 ];
 
 function optedIn(label: string): Requirement {

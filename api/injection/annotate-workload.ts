@@ -33,9 +33,7 @@ function annotate(workload: WorkloadManifest, old: unknown): WorkloadManifest {
   // The template of a Deployment's ReplicaSet must stay equal to the Deployment's, or it makes another.
   if (kind === 'ReplicaSet' && isControlled(metadata)) return workload;
   const wanted =
-    kind === 'Job' && old !== undefined
-      ? carriedBefore(old)
-      : carriedBy([metadata], spec.template);
+    kind === 'Job' && old !== undefined ? carriedBefore(old) : carriedBy([metadata], spec.template);
   const template = withCarried(spec.template, wanted);
   return template === spec.template ? workload : { ...workload, spec: { ...spec, template } };
 }

@@ -8,15 +8,19 @@ import { readWorkload, type WorkloadManifest, workloadKinds } from './manifest.t
 /** A mesh's word on what the namespaces of manifests say. */
 export type StanceOfNamespace = (namespace: string) => NamespaceStance;
 
-/** null: it is nothing that has pods. Never throws. */
+/**
+ * null: it is nothing that has pods. Never throws.
+ * @param defaultNamespace where the manifest names none
+ */
 export function injectManifest(
   value: unknown,
+  defaultNamespace: string,
   stanceOfNamespace: StanceOfNamespace,
   config: InjectionConfig,
 ): Injection | null {
   if (typeof value !== 'object' || value === null || !('kind' in value)) return null;
   const { kind } = value;
-  const namespace = namespaceOf(value);
+  const namespace = namespaceOf(value) ?? defaultNamespace;
   const context = { namespace, stance: stanceOfNamespace(namespace) };
   if (kind === 'Pod') return injectPod(value, context, config);
   if (!workloadKinds.some((known) => known === kind)) return null;
@@ -40,12 +44,11 @@ export function injectManifest(
   }));
 }
 
-/** As kubectl, where neither the manifest nor its user says another. */
-function namespaceOf(value: object): string {
+function namespaceOf(value: object): string | null {
   const metadata = 'metadata' in value ? value.metadata : null;
-  if (typeof metadata !== 'object' || metadata === null) return 'default';
+  if (typeof metadata !== 'object' || metadata === null) return null;
   const namespace = 'namespace' in metadata ? metadata.namespace : null;
-  return typeof namespace === 'string' && namespace !== '' ? namespace : 'default';
+  return typeof namespace === 'string' && namespace !== '' ? namespace : null;
 }
 
 function withTemplate(workload: WorkloadManifest, template: unknown): unknown {

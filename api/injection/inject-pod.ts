@@ -121,7 +121,9 @@ function inject(
       annotations: {
         ...annotations,
         ...scrape.annotations,
-        ...(mapped.size > 0 && { [localPortsAnnotation]: JSON.stringify(Object.fromEntries(mapped)) }),
+        ...(mapped.size > 0 && {
+          [localPortsAnnotation]: JSON.stringify(Object.fromEntries(mapped)),
+        }),
         [workloadAnnotation]: workload,
         [statusAnnotation]: statusOf(config, own),
       },
@@ -133,7 +135,11 @@ function inject(
       volumes: [...(spec.volumes ?? []), ...sidecarVolumes()],
     },
   };
-  const warnings = [...application.warnings, ...ignoredAnnotations(annotations), ...openPorts(mapped)];
+  const warnings = [
+    ...application.warnings,
+    ...ignoredAnnotations(annotations),
+    ...openPorts(mapped),
+  ];
   return { outcome: 'injected', pod: injected, warnings, reason: '' };
 }
 
@@ -170,7 +176,10 @@ function withMissing(
 }
 
 /** Whoever drains for longer than the pod may take is killed in the middle. */
-function withinGrace(options: SidecarOptions, graceSeconds: number | null | undefined): SidecarOptions {
+function withinGrace(
+  options: SidecarOptions,
+  graceSeconds: number | null | undefined,
+): SidecarOptions {
   const graceMs = Math.max((graceSeconds ?? 30) * 1000, 0);
   return options.drainTimeoutMs <= graceMs ? options : { ...options, drainTimeoutMs: graceMs };
 }

@@ -15,6 +15,9 @@ import { equalJson, type PatchOperation } from './injection/json-patch.ts';
 import { flatten, Refusal } from './yaml-flatten.ts';
 import { readYaml, yamlLimits, yamlOptions } from './yaml.ts';
 
+/** An object that stands in two places is written twice: nobody wants anchors that they did not write. */
+const plain = { aliasDuplicateObjects: false } as const;
+
 /** What becomes of a document. */
 export interface DocumentEdit {
   /** From the document's value as it is written to `value`. */
@@ -45,7 +48,9 @@ function rewritten(document: Document.Parsed, source: string, change: DocumentEd
   // Aliases, merges and keys of other types are read otherwise than they are written: then the value is written anew.
   if (edited !== null && readsAs(edited, change.value)) return edited;
   const marker = /^---/m.test(source) ? '---\n' : '';
-  return marker + stringify(change.value, { version: '1.1', lineWidth: 0, ...styleOf(source) });
+  return (
+    marker + stringify(change.value, { ...plain, version: '1.1', lineWidth: 0, ...styleOf(source) })
+  );
 }
 
 function readsAs(text: string, value: unknown): boolean {
@@ -97,7 +102,8 @@ function apply(document: Document.Parsed, operation: PatchOperation): boolean {
     if (key !== null) parent = isSeq(parent) ? parent.items[Number(key)] : parent.get(key, true);
   }
   if (last === undefined || isAlias(parent)) return false;
-  const node = operation.op === 'remove' ? null : (document.createNode(operation.value) as Node);
+  const node =
+    operation.op === 'remove' ? null : (document.createNode(operation.value, plain) as Node);
   if (isMap(parent)) {
     if (operation.op !== 'add' && !parent.has(last)) return false;
     if (node === null) parent.delete(last);

@@ -136,7 +136,10 @@ class Run {
   #nameOf(value: unknown): string {
     const { kind, metadata } = value as Fields;
     const { name, namespace } = isFields(metadata) ? metadata : {};
-    const shown = { name: String(name ?? ''), namespace: String(namespace ?? this.#namespace) };
+    const shown = {
+      name: typeof name === 'string' ? name : '',
+      namespace: typeof namespace === 'string' ? namespace : this.#namespace,
+    };
     return nameOf({ kind: String(kind), metadata: shown });
   }
 }
@@ -206,7 +209,7 @@ function joined(texts: readonly string[]): string {
   let stream = '';
   for (const part of texts) {
     if (stream !== '' && !stream.endsWith('\n')) stream += '\n';
-    stream += stream === '' || /^---/.test(part) ? part : `---\n${part}`;
+    stream += stream === '' || part.startsWith('---') ? part : `---\n${part}`;
   }
   return stream;
 }

@@ -106,12 +106,6 @@ function certificateOf({ keyPem, chainPem }: Svid): ServingCertificate {
 }
 
 function routes(metrics: InjectorMetrics, ready: () => boolean): AdminRoute[] {
-  const get = (path: string, doc: string, handler: AdminRoute['handler']): AdminRoute => ({
-    method: 'GET',
-    path,
-    doc,
-    handler,
-  });
   return [
     get('/healthz/ready', '200 once the API server is answered', () =>
       ready() ? { body: 'ready\n' } : { status: 503, body: 'not ready\n' },
@@ -119,4 +113,8 @@ function routes(metrics: InjectorMetrics, ready: () => boolean): AdminRoute[] {
     get('/healthz/live', '200 while the process lives', () => ({ body: 'live\n' })),
     get('/stats/prometheus', 'metrics', () => metrics.render()),
   ];
+}
+
+function get(path: string, doc: string, handler: AdminRoute['handler']): AdminRoute {
+  return { method: 'GET', path, doc, handler };
 }

@@ -9,15 +9,14 @@ export type WebhookTarget =
   | { readonly service: { readonly name: string; readonly namespace: string } }
   | { readonly url: string; readonly caBundle?: string };
 
-const configurationName = 'selvage-injector';
-const metadata = { name: configurationName, labels: { 'app.kubernetes.io/part-of': 'selvage' } };
+export const configurationName = 'selvage-injector';
 
 /** `admissionregistration.k8s.io/v1`, ready to apply. `caBundle` is left to the injector. */
-export function mutatingWebhooks(target: WebhookTarget): object {
+export function mutatingWebhooks(target: WebhookTarget, name = configurationName): object {
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'MutatingWebhookConfiguration',
-    metadata,
+    metadata: metadataOf(name),
     webhooks: [
       {
         ...common('namespace.injector.selvage.dev', paths.injectOptedIn, target),
@@ -66,11 +65,11 @@ export function mutatingWebhooks(target: WebhookTarget): object {
 }
 
 /** For the kinds that `selvage check` knows, in any version that is served. */
-export function validatingWebhooks(target: WebhookTarget): object {
+export function validatingWebhooks(target: WebhookTarget, name = configurationName): object {
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'ValidatingWebhookConfiguration',
-    metadata,
+    metadata: metadataOf(name),
     webhooks: [
       {
         ...common('validation.selvage.dev', paths.validate, target),
@@ -92,6 +91,10 @@ export const validatedResources: readonly (readonly [group: string, resources: s
   ['security.istio.io', ['authorizationpolicies', 'peerauthentications', 'requestauthentications']],
   ['networking.istio.io', ['serviceentries']],
 ];
+
+function metadataOf(name: string): object {
+  return { name, labels: { 'app.kubernetes.io/part-of': 'selvage' } };
+}
 
 const mutating = {
   // Once more, when a webhook after us has added a container whose probes must be rewritten.

@@ -2,7 +2,8 @@
 import type { NamespaceStance } from '../injection.ts';
 import { annotateWorkload } from './annotate-workload.ts';
 import type { InjectionConfig } from './config.ts';
-import { type Injection, injectPod } from './inject-pod.ts';
+import { type Injection, injectPod, leftAlone, strayMarks } from './inject-pod.ts';
+import { isProtected } from './names.ts';
 import { readWorkload, type WorkloadManifest, workloadKinds } from './manifest.ts';
 
 /** A mesh's word on what the namespaces of manifests say. */
@@ -24,13 +25,19 @@ export function injectManifest(
   const context = { namespace, stance: stanceOfNamespace(namespace) };
   if (kind === 'Pod') return injectPod(value, context, config);
   if (!workloadKinds.some((known) => known === kind)) return null;
+  if (isProtected(namespace)) return leftAlone(value, namespace);
   const annotated = annotateWorkload(value);
   const workload = readWorkload(annotated);
   if (typeof annotated === 'string' || typeof workload === 'string') {
     return { outcome: 'refused', refusal: `it cannot be read: ${String(annotated)}` };
   }
   const named = { ...context, workload: workload.metadata.name ?? '' };
-  const inject = (template: unknown): Injection => injectPod(template, named, config);
+  const slips = strayMarks(workload.metadata);
+  const inject = (template: unknown): Injection => {
+    const injection = injectPod(template, named, config);
+    if (injection.outcome === 'refused') return injection;
+    return { ...injection, warnings: [...slips, ...injection.warnings] };
+  };
   if (workload.kind !== 'CronJob') {
     return within(inject(workload.spec.template), (template) => withTemplate(workload, template));
   }

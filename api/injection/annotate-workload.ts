@@ -43,9 +43,9 @@ function isControlled({ ownerReferences }: Metadata): boolean {
 }
 
 /** Nothing where the template says as much by itself: a template that changes starts all pods anew. */
-function carriedBy(marks: readonly Marked[], { metadata }: PodTemplate): string | null {
+function carriedBy(marks: readonly Metadata[], { metadata }: PodTemplate): string | null {
   const own = verdict([withoutCarried(metadata ?? {})]);
-  const all = verdict([...marks, withoutCarried(metadata ?? {})]);
+  const all = verdict([...marks, metadata ?? {}].map(withoutCarried));
   return all === own ? null : all;
 }
 

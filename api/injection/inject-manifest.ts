@@ -5,6 +5,7 @@ import type { InjectionConfig } from './config.ts';
 import { type Injection, injectPod, leftAlone, strayMarks } from './inject-pod.ts';
 import { isProtected } from './names.ts';
 import { readWorkload, type WorkloadManifest, workloadKinds } from './manifest.ts';
+import { workloadOf } from './workload-name.ts';
 
 /** A mesh's word on what the namespaces of manifests say. */
 export type StanceOfNamespace = (namespace: string) => NamespaceStance;
@@ -31,8 +32,11 @@ export function injectManifest(
   if (typeof annotated === 'string' || typeof workload === 'string') {
     return { outcome: 'refused', refusal: `it cannot be read: ${String(annotated)}` };
   }
-  const named = { ...context, workload: workload.metadata.name ?? '' };
-  const slips = strayMarks(workload.metadata);
+  const { kind: owner, metadata } = workload;
+  // As the pods will say it, which know their owner by a reference.
+  const ownerReferences = [{ kind: owner, name: metadata.name ?? '', controller: true }];
+  const named = { ...context, workload: workloadOf({ ownerReferences }) };
+  const slips = strayMarks(metadata);
   const inject = (template: unknown): Injection => {
     const injection = injectPod(template, named, config);
     if (injection.outcome === 'refused') return injection;

@@ -53,6 +53,8 @@ class Kept {
   readonly #reflector: Reflector;
   readonly #backoff = new Backoff({ firstMs: 100, maxMs: 30_000, jitter: 0.2 });
   #timer: Timer | null = null;
+  /** Our last write, and the version that it was made over. */
+  #written: { readonly over: string | undefined; readonly object: KubeObject } | null = null;
   #busy = false;
   #again = false;
   #stopped = false;
@@ -89,12 +91,12 @@ class Kept {
   }
 
   async #bringUpToDate(): Promise<void> {
-    const present = this.#reflector.objects.get(`/${this.#options.name}`);
+    const present = this.#present();
     const patch = present === undefined ? null : bundlePatch(present, this.#options.trustBundle());
-    if (patch === null || this.#stopped) return;
+    if (present === undefined || patch === null || this.#stopped) return;
     this.#busy = true;
     try {
-      await this.#write(patch);
+      await this.#write(present, patch);
     } finally {
       this.#busy = false;
       if (this.#again) {
@@ -104,11 +106,19 @@ class Kept {
     }
   }
 
-  async #write(patch: readonly object[]): Promise<void> {
+  /** What we wrote comes back by the watch a moment later. */
+  #present(): KubeObject | undefined {
+    const seen = this.#reflector.objects.get(`/${this.#options.name}`);
+    const isOld = seen !== undefined && seen.metadata.resourceVersion === this.#written?.over;
+    return isOld ? this.#written?.object : seen;
+  }
+
+  async #write(present: KubeObject, patch: readonly object[]): Promise<void> {
     const { client, name, onWrite, log, clock = systemClock } = this.#options;
     const path = `${this.#collection}/${name}`;
     try {
-      await client.patch(path, patch, 'json');
+      const object = await client.patch<KubeObject>(path, patch, 'json');
+      this.#written = { over: present.metadata.resourceVersion, object };
       this.#backoff.reset();
       onWrite('written');
       log.info({ path }, 'caBundle brought up to date');

@@ -201,11 +201,14 @@ const noReplicaSetOfADeployment = {
     'request.kind.kind != "ReplicaSet" || !object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false))',
 };
 
+/** "false", "true", or nothing: what they say together. */
+function verdict(...metadata: readonly string[]): string {
+  return `(${isMarked('false', ...metadata)} ? "false" : ${isMarked('true', ...metadata)} ? "true" : "")`;
+}
+
 /** The same as api/injection/annotate-workload.ts: whoever has nothing to be changed never comes here. */
 function markIsNotCarried(template: string, ...metadata: readonly string[]): string {
   const own = `${template}.?metadata`;
-  const verdict = (...from: readonly string[]): string =>
-    `(${isMarked('false', ...from)} ? "false" : ${isMarked('true', ...from)} ? "true" : "")`;
   const all = verdict(...metadata, own);
   const alone = verdict(own);
   const wanted = `(${all} == ${alone} ? "" : ${all})`;

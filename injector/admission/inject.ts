@@ -1,4 +1,5 @@
 // The verdict on a Pod, or on a workload with a template of one: the patch that gives it what it asks for.
+import type { AdmissionRequest, Verdict } from '#api/admission-review.ts';
 import { annotateWorkload } from '#api/injection/annotate-workload.ts';
 import type { InjectionConfig } from '#api/injection/config.ts';
 import { injectPod } from '#api/injection/inject-pod.ts';
@@ -7,8 +8,6 @@ import { workloadKinds } from '#api/injection/manifest.ts';
 import { isProtected } from '#api/injection/names.ts';
 import type { NamespaceStance } from '#api/injection.ts';
 
-import type { AdmissionRequest, Verdict } from './review.ts';
-
 export interface InjectVerdict extends Verdict {
   /** `none`: nothing to do. */
   readonly outcome: 'injected' | 'annotated' | 'none' | 'refused';
@@ -16,7 +15,7 @@ export interface InjectVerdict extends Verdict {
   readonly reason: string;
 }
 
-/** Pure: a dry run is answered as any other request. */
+/** Pure: it makes no difference whether the request is a dry run. */
 export function judgeInjection(
   request: AdmissionRequest,
   stance: NamespaceStance,

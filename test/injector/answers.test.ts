@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { defaultInjection } from '#api/injection/config.ts';
@@ -38,7 +38,7 @@ test('a pod that asks gets a patch, under the uid of its request', () => {
   );
 });
 
-test('a dry run is answered as any other request', () => {
+test('a dry run gets the same answer', () => {
   const body = reviewOf(pod(), { dryRun: true });
   expect(answer('/inject', body)).toEqual(answer('/inject', reviewOf(pod())));
 });

@@ -14,13 +14,16 @@ interface Configuration {
   }[];
 }
 
+function plural(kind: string): string {
+  return `${kind.toLowerCase()}s`.replace(/ys$/, 'ies');
+}
+
 const target = { service: { name: 'selvage-injector', namespace: 'selvage-system' } };
 const mutating = mutatingWebhooks(target) as Configuration;
 const validating = validatingWebhooks(target) as Configuration;
 
 test('every kind whose fields are all known is checked, and no other', () => {
   const known = [...kinds.values()].filter(({ complete }) => complete);
-  const plural = (kind: string): string => `${kind.toLowerCase()}s`.replace(/ys$/, 'ies');
   const wanted = known.map(({ group, kind }) => `${group}/${plural(kind)}`);
   const checked = validatedResources.flatMap(([group, resources]) =>
     resources.map((resource) => `${group}/${resource}`),

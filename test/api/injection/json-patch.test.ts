@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { diffJson, equalJson } from '#api/injection/json-patch.ts';
@@ -42,10 +42,13 @@ const values = fc.oneof(
   fc.dictionary(fc.constantFrom('a', '/', '~', '~1', '__proto__', ''), fc.array(named)),
 );
 
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
 test('any value becomes any other by the patch between them', () => {
   fc.assert(
     fc.property(values, values, (before, after) => {
-      const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
       const [from, to] = [plain(before), plain(after)];
       expect(equalJson(patched(from, diffJson(from, to)), to)).toBe(true);
     }),

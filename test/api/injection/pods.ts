@@ -1,5 +1,5 @@
 // Pods for tests of injection, good ones and any others.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import { defaultInjection } from '#api/injection/config.ts';
 import { type Injection, injectPod } from '#api/injection/inject-pod.ts';

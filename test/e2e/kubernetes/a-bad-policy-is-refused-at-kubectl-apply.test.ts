@@ -64,12 +64,6 @@ describe.skipIf(noCluster)('validation by a real API server', () => {
 
   const policies = (): string =>
     `/apis/security.istio.io/v1/namespaces/${namespace}/authorizationpolicies`;
-  const policy = (spec: object, version = 'v1'): object => ({
-    apiVersion: `security.istio.io/${version}`,
-    kind: 'AuthorizationPolicy',
-    metadata: { name: 'policy', finalizers: ['selvage.dev/test'] },
-    spec,
-  });
   const bad = policy({ action: 'DENY' });
 
   test('what selvage check refuses is refused in the same words', async () => {
@@ -126,3 +120,12 @@ describe.skipIf(noCluster)('validation by a real API server', () => {
     expect(await refusalOf(cluster.client.get(path))).toContain('not found');
   });
 });
+
+function policy(spec: object, version = 'v1'): object {
+  return {
+    apiVersion: `security.istio.io/${version}`,
+    kind: 'AuthorizationPolicy',
+    metadata: { name: 'policy', finalizers: ['selvage.dev/test'] },
+    spec,
+  };
+}

@@ -103,8 +103,9 @@ export async function startInjectorInTest(): Promise<InjectorInTest> {
 }
 
 /** The API server takes a second to see new webhooks, and until then lets everything pass. */
-async function untilCalled({ client, namespace }: InjectorInTest): Promise<void> {
-  const home = await namespace();
+async function untilCalled(inTest: InjectorInTest): Promise<void> {
+  const { client } = inTest;
+  const home = await inTest.namespace();
   await eventually(async () => {
     const pod = podNamed('probe', home, { annotations: { inject: 'true' } });
     const made = await client.create<KubeResource>(pathOf(pod), pod, { dryRun: 'All' });
@@ -230,11 +231,11 @@ function pathOf(object: object): string {
 async function accessOf(kubeconfig: string): Promise<ClusterAccess> {
   const text = await readFile(kubeconfig, 'utf8');
   const [document] = readYaml(text, kubeconfig).documents;
-  const { clusters, users } = document?.value as {
+  if (document === undefined) throw new Error(`${kubeconfig} is empty`);
+  const { clusters, users } = document.value as {
     clusters: { cluster: Record<string, string> }[];
     users: { user: Record<string, string> }[];
   };
-  const decoded = (value = ''): string => Buffer.from(value, 'base64').toString('utf8');
   const cluster = clusters[0]?.cluster ?? {};
   const user = users[0]?.user ?? {};
   return {
@@ -244,6 +245,10 @@ async function accessOf(kubeconfig: string): Promise<ClusterAccess> {
     keyPem: decoded(user['client-key-data']),
     namespace: 'default',
   };
+}
+
+function decoded(value = ''): string {
+  return Buffer.from(value, 'base64').toString('utf8');
 }
 
 /** The address of this machine that the API server sees. */

@@ -19,8 +19,6 @@ describe.skipIf(noCluster)('injection by a real API server', () => {
   });
   afterAll(() => cluster.close());
 
-  const sidecars = (pod: KubeResource): string[] =>
-    (pod.spec['initContainers'] as { name: string }[] | undefined)?.map(({ name }) => name) ?? [];
   const injected = ['selvage-init', 'selvage-proxy'];
 
   async function reviews(): Promise<number> {
@@ -192,6 +190,11 @@ describe.skipIf(noCluster)('injection by a real API server', () => {
     });
   }
 });
+
+function sidecars(pod: KubeResource): string[] {
+  const { initContainers } = pod.spec as { initContainers?: { name: string }[] };
+  return initContainers?.map(({ name }) => name) ?? [];
+}
 
 const pods = { containers: [{ name: 'app', image: 'app:1' }] };
 const template = { metadata: { labels: { app: 'web' } }, spec: pods };

@@ -28,11 +28,11 @@ export function adminRoutes(parts: AdminParts): AdminRoute[] {
     get('/sidecars', 'connected sidecars, what each enforces and should enforce', () =>
       jsonReply(sessions.states()),
     ),
-    get('/snapshot', "?workload=NAMESPACE/NAME: that workload's snapshot", (query) =>
-      snapshotReply(snapshots, query.get('workload') ?? ''),
+    get('/snapshot', "?workload=NAMESPACE/NAME&pod=POD: that workload's snapshot", (query) =>
+      snapshotReply(snapshots, query.get('workload') ?? '', query.get('pod')),
     ),
     get('/workloads', 'the workloads that there are snapshots for', () =>
-      jsonReply([...(snapshots.view?.workloads() ?? [])]),
+      jsonReply(workloadsOf(snapshots)),
     ),
     get('/problems', 'what is wrong with the resources in force', () => jsonReply(problems())),
     get('/changes', '?since=N&wait=SECONDS: resources and problems that changed after N', (query) =>
@@ -46,10 +46,26 @@ function get(path: string, doc: string, handler: AdminRoute['handler']): AdminRo
   return { method: 'GET', path, doc, handler };
 }
 
-function snapshotReply(snapshots: Snapshots, workload: string): AdminReply {
-  const snapshot = snapshots.of(workload);
+/** `namespace/name`, once each. */
+function workloadsOf({ view }: Snapshots): string[] {
+  return [...new Set([...(view?.keys() ?? [])].map(nameIn))];
+}
+
+/** Keys of a cluster's pods say more than the name of their workload. */
+function nameIn(key: string): string {
+  return key.split(' ', 1)[0] ?? '';
+}
+
+/** Without `pod`, the pods of a workload that differ are told by the first of them. */
+function snapshotReply(snapshots: Snapshots, workload: string, pod: string | null): AdminReply {
+  const [namespace = '', name = ''] = workload.split('/');
+  const key = [...(snapshots.view?.keys() ?? [])].find((one) => nameIn(one) === workload);
+  const snapshot =
+    pod === null
+      ? snapshots.of(key ?? workload)
+      : snapshots.for({ namespace, workload: name, pod });
   if (snapshot !== null) return jsonReply(snapshot);
-  const known = [...(snapshots.view?.workloads() ?? [])];
+  const known = workloadsOf(snapshots);
   const message = `no workload "${workload}"; write ?workload=NAMESPACE/NAME`;
   return jsonReply({ code: 'workload-unknown', message, known }, 404);
 }

@@ -139,7 +139,7 @@ function assemble(settings: ControlSettings, log: Log, svid: () => Svid | null):
   });
   const snapshots = new Snapshots();
   const changes = new ChangeLog();
-  const sessions = new Sessions((workload) => snapshots.of(workload), sessionLimits);
+  const sessions = new Sessions((hello) => snapshots.for(hello), sessionLimits);
   const publisher: Publisher = new Publisher({
     source,
     keys,

@@ -5,7 +5,7 @@ import { nameOf, problemAt } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 import type { Log } from '#runtime/log.ts';
 
-import { isStatic } from './catalog.ts';
+import { isStatic } from './listing.ts';
 import type { ChangeLog } from './changes.ts';
 import type { KeySets } from './jwks/key-sets.ts';
 import { KeyResolver, wantedKeys } from './jwks/resolve.ts';

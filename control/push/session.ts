@@ -58,7 +58,7 @@ export class Session {
   #changedAtMs: number | null = null;
   #acked: Snapshot | null = null;
   #inFlight: InFlight | null = null;
-  #refused: { version: number; reason: string; whole: boolean } | null = null;
+  #refused: { snapshot: Snapshot; reason: string; whole: boolean } | null = null;
   #closed = false;
 
   constructor(hello: Hello, serviceAccount: string, writer: Writer, events: SessionEvents) {
@@ -95,7 +95,7 @@ export class Session {
       this.#events.acked(message.version, lagMs);
     } else {
       const reason = message.reason ?? '';
-      this.#refused = { version: message.version, reason, whole: inFlight.whole };
+      this.#refused = { snapshot: inFlight.snapshot, reason, whole: inFlight.whole };
       this.#events.nacked(message.version, reason);
     }
     this.#pump();
@@ -131,7 +131,7 @@ export class Session {
       connectedAt: new Date(this.#connectedAtMs).toISOString(),
       acked: this.#acked?.version ?? 0,
       wanted: this.#target?.version ?? 0,
-      refused: refused === null ? null : { version: refused.version, reason: refused.reason },
+      refused: refused === null ? null : { version: refused.snapshot.version, reason: refused.reason },
     };
   }
 
@@ -143,7 +143,7 @@ export class Session {
     const refused = this.#refused;
     // A whole snapshot that was refused would be refused again; the next change gets its chance. A delta that was
     // refused may only have missed its base, so the whole follows.
-    if (refused !== null && refused.version === target.version && refused.whole) return;
+    if (refused !== null && refused.snapshot === target && refused.whole) return;
     const base = refused === null ? this.#acked : null;
     const line = encodeUpdate(base, target);
     this.#inFlight = { snapshot: target, whole: base === null, sinceMs: Date.now() };

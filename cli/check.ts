@@ -1,6 +1,7 @@
 // `selvage check PATH...`: what is wrong with resources, where it is written, and how to mend it.
 import { loadFiles } from '#api/load.ts';
 import { collectMesh } from '#api/mesh.ts';
+import { problemLine } from '#api/problem-text.ts';
 import type { Problem } from '#api/problem.ts';
 import { byPlace, lintMesh } from '#policy/lint/lint.ts';
 
@@ -97,11 +98,10 @@ function textReport(problems: readonly Problem[], counts: Counts, tty: boolean):
 
 /** Two lines, or one where there is nothing to do about it; compilers and editors know the form. */
 function textOf(problem: Problem, tty: boolean): string {
-  const { file, line, column, severity, message, code, mend, resource } = problem;
+  const { file, line, column, severity, mend } = problem;
   const place = [file, line, column].filter((part) => part !== undefined).join(':');
   const kind = paint(severity, severity === 'error' ? 'red' : 'yellow', tty);
-  const subject = resource === undefined ? '' : `${resource}: `;
-  const head = `${place === '' ? '' : `${place}: `}${kind}: ${subject}${message} [${code}]`;
+  const head = `${place === '' ? '' : `${place}: `}${kind}: ${problemLine(problem)}`;
   return mend === undefined ? head : `${head}\n    ${paint(`mend: ${mend}`, 'dim', tty)}`;
 }
 

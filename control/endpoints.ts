@@ -1,6 +1,6 @@
 // Where the ports of a Service lead where nobody says it in EndpointSlices: the ready pods that it selects.
 import { hasProxy, workloadAnnotation } from '#api/in-mesh.ts';
-import { isInjected } from '#api/injection.ts';
+import { type NamespaceStance, stances, wantsSidecar } from '#api/injection.ts';
 import type { Deployment } from '#api/kinds/deployment.ts';
 import type { Pod } from '#api/kinds/pod.ts';
 import type { ServicePortSpec, ServiceResource } from '#api/kinds/service.ts';
@@ -39,8 +39,10 @@ export class PodIndex implements EndpointFinder {
     const owners = new Map(
       mesh.deployments.map((one) => [`${one.metadata.namespace}/${one.metadata.name}`, one]),
     );
+    const stanceOf = stances(mesh.namespaces);
     for (const pod of mesh.pods) {
-      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners);
+      const stance = stanceOf(pod.metadata.namespace);
+      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners, stance);
       if (ready === null) continue;
       for (const [name, value] of Object.entries(pod.metadata.labels)) {
         const key = labelKey(pod.metadata.namespace, name, value);
@@ -90,6 +92,7 @@ function readyPod(
   pod: Pod,
   trustDomain: string,
   owners: ReadonlyMap<string, Deployment>,
+  stance: NamespaceStance,
 ): ReadyPod | null {
   const address = pod.status?.podIP ?? '';
   if (address === '' || !isReady(pod)) return null;
@@ -102,7 +105,7 @@ function readyPod(
     pod,
     address,
     workload,
-    identity: hasProxy(pod.spec) || isInjected(pod.metadata, ...marks)
+    identity: hasProxy(pod.spec) || wantsSidecar(stance, pod.metadata, ...marks)
       ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
       : null,
     localPorts: readLocalPorts(annotations[localPortsAnnotation]),

@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
-const folders = ['api', 'policy', 'runtime', 'ca', 'control', 'sidecar', 'cli', 'test'];
+const folders = ['api', 'policy', 'runtime', 'ca', 'control', 'injector', 'sidecar', 'cli', 'test'];
 const foundations = ['api', 'policy', 'runtime'];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   api: [],
@@ -13,6 +13,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   policy: ['api'],
   ca: foundations,
   control: foundations,
+  injector: foundations,
   sidecar: foundations,
   cli: folders.filter((folder) => folder !== 'test'),
   test: folders,

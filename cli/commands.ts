@@ -16,6 +16,16 @@ interface CommandEntry {
 
 const output = ['--output text|json', 'for people (text), or for other programs'] as const;
 
+const cluster = [
+  ['--kubeconfig FILE', '(the files of KUBECONFIG, else ~/.kube/config)'],
+  ['--context NAME', "(the kubeconfig's current-context)"],
+] as const;
+
+const live = [
+  ['--live', 'the resources of a cluster, in place of files'],
+  ...cluster,
+] as const;
+
 export const commands: Readonly<Record<string, CommandEntry>> = {
   up: {
     usage: 'up DIR [OPTION]...',
@@ -37,14 +47,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./demo.ts')).demo,
   },
   check: {
-    usage: 'check PATH... [OPTION]...',
+    usage: 'check PATH...|--live [OPTION]...',
     summary: 'find errors, loose ends and traps in YAML (- is stdin)',
-    options: [output, ['--strict', 'warnings are errors']],
+    options: [output, ['--strict', 'warnings are errors'], ...live],
     statuses: '0: no errors; 1: errors',
     load: async () => (await import('./check.ts')).check,
   },
   explain: {
-    usage: 'explain --from NS/SA --to NS/WORKLOAD [OPTION]... PATH...',
+    usage: 'explain --from NS/SA --to NS/WORKLOAD [OPTION]... PATH...|--live',
     summary: 'whether a call is allowed, by which rule, or the nearest miss',
     options: [
       ['--from NS/SA', 'the service account that calls; a SPIFFE identity; none: plaintext'],
@@ -59,6 +69,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ['--tcp', 'bytes that are no HTTP'],
       ['--authorizer allow|deny', 'what external authorizers answer (deny)'],
       output,
+      ...live,
     ],
     statuses: '0: allowed; 1: not',
     load: async () => (await import('./explain.ts')).explain,
@@ -76,5 +87,35 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     options: [['--through-sidecar', 'over real sockets through real sidecars']],
     statuses: '0: all as recorded; 1: differences',
     load: async () => (await import('./replay.ts')).replay,
+  },
+  status: {
+    usage: 'status [OPTION]...',
+    summary: 'each sidecar of a cluster: what it enforces, since when',
+    options: [
+      ['-n, --namespace NS', '(all)'],
+      ['-w, --watch', 'again and again, until it is interrupted'],
+      output,
+      ...cluster,
+    ],
+    statuses: '0: all are in sync and none is missing; 1: not so',
+    load: async () => (await import('./status.ts')).status,
+  },
+  wait: {
+    usage: 'wait KIND/NAME [OPTION]...',
+    summary: 'until every sidecar enforces a resource as it is now',
+    options: [
+      ['-n, --namespace NS', "(the context's)"],
+      ['--timeout TIME', 'as 90s or 2m (60s)'],
+      ...cluster,
+    ],
+    statuses: '0: all enforce it, also when that is 0 of 0; 1: not in time',
+    load: async () => (await import('./wait.ts')).wait,
+  },
+  doctor: {
+    usage: 'doctor [OPTION]...',
+    summary: 'what is wrong with the mesh of a cluster, and what to do',
+    options: [output, ...cluster],
+    statuses: '0: no problem; 1: problems',
+    load: async () => (await import('./doctor.ts')).doctor,
   },
 };

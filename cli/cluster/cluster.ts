@@ -50,7 +50,7 @@ export async function openCluster({ kubeconfig, context }: ClusterValues): Promi
  */
 export async function runInCluster(
   name: string,
-  io: Io,
+  io: Pick<Io, 'stderr'>,
   open: () => Promise<Cluster>,
   body: (cluster: Cluster) => Promise<number>,
 ): Promise<number> {

@@ -1,5 +1,6 @@
 // Asks the control plane of a cluster: its admin endpoint listens on loopback, so a program in its pod asks for us, and whoever
 // may run that (pods/exec) may know.
+import { systemNamespace } from '#api/injection/names.ts';
 import type { KubeObject } from '#runtime/kubernetes/client.ts';
 
 import { CallError } from '../calls/failure.ts';
@@ -7,7 +8,6 @@ import type { Cluster } from './cluster.ts';
 import { getOrNull, listAll } from './discovery.ts';
 import { isReady, podOf } from './pods.ts';
 
-export const systemNamespace = 'selvage-system';
 const deployment = 'selvage-control';
 const adminUrl = 'http://127.0.0.1:15015';
 
@@ -30,15 +30,24 @@ export interface ReplicaAnswer {
  */
 export async function askControl(cluster: Cluster, path: string): Promise<ReplicaAnswer[]> {
   const replicas = await controlPods(cluster);
-  if (replicas.length === 0) {
-    throw new CallError(
-      `no replica of ${systemNamespace}/${deployment} is ready; selvage doctor says what is wrong`,
-    );
-  }
-  return Promise.all(replicas.map((pod) => askReplica(cluster, pod, path)));
+  const command = ['node', '-e', program, path];
+  return Promise.all(
+    replicas.map(async (pod) => {
+      const { name } = pod.metadata;
+      const text = await runInPod(cluster, pod, command, `answer ${path}`);
+      return { pod: name, answer: parseAnswer(text, name, path) };
+    }),
+  );
 }
 
-async function controlPods(cluster: Cluster): Promise<KubeObject[]> {
+/** What a program printed that ran in one of the replicas. @throws as askControl */
+export async function runInControl(cluster: Cluster, command: readonly string[]): Promise<string> {
+  const [pod] = await controlPods(cluster);
+  return runInPod(cluster, pod, command, 'run a program');
+}
+
+/** Those that are ready, at least one. */
+async function controlPods(cluster: Cluster): Promise<[KubeObject, ...KubeObject[]]> {
   const namespace = `namespaces/${systemNamespace}`;
   const found = await getOrNull(
     cluster.client,
@@ -51,26 +60,32 @@ async function controlPods(cluster: Cluster): Promise<KubeObject[]> {
   }
   const labelSelector = selectorOf(found);
   const pods = await listAll(cluster.client, `/api/v1/${namespace}/pods`, { labelSelector });
-  return pods.filter((pod) => isReady(podOf(pod)));
+  const [first, ...rest] = pods.filter((pod) => isReady(podOf(pod)));
+  if (first !== undefined) return [first, ...rest];
+  throw new CallError(
+    `no replica of ${systemNamespace}/${deployment} is ready; selvage doctor says what is wrong`,
+  );
 }
 
-async function askReplica(
+async function runInPod(
   cluster: Cluster,
   pod: KubeObject,
-  path: string,
-): Promise<ReplicaAnswer> {
+  command: readonly string[],
+  purpose: string,
+): Promise<string> {
   const { name } = pod.metadata;
   const container = podOf(pod).containers[0]?.name ?? 'control';
-  const command = ['node', '-e', program, path];
   const ran = await cluster.exec({ namespace: systemNamespace, pod: name, container, command });
-  if (ran.status !== 0) {
-    const said = (ran.stderr || ran.stdout).trim().slice(0, 300);
-    throw new Error(`${name} does not answer ${path}: ${said || `status ${ran.status}`}`);
-  }
+  if (ran.status === 0) return ran.stdout;
+  const said = (ran.stderr || ran.stdout).trim().slice(0, 300);
+  throw new Error(`${name} does not ${purpose}: ${said || `status ${ran.status}`}`);
+}
+
+function parseAnswer(text: string, pod: string, path: string): unknown {
   try {
-    return { pod: name, answer: JSON.parse(ran.stdout) as unknown };
+    return JSON.parse(text) as unknown;
   } catch {
-    throw new Error(`${name} answers ${path} with what is no JSON`);
+    throw new Error(`${pod} answers ${path} with what is no JSON`);
   }
 }
 

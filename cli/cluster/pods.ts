@@ -1,8 +1,6 @@
 // What the commands read of a live Pod: whose it is, whether it is in the mesh, and how its containers fare.
+import { proxyName, workloadAnnotation } from '#api/injection/names.ts';
 import type { KubeObject } from '#runtime/kubernetes/client.ts';
-
-export const proxyName = 'selvage-proxy';
-export const initName = 'selvage-init';
 
 export interface PodContainer {
   readonly name: string;
@@ -134,7 +132,7 @@ function stateOf(raw: RawState): ContainerState {
 const quiet: ReadonlySet<string> = new Set(['PodInitializing', 'ContainerCreating']);
 
 function workloadOf({ metadata }: KubeObject): LivePod['workload'] {
-  const told = metadata.annotations?.['selvage.dev/workload'];
+  const told = metadata.annotations?.[workloadAnnotation];
   const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
   if (owner === undefined) return { kind: 'Pod', name: told ?? metadata.name };
   const hash = metadata.labels?.['pod-template-hash'];

@@ -20,7 +20,9 @@ export function checkCertificates(state: ClusterState): readonly Finding[] {
       ...checkCopies(bundles, state),
     ]),
     ...whenKnown(check, state.served, (served) =>
-      served.map((one) => checkServed(one, state.nowMs)),
+      served
+        .filter(({ by }) => isInstalled(by, state))
+        .map((one) => checkServed(one, state.nowMs)),
     ),
     ...checkSidecars(state),
   ];
@@ -68,6 +70,11 @@ function checkCopies(bundles: ReadonlyMap<string, string>, state: ClusterState):
   if (findings.length > 0) return findings;
   const count = counted(namespaces.length, 'namespace');
   return [{ check, level: 'ok', message: `the trust bundle is in each of ${count}` }];
+}
+
+/** What is missing is told elsewhere. */
+function isInstalled(name: string, { deployments }: ClusterState): boolean {
+  return !('value' in deployments) || deployments.value.some((one) => one.name === name);
 }
 
 function checkServed({ by, endsMs, failure }: ServedCertificate, nowMs: number): Finding {

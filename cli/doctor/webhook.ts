@@ -27,7 +27,7 @@ function checkConfiguration(
   webhooks: readonly WebhookConfiguration[],
   { bundles }: ClusterState,
 ): Finding {
-  const found = webhooks.find((one) => one.kind === kind && one.name === injectorWebhook);
+  const found = webhooks.find((one) => isOurs(one, kind));
   if (found === undefined) {
     const then = kind.startsWith('Mutating') ? 'no pod gets a sidecar' : 'bad resources are taken';
     const message = `there is no ${kind} ${injectorWebhook}: ${then}`;
@@ -50,6 +50,10 @@ function checkConfiguration(
   return { check, level: 'ok', message: `${subject} is there, and trusts the mesh's CA` };
 }
 
+function isOurs(one: WebhookConfiguration, kind: WebhookConfiguration['kind']): boolean {
+  return one.kind === kind && one.name === injectorWebhook;
+}
+
 /** Two injectors that heed the same label put two sidecars into a pod. */
 function otherInjectors(webhooks: readonly WebhookConfiguration[]): Finding[] {
   const names = webhooks
@@ -61,7 +65,11 @@ function otherInjectors(webhooks: readonly WebhookConfiguration[]): Finding[] {
   return [{ check, level: 'warning', message, mend }];
 }
 
-function checkInjection({ injection }: ClusterState): readonly Finding[] {
+function checkInjection({ injection, webhooks }: ClusterState): readonly Finding[] {
+  const configured =
+    !('value' in webhooks) || webhooks.value.some((one) => isOurs(one, 'MutatingWebhookConfiguration'));
+  // Nobody is asked, and that is told already.
+  if (!configured) return [];
   return whenKnown('injection', injection, ({ namespace, containers, refusal }) => {
     const check = 'injection';
     if (refusal !== '') {

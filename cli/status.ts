@@ -50,11 +50,11 @@ interface Shown {
 }
 
 async function show(cluster: Cluster, options: StatusOptions, io: Io): Promise<Shown> {
-  const [answers, inventory] = await Promise.all([
+  const [answer, inventory] = await Promise.all([
     askControl(cluster, '/sidecars'),
     readInventory(cluster.client, options.namespace),
   ]);
-  const found = meshStatus(sidecarsOf(answers), inventory);
+  const found = meshStatus(sidecarsOf(answer), inventory);
   const text = options.json
     ? `${JSON.stringify(statusJson(found), null, 2)}\n`
     : renderStatus(found, Date.now(), io.tty);

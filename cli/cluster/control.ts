@@ -17,33 +17,37 @@ const program =
   `.then(async(r)=>{process.stdout.write(await r.text());process.exitCode=r.ok?0:r.status===404?4:3})` +
   `.catch((e)=>{process.stderr.write(String(e.cause??e));process.exitCode=5})`;
 
-/** The answer of one replica. */
-export interface ReplicaAnswer {
-  readonly pod: string;
-  readonly answer: unknown;
-}
-
 /**
- * Asks every replica that is ready: each knows the sidecars that are connected to it.
+ * Asks one replica, which speaks for all of them; the next one where it does not answer.
  * @param path of the admin endpoint, with its query
- * @throws CallError when none is there, Error when one cannot be asked
+ * @throws CallError when no replica is there, Error when none answers
  */
-export async function askControl(cluster: Cluster, path: string): Promise<ReplicaAnswer[]> {
-  const replicas = await controlPods(cluster);
-  const command = ['node', '-e', program, path];
-  return Promise.all(
-    replicas.map(async (pod) => {
-      const { name } = pod.metadata;
-      const text = await runInPod(cluster, pod, command, `answer ${path}`);
-      return { pod: name, answer: parseAnswer(text, name, path) };
-    }),
-  );
+export async function askControl(cluster: Cluster, path: string): Promise<unknown> {
+  const text = await runInControl(cluster, ['node', '-e', program, path], `answer ${path}`);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new Error(`control answers ${path} with what is no JSON`);
+  }
 }
 
 /** What a program printed that ran in one of the replicas. @throws as askControl */
-export async function runInControl(cluster: Cluster, command: readonly string[]): Promise<string> {
-  const [pod] = await controlPods(cluster);
-  return runInPod(cluster, pod, command, 'run a program');
+export async function runInControl(
+  cluster: Cluster,
+  command: readonly string[],
+  purpose: string,
+): Promise<string> {
+  const [first, ...others] = await controlPods(cluster);
+  try {
+    return await runInPod(cluster, first, command, purpose);
+  } catch (error) {
+    // A replica may end between the list and the call.
+    for (const pod of others) {
+      const text = await runInPod(cluster, pod, command, purpose).catch(() => null);
+      if (text !== null) return text;
+    }
+    throw error;
+  }
 }
 
 /** Those that are ready, at least one. */
@@ -79,14 +83,6 @@ async function runInPod(
   if (ran.status === 0) return ran.stdout;
   const said = (ran.stderr || ran.stdout).trim().slice(0, 300);
   throw new Error(`${name} does not ${purpose}: ${said || `status ${ran.status}`}`);
-}
-
-function parseAnswer(text: string, pod: string, path: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw new Error(`${pod} answers ${path} with what is no JSON`);
-  }
 }
 
 function selectorOf(found: KubeObject): string {

@@ -1,6 +1,5 @@
-// How far a resource has come: what the replicas of control say of the sidecars that it concerns, as one.
+// How far a resource has come: what control says of the sidecars that it concerns.
 import { JsonFields } from './json-fields.ts';
-import type { ReplicaAnswer } from './control.ts';
 
 export interface Enforcement {
   /** The oldest that a replica goes by; null: one of them has not seen the resource yet. */
@@ -9,26 +8,19 @@ export interface Enforcement {
   readonly of: number;
   /** `namespace/pod` of sidecars that do not enforce it yet. */
   readonly missing: readonly string[];
+  /** Replicas of control that do not answer the one that was asked; their sidecars count as missing. */
+  readonly unreachable: readonly string[];
 }
 
-/** Each replica answers for the sidecars that are connected to it. */
-export function enforcementOf(answers: readonly ReplicaAnswer[]): Enforcement {
-  const parts = answers.map(({ answer }) => {
-    const fields = new JsonFields(answer);
-    return {
-      generation: fields.number('generation'),
-      enforced: fields.number('enforced') ?? 0,
-      of: fields.number('of') ?? 0,
-      missing: fields.texts('missing'),
-    };
-  });
-  const generations = parts.map(({ generation }) => generation);
-  const known = generations.filter((one) => one !== null);
+/** Reads what control answers. */
+export function enforcementOf(answer: unknown): Enforcement {
+  const fields = new JsonFields(answer);
   return {
-    generation: known.length < generations.length ? null : Math.min(...known),
-    enforced: sum(parts.map(({ enforced }) => enforced)),
-    of: sum(parts.map(({ of }) => of)),
-    missing: [...new Set(parts.flatMap(({ missing }) => missing))].toSorted(),
+    generation: fields.number('generation'),
+    enforced: fields.number('enforced') ?? 0,
+    of: fields.number('of') ?? 0,
+    missing: fields.texts('missing'),
+    unreachable: fields.texts('unreachable'),
   };
 }
 
@@ -39,15 +31,13 @@ export function isEnforced({ generation, enforced, of }: Enforcement, wanted: nu
 
 /** `2 of 3 sidecars enforce it; waiting for shop/web-1`. */
 export function describeEnforcement(state: Enforcement, wanted: number): string {
-  const { generation, enforced, of, missing } = state;
-  if (generation === null) return 'control has not seen it yet';
-  if (generation < wanted) return `control has seen generation ${generation} of ${wanted}`;
+  const { generation, enforced, of, missing, unreachable } = state;
+  const silent = unreachable.length === 0 ? '' : `; control at ${unreachable.join(', ')} is silent`;
+  if (generation === null) return `control has not seen it yet${silent}`;
+  if (generation < wanted) return `control has seen generation ${generation} of ${wanted}${silent}`;
   const counted = `${enforced} of ${of} sidecar${of === 1 ? '' : 's'} enforce it`;
   const shown = missing.slice(0, 3).join(', ');
   const more = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
-  return missing.length === 0 ? counted : `${counted}; waiting for ${shown}${more}`;
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, one) => total + one, 0);
+  const waiting = missing.length === 0 ? '' : `; waiting for ${shown}${more}`;
+  return `${counted}${waiting}${silent}`;
 }

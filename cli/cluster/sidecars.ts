@@ -1,6 +1,5 @@
-// The sidecars of a cluster as the control plane's replicas see them, each once.
+// The sidecars of a cluster as control sees them.
 import { parseJsonList, type JsonFields } from './json-fields.ts';
-import type { ReplicaAnswer } from './control.ts';
 
 /** A sidecar that is connected to a replica of control. */
 export interface Sidecar {
@@ -22,22 +21,12 @@ export interface Sidecar {
   readonly certificateEndsMs: number | null;
 }
 
-/** A sidecar that changed its replica may be in two lists for a moment: the younger connection counts. */
-export function sidecarsOf(answers: readonly ReplicaAnswer[]): Sidecar[] {
-  const found = new Map<string, Sidecar>();
-  for (const { pod, answer } of answers) {
-    for (const fields of parseJsonList(answer)) {
-      const sidecar = readSidecar(fields, pod);
-      const key = `${sidecar.namespace}/${sidecar.pod}`;
-      const other = found.get(key);
-      const younger = (sidecar.connectedSinceMs ?? 0) >= (other?.connectedSinceMs ?? 0);
-      if (other === undefined || younger) found.set(key, sidecar);
-    }
-  }
-  return [...found.values()];
+/** Reads what control answers. */
+export function sidecarsOf(answer: unknown): Sidecar[] {
+  return parseJsonList(answer).map(readSidecar);
 }
 
-function readSidecar(fields: JsonFields, replica: string): Sidecar {
+function readSidecar(fields: JsonFields): Sidecar {
   return {
     namespace: fields.text('namespace'),
     workload: fields.text('workload'),
@@ -48,7 +37,7 @@ function readSidecar(fields: JsonFields, replica: string): Sidecar {
     snapshotSinceMs: fields.time('ackedAt'),
     inSync: fields.flag('inSync'),
     refused: fields.text('refused'),
-    replica: fields.text('replica') || replica,
+    replica: fields.text('replica'),
     certificateEndsMs: fields.time('certificateEnds'),
   };
 }

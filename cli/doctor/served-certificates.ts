@@ -27,7 +27,7 @@ socket.once('error',(e)=>end({failure:e.message}));
 
 export async function servedCertificates(cluster: Cluster): Promise<ServedCertificate[]> {
   const targets = parts.map(({ by, port }) => `${by}.${systemNamespace}.svc:${port}`);
-  const answer = await runInControl(cluster, ['node', '-e', program, ...targets]);
+  const answer = await runInControl(cluster, ['node', '-e', program, ...targets], 'shake hands');
   const found = parseJsonList(JSON.parse(answer));
   return parts.map(({ by }, i) => {
     const fields = found.find((one) => one.text('to') === targets[i]);

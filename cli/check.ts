@@ -70,10 +70,15 @@ export async function check(
     const input = { ...loadFiles(read.files), files: read.files.length, unread: read.problems };
     return report(input, parsed, io);
   }
-  return runInCluster('check', { stderr }, () => open(parsed), async ({ client }) => {
-    const loaded = await readCluster(client);
-    return report({ ...loaded, files: 0, unread: [] }, parsed, io);
-  });
+  return runInCluster(
+    'check',
+    { stderr },
+    () => open(parsed),
+    async ({ client }) => {
+      const loaded = await readCluster(client);
+      return report({ ...loaded, files: 0, unread: [] }, parsed, io);
+    },
+  );
 }
 
 function report(input: Input, { output, strict }: Arguments, io: CheckIo): number {

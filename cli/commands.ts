@@ -21,10 +21,7 @@ const cluster = [
   ['--context NAME', "(the kubeconfig's current-context)"],
 ] as const;
 
-const live = [
-  ['--live', 'the resources of a cluster, in place of files'],
-  ...cluster,
-] as const;
+const live = [['--live', 'the resources of a cluster, in place of files'], ...cluster] as const;
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
   up: {
@@ -94,6 +91,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     options: [
       ['-n, --namespace NS', '(all)'],
       ['-w, --watch', 'again and again, until it is interrupted'],
+      ['--certificates', 'ask each sidecar when its certificate ends'],
       output,
       ...cluster,
     ],

@@ -20,10 +20,15 @@ export async function explain(
     const { values, positionals } = readArguments(args, options);
     if (values.live === true) {
       if (positionals.length > 0) throw new CallError('--live takes no PATH');
-      return await runInCluster('explain', io, () => open(values), async ({ client }) => {
-        const { resources, problems } = await readCluster(client);
-        return judge(modelOf(resources, problems), values, io);
-      });
+      return await runInCluster(
+        'explain',
+        io,
+        () => open(values),
+        async ({ client }) => {
+          const { resources, problems } = await readCluster(client);
+          return judge(modelOf(resources, problems), values, io);
+        },
+      );
     }
     if (positionals.length === 0) throw new CallError('give the files or folders of YAML');
     return await judge(await loadModel(positionals, io.cwd), values, io);

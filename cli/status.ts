@@ -13,6 +13,8 @@ import {
 } from './cluster/cluster.ts';
 import { askControl } from './cluster/control.ts';
 import { readInventory } from './cluster/inventory.ts';
+import { sidecarOf } from './cluster/pods.ts';
+import { sidecarCertificates } from './cluster/sidecar-certificates.ts';
 import { sidecarsOf } from './cluster/sidecars.ts';
 import { meshStatus, renderStatus, statusJson } from './cluster/status-table.ts';
 import type { Io } from './io.ts';
@@ -22,6 +24,8 @@ interface StatusOptions {
   /** All where it is left out. */
   readonly namespace?: string;
   readonly watch: boolean;
+  /** Ask each sidecar when its certificate ends. */
+  readonly certificates: boolean;
   readonly json: boolean;
 }
 
@@ -54,7 +58,9 @@ async function show(cluster: Cluster, options: StatusOptions, io: Io): Promise<S
     askControl(cluster, '/sidecars'),
     readInventory(cluster.client, options.namespace),
   ]);
-  const found = meshStatus(sidecarsOf(answer), inventory);
+  const meshed = inventory.pods.filter((pod) => sidecarOf(pod) !== undefined);
+  const ends = options.certificates ? await sidecarCertificates(cluster, meshed) : null;
+  const found = meshStatus(sidecarsOf(answer), inventory, ends);
   const text = options.json
     ? `${JSON.stringify(statusJson(found), null, 2)}\n`
     : renderStatus(found, Date.now(), io.tty);
@@ -89,12 +95,13 @@ function readOptions(args: string[]): { values: object; options: StatusOptions }
     ...clusterOptions,
     namespace: { type: 'string', short: 'n' },
     watch: { type: 'boolean', short: 'w' },
+    certificates: { type: 'boolean' },
     output: { type: 'string', short: 'o' },
   });
   if (positionals.length > 0) throw new CallError(`what is "${positionals[0]}"? give only options`);
-  const { namespace, watch = false, output = 'text' } = values;
+  const { namespace, watch = false, certificates = false, output = 'text' } = values;
   if (output !== 'text' && output !== 'json') {
     throw new CallError(`--output is text or json, not "${output}"`);
   }
-  return { values, options: { namespace, watch, json: output === 'json' } };
+  return { values, options: { namespace, watch, certificates, json: output === 'json' } };
 }

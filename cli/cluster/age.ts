@@ -19,5 +19,7 @@ export function parseDurationMs(text: string): number | null {
   const [whole, h, m, s, ms] =
     /^(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6})s)?(?:(\d{1,9})ms)?$/.exec(text) ?? [];
   if (whole === undefined || whole === '') return null;
-  return Number(h ?? 0) * 3_600_000 + Number(m ?? 0) * 60_000 + Number(s ?? 0) * 1000 + Number(ms ?? 0);
+  return (
+    Number(h ?? 0) * 3_600_000 + Number(m ?? 0) * 60_000 + Number(s ?? 0) * 1000 + Number(ms ?? 0)
+  );
 }

@@ -61,7 +61,11 @@ export class PluginCredentials {
     }
     const child = spawn(command, args, {
       stdio: [interactive ? 'inherit' : 'ignore', 'pipe', 'inherit'],
-      env: { ...process.env, ...Object.fromEntries(env), KUBERNETES_EXEC_INFO: this.#info(interactive) },
+      env: {
+        ...process.env,
+        ...Object.fromEntries(env),
+        KUBERNETES_EXEC_INFO: this.#info(interactive),
+      },
       timeout: timeoutMs,
     });
     const ended = new Promise<string>((resolve) => {

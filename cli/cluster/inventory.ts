@@ -9,9 +9,9 @@ export interface Inventory {
   /** Those that live, of the namespaces that were asked for. */
   readonly pods: readonly LivePod[];
   readonly namespaces: readonly string[];
-  stanceOf(namespace: string): NamespaceStance;
+  readonly stanceOf: (namespace: string) => NamespaceStance;
   /** Metadata of the workload that made a pod; null where it is not known. */
-  ownerOf(pod: LivePod): Marked | null;
+  readonly ownerOf: (pod: LivePod) => Marked | null;
   /** When the injector's webhook was configured; null: it is not; undefined: we may not know. */
   readonly webhookSinceMs: number | null | undefined;
 }

@@ -112,7 +112,8 @@ function readUser(node: Mapping, folder: string): KubeUser {
 function readExec(node: Mapping | null, folder: string): ExecConfig | null {
   if (node === null) return null;
   const command = node.text('command');
-  if (command === '') throw new CallError(`${node.place('command')} is missing: the program to run`);
+  if (command === '')
+    throw new CallError(`${node.place('command')} is missing: the program to run`);
   return {
     apiVersion: node.text('apiVersion'),
     // A bare name is looked up in PATH.

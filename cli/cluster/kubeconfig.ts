@@ -174,7 +174,9 @@ async function readPart(file: string): Promise<string> {
     return await readFile(file, 'utf8');
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new CallError(`the kubeconfig names a file that cannot be read: ${why}`, { cause: error });
+    throw new CallError(`the kubeconfig names a file that cannot be read: ${why}`, {
+      cause: error,
+    });
   }
 }
 

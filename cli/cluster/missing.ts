@@ -36,7 +36,9 @@ function reasonFor(pod: LivePod, world: World): Reason | null {
   }
   if (stance === 'kept-out') {
     const why = `a label keeps the namespace ${namespace} out, and that wins`;
-    return asks ? { why, mend: `change the label of the namespace ${namespace}`, chosen: true } : null;
+    return asks
+      ? { why, mend: `change the label of the namespace ${namespace}`, chosen: true }
+      : null;
   }
   if (!wantsSidecar(stance, pod, world.ownerOf(pod) ?? {})) {
     if (!asks && stance !== 'opted-in') return null;

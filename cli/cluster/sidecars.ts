@@ -18,7 +18,6 @@ export interface Sidecar {
   readonly refused: string;
   /** The replica of control. */
   readonly replica: string;
-  readonly certificateEndsMs: number | null;
 }
 
 /** Reads what control answers. */
@@ -38,6 +37,5 @@ function readSidecar(fields: JsonFields): Sidecar {
     inSync: fields.flag('inSync'),
     refused: fields.text('refused'),
     replica: fields.text('replica'),
-    certificateEndsMs: fields.time('certificateEnds'),
   };
 }

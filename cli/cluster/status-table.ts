@@ -10,6 +10,8 @@ export interface MeshStatus {
   readonly rows: readonly SidecarRow[];
   /** Pods that are to have a sidecar and have none. */
   readonly missing: readonly Missing[];
+  /** Sidecars were asked for their certificates. */
+  readonly certificates: boolean;
   readonly well: boolean;
 }
 
@@ -19,27 +21,42 @@ export interface SidecarRow {
   readonly version: string;
   /** null: it is connected to no replica of control. */
   readonly sidecar: Sidecar | null;
+  /** null: it did not answer. */
+  readonly certificateEndsMs: number | null;
 }
 
-/** Joins the two; pods of namespaces that were not read are left out. */
-export function meshStatus(sidecars: readonly Sidecar[], inventory: Inventory): MeshStatus {
+/**
+ * Joins them; pods of namespaces that were not read are left out.
+ * @param ends of certificates, ms since 1970 by `namespace/pod`; null: nobody was asked
+ */
+export function meshStatus(
+  sidecars: readonly Sidecar[],
+  inventory: Inventory,
+  ends: ReadonlyMap<string, number> | null,
+): MeshStatus {
   const known = new Map(sidecars.map((one) => [`${one.namespace}/${one.pod}`, one]));
   const pods = inventory.pods.toSorted((a, b) => compare(nameOf(a), nameOf(b)));
   const rows = pods.flatMap((pod): SidecarRow[] => {
     const container = sidecarOf(pod);
     if (container === undefined) return [];
     const sidecar = known.get(nameOf(pod)) ?? null;
-    return [{ pod, version: sidecar?.version || versionOf(container.image), sidecar }];
+    const version = sidecar?.version || versionOf(container.image);
+    return [{ pod, version, sidecar, certificateEndsMs: ends?.get(nameOf(pod)) ?? null }];
   });
   const missing = pods.flatMap((pod) => missingSidecar(pod, inventory) ?? []);
   const synced = rows.every(({ sidecar }) => sidecar?.inSync === true);
-  return { rows, missing, well: synced && missing.every(({ chosen }) => chosen) };
+  return {
+    rows,
+    missing,
+    certificates: ends !== null,
+    well: synced && missing.every(({ chosen }) => chosen),
+  };
 }
 
-const heading = ['POD', 'WORKLOAD', 'VERSION', 'IN SYNC', 'SINCE', 'CONTROL', 'CERTIFICATE'];
+const heading = ['POD', 'WORKLOAD', 'VERSION', 'IN SYNC', 'SINCE', 'CONTROL'];
 
 export function renderStatus(status: MeshStatus, nowMs: number, tty: boolean): string {
-  const { rows, missing } = status;
+  const { rows, missing, certificates } = status;
   const lines = [...refusals(rows), ...missing.flatMap((one) => missingLines(one, tty))];
   if (rows.length === 0 && lines.length === 0) {
     return 'no pod has a sidecar, and none asks for one\n';
@@ -48,8 +65,12 @@ export function renderStatus(status: MeshStatus, nowMs: number, tty: boolean): s
   const lacking = missing.filter(({ chosen }) => !chosen).length;
   const without = lacking === 0 ? '' : `; ${counted(lacking, 'pod')} without one`;
   const sum = `${synced} of ${counted(rows.length, 'sidecar')} in sync${without}`;
-  const cells = rows.map((row) => cellsOf(row, nowMs));
-  const shown = rows.length === 0 ? '' : table(heading, cells, tty);
+  const titles = certificates ? [...heading, 'CERTIFICATE'] : heading;
+  const cells = rows.map((row) => [
+    ...cellsOf(row, nowMs),
+    ...(certificates ? [certificateOf(row.certificateEndsMs, nowMs)] : []),
+  ]);
+  const shown = rows.length === 0 ? '' : table(titles, cells, tty);
   return `${shown}${lines.map((text) => `${text}\n`).join('')}${sum}\n`;
 }
 
@@ -68,7 +89,7 @@ function missingLines({ pod, why, mend, chosen }: Missing, tty: boolean): string
 export function statusJson({ rows, missing, well }: MeshStatus): object {
   return {
     well,
-    sidecars: rows.map(({ pod, version, sidecar }) => ({
+    sidecars: rows.map(({ pod, version, sidecar, certificateEndsMs }) => ({
       namespace: pod.namespace,
       pod: pod.name,
       workload: sidecar?.workload || pod.workload.name,
@@ -80,7 +101,7 @@ export function statusJson({ rows, missing, well }: MeshStatus): object {
       refused: sidecar?.refused || null,
       connectedSince: timeOf(sidecar?.connectedSinceMs),
       control: sidecar?.replica ?? null,
-      certificateEnds: timeOf(sidecar?.certificateEndsMs),
+      certificateEnds: timeOf(certificateEndsMs),
     })),
     missing: missing.map(({ pod, why, mend, chosen }) => ({
       namespace: pod.namespace,
@@ -96,14 +117,15 @@ export function statusJson({ rows, missing, well }: MeshStatus): object {
 function cellsOf({ pod, version, sidecar }: SidecarRow, nowMs: number): Cell[] {
   const start = [nameOf(pod), sidecar?.workload || pod.workload.name, version || '-'];
   const cells = start.map((text): Cell => ({ text }));
-  if (sidecar === null) return [...cells, { text: 'not connected', colour: 'red' }];
-  const { snapshotSinceMs, certificateEndsMs, replica } = sidecar;
+  if (sidecar === null) {
+    return [...cells, { text: 'not connected', colour: 'red' }, { text: '-' }, { text: '-' }];
+  }
+  const { snapshotSinceMs, replica } = sidecar;
   return [
     ...cells,
     syncOf(sidecar),
     { text: snapshotSinceMs === null ? '-' : formatAge(nowMs - snapshotSinceMs) },
     { text: replica || '-' },
-    certificateOf(certificateEndsMs, nowMs),
   ];
 }
 

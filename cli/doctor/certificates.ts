@@ -20,9 +20,7 @@ export function checkCertificates(state: ClusterState): readonly Finding[] {
       ...checkCopies(bundles, state),
     ]),
     ...whenKnown(check, state.served, (served) =>
-      served
-        .filter(({ by }) => isInstalled(by, state))
-        .map((one) => checkServed(one, state.nowMs)),
+      served.filter(({ by }) => isInstalled(by, state)).map((one) => checkServed(one, state.nowMs)),
     ),
     ...checkSidecars(state),
   ];
@@ -86,17 +84,20 @@ function checkServed({ by, endsMs, failure }: ServedCertificate, nowMs: number):
   return { check, ...judgedEnd(`the certificate of ${by}`, endsMs, nowMs, by) };
 }
 
-function checkSidecars({ sidecars, nowMs }: ClusterState): Finding[] {
-  if (!('value' in sidecars)) return [];
-  const near = sidecars.value.filter(
-    ({ certificateEndsMs }) =>
-      certificateEndsMs !== null && certificateEndsMs <= nowMs + leafWarningMs,
-  );
-  if (near.length === 0) return [];
-  const names = near.map(({ namespace, pod }) => `${namespace}/${pod}`);
-  const message = `${counted(near.length, 'sidecar')} whose certificate was not renewed in time: ${listed(names)}`;
-  const mend = 'read their logs: do they reach selvage-ca:15012, and is their token accepted?';
-  return [{ check, level: 'problem', message, mend }];
+function checkSidecars({ sidecarEnds, nowMs }: ClusterState): readonly Finding[] {
+  return whenKnown(check, sidecarEnds, (ends) => {
+    const near = [...ends].filter(([, endsMs]) => endsMs <= nowMs + leafWarningMs);
+    if (near.length > 0) {
+      const names = near.map(([name]) => name);
+      const message = `${counted(near.length, 'sidecar')} whose certificate was not renewed in time: ${listed(names)}`;
+      const mend = 'read their logs: do they reach selvage-ca:15012, and is their token accepted?';
+      return [{ check, level: 'problem', message, mend }];
+    }
+    if (ends.size === 0) return [];
+    const first = endOf(Math.min(...ends.values()), nowMs);
+    const message = `the first certificate to end, of ${counted(ends.size, 'sidecar')} asked, ${first}`;
+    return [{ check, level: 'ok', message }];
+  });
 }
 
 function judgedEnd(

@@ -86,7 +86,8 @@ export function checkStrict({ resources, inventory }: ClusterState): readonly Fi
       const strict = mesh.peerAuthentications.filter(({ spec }) => spec.mtls?.mode === 'STRICT');
       const [first] = strict;
       if (first === undefined) {
-        const message = 'no PeerAuthentication asks for mutual TLS: sidecars take plaintext as well';
+        const message =
+          'no PeerAuthentication asks for mutual TLS: sidecars take plaintext as well';
         const mend = 'once every caller is in the mesh: a PeerAuthentication with mtls.mode STRICT';
         return [{ check, level: 'note', message, mend }];
       }

@@ -44,7 +44,11 @@ export function checkSync({ inventory, sidecars, nowMs }: ClusterState): readonl
       const known = new Map(connected.map((one) => [`${one.namespace}/${one.pod}`, one]));
       const meshed = pods.filter((pod) => sidecarOf(pod) !== undefined);
       const findings = [
-        lost(check, meshed.filter((pod) => pod.createdMs <= nowMs - startingMs), known),
+        lost(
+          check,
+          meshed.filter((pod) => pod.createdMs <= nowMs - startingMs),
+          known,
+        ),
         ...refused(check, connected),
         behind(check, connected),
       ].filter((one) => one !== null);

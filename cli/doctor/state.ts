@@ -22,6 +22,8 @@ export interface ClusterState {
   /** Certificates that the parts of the mesh answer with. */
   readonly served: Known<readonly ServedCertificate[]>;
   readonly inventory: Known<Inventory>;
+  /** When certificates of sidecars end, ms since 1970 by `namespace/pod`; of some of them where there are many. */
+  readonly sidecarEnds: Known<ReadonlyMap<string, number>>;
   readonly sidecars: Known<readonly Sidecar[]>;
   readonly crds: Known<readonly Crd[]>;
   readonly resources: Known<Loaded>;

@@ -45,7 +45,12 @@ function checkConfiguration(
   }
   if (!found.caBundles.every((pem) => isSameBundle(pem, bundle))) {
     const message = `${subject}: its caBundle is not the mesh's trust bundle`;
-    return { check, level: 'problem', message, mend: `the injector keeps it up to date: ${mendLogs}` };
+    return {
+      check,
+      level: 'problem',
+      message,
+      mend: `the injector keeps it up to date: ${mendLogs}`,
+    };
   }
   return { check, level: 'ok', message: `${subject} is there, and trusts the mesh's CA` };
 }
@@ -57,7 +62,9 @@ function isOurs(one: WebhookConfiguration, kind: WebhookConfiguration['kind']): 
 /** Two injectors that heed the same label put two sidecars into a pod. */
 function otherInjectors(webhooks: readonly WebhookConfiguration[]): Finding[] {
   const names = webhooks
-    .filter(({ name }) => /^(istio-sidecar-injector|istio-revision-tag|linkerd-proxy-injector)/.test(name))
+    .filter(({ name }) =>
+      /^(istio-sidecar-injector|istio-revision-tag|linkerd-proxy-injector)/.test(name),
+    )
     .map(({ name }) => name);
   if (names.length === 0) return [];
   const message = `another mesh injects here too: ${listed(names)}; a pod that both take has two sidecars`;
@@ -67,7 +74,8 @@ function otherInjectors(webhooks: readonly WebhookConfiguration[]): Finding[] {
 
 function checkInjection({ injection, webhooks }: ClusterState): readonly Finding[] {
   const configured =
-    !('value' in webhooks) || webhooks.value.some((one) => isOurs(one, 'MutatingWebhookConfiguration'));
+    !('value' in webhooks) ||
+    webhooks.value.some((one) => isOurs(one, 'MutatingWebhookConfiguration'));
   // Nobody is asked, and that is told already.
   if (!configured) return [];
   return whenKnown('injection', injection, ({ namespace, containers, refusal }) => {

@@ -92,7 +92,7 @@ function run(
         if (result === null) reject(new Error('the connection ended before the command did'));
         else resolve(result);
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       }
     };
     socket.binaryType = 'arraybuffer';
@@ -104,7 +104,7 @@ function run(
         if (data instanceof ArrayBuffer) channels.take(new Uint8Array(data));
       } catch (error) {
         clearTimeout(timer);
-        reject(error as Error);
+        reject(error);
       }
     });
     socket.addEventListener('error', end);

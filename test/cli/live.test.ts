@@ -43,7 +43,9 @@ test('check --live finds what check finds, and names the resource where a file h
   policy('loose', { selector: { matchLabels: { app: 'wbe' } }, action: 'ALLOW' });
   const { status, out } = await run(check, '--live');
   expect(status).toBe(0);
-  expect(out).toMatch(/^warning: AuthorizationPolicy shop\/loose: no workload in shop .*\[selector-matches-nothing\]$/m);
+  expect(out).toMatch(
+    /^warning: AuthorizationPolicy shop\/loose: no workload in shop .*\[selector-matches-nothing\]$/m,
+  );
   expect(out).toMatch(/1 warning in 3 resources of the cluster\n$/);
 });
 
@@ -82,7 +84,9 @@ test("the mesh's configuration is the one of its ConfigMap", async () => {
   cluster.put('/api/v1/configmaps', { metadata, data });
   const call = ['--live', '--from', 'shop/default', '--to', 'shop/web', '--output', 'json'];
   const { out } = await run(explain, ...call);
-  expect(JSON.parse(out)).toMatchObject({ call: { source: { identity: 'corp/ns/shop/sa/default' } } });
+  expect(JSON.parse(out)).toMatchObject({
+    call: { source: { identity: 'corp/ns/shop/sa/default' } },
+  });
 });
 
 test.each([

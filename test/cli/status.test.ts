@@ -21,7 +21,6 @@ async function run(...args: string[]): Promise<{ status: number; out: string; er
 
 function sidecar(pod: string, more: object = {}): object {
   const ago = new Date(Date.now() - 5 * 60_000 - 1000).toISOString();
-  const ends = new Date(Date.now() + 20 * 3_600_000 + 1000).toISOString();
   return {
     namespace: 'shop',
     workload: 'web',
@@ -32,7 +31,6 @@ function sidecar(pod: string, more: object = {}): object {
     ackedAt: ago,
     inSync: true,
     refused: null,
-    certificateEnds: ends,
     ...more,
   };
 }
@@ -51,9 +49,9 @@ test('each sidecar has a row, and one replica of control is asked for all', asyn
     status: 0,
     err: '',
     out: [
-      'POD         WORKLOAD  VERSION  IN SYNC     SINCE  CONTROL            CERTIFICATE',
-      'shop/web-1  web       0.1.0    snapshot 7  5m     selvage-control-a  ends in 20h',
-      'shop/web-2  web       0.1.0    snapshot 7  5m     selvage-control-b  ends in 20h',
+      'POD         WORKLOAD  VERSION  IN SYNC     SINCE  CONTROL',
+      'shop/web-1  web       0.1.0    snapshot 7  5m     selvage-control-a',
+      'shop/web-2  web       0.1.0    snapshot 7  5m     selvage-control-b',
       '2 of 2 sidecars in sync',
       '',
     ].join('\n'),
@@ -61,6 +59,20 @@ test('each sidecar has a row, and one replica of control is asked for all', asyn
   expect(cluster.ran.map(({ pod, container }) => [pod, container])).toEqual([
     ['selvage-control-a', 'app'],
   ]);
+});
+
+test('--certificates asks each sidecar when its certificate ends', async () => {
+  for (const name of ['web-1', 'web-2']) cluster.pod({ name, namespace: 'shop' }, meshed());
+  const certificateNotAfter = new Date(Date.now() + 20 * 3_600_000 + 5000).toISOString();
+  cluster.control = (_, pod) => {
+    if (pod === 'web-2') throw new Error('no such container');
+    return pod === 'web-1' ? { certificateNotAfter } : [sidecar('web-1'), sidecar('web-2')];
+  };
+  const { out } = await run('--certificates');
+  const [heading, first, second] = out.split('\n');
+  expect(heading).toMatch(/ CERTIFICATE$/);
+  expect(first).toMatch(/ ends in 20h$/);
+  expect(second).toMatch(/ -$/);
 });
 
 test('a replica that does not answer is passed over', async () => {
@@ -85,7 +97,7 @@ test('what is behind, refused, not connected or without a sidecar is said, and e
   const lines = out.split('\n');
   expect(lines[1]).toMatch(/^shop\/a .* no, keeps 7 /);
   expect(lines[2]).toMatch(/^shop\/b .* no, keeps 7 /);
-  expect(lines[3]).toMatch(/^shop\/c +c +0\.1\.0 +not connected$/);
+  expect(lines[3]).toMatch(/^shop\/c +c +0\.1\.0 +not connected +- +-$/);
   expect(lines.slice(4)).toEqual([
     'shop/b refused its newest snapshot: no such key',
     'shop/d has no sidecar: no injector is configured in this cluster',
@@ -131,7 +143,9 @@ test('no control plane is said in one line', async () => {
   cluster.api.remove('/apis/apps/v1/deployments', 'selvage-control', 'selvage-system');
   const { status, err } = await run();
   expect(status).toBe(2);
-  expect(err).toMatch(/^selvage status: there is no Deployment selvage-system\/selvage-control .*\n$/);
+  expect(err).toMatch(
+    /^selvage status: there is no Deployment selvage-system\/selvage-control .*\n$/,
+  );
 });
 
 test('a control plane of which no replica is ready is said', async () => {

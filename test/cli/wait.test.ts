@@ -72,7 +72,10 @@ test.each([
   [['AuthorizationPolicy'], 'is not KIND/NAME'],
   [['AuthorizationPolcy/x'], 'did you mean AuthorizationPolicy?'],
   [['Deployment/x'], 'there is no kind Deployment that sidecars enforce; kinds are'],
-  [['AuthorizationPolicy/x', '--timeout', 'soon'], '--timeout is a time like 60s or 2m, not "soon"'],
+  [
+    ['AuthorizationPolicy/x', '--timeout', 'soon'],
+    '--timeout is a time like 60s or 2m, not "soon"',
+  ],
 ])('%j is answered with status 2 and "%s"', async (args, message) => {
   const { status, err } = await run(...args);
   expect(status).toBe(2);

@@ -2,7 +2,12 @@
 import type { Cluster } from '#cli/cluster/cluster.ts';
 import { createKubeClient, type KubeClient, type KubeObject } from '#runtime/kubernetes/client.ts';
 import type { ExecTarget } from '#runtime/kubernetes/exec.ts';
-import { FakeApi, type FakeAnswer, type NewObject, status } from '#test/runtime/kubernetes/fake-api.ts';
+import {
+  FakeApi,
+  type FakeAnswer,
+  type NewObject,
+  status,
+} from '#test/runtime/kubernetes/fake-api.ts';
 
 /** Kinds by group and version, as the real server lists them. */
 const served: Readonly<Record<string, readonly (readonly [plural: string, kind: string])[]>> = {

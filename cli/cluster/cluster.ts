@@ -1,7 +1,8 @@
 // A cluster as the operator's commands see it: its API, and commands in its pods.
-import { createKubeClient, KubeError, type KubeClient } from '#runtime/kubernetes/client.ts';
-import { execInPod, type ExecTarget } from '#runtime/kubernetes/exec.ts';
+import type { KubeClient } from '#runtime/kubernetes/client.ts';
 import type { ExecResult } from '#runtime/kubernetes/exec-channels.ts';
+import type { ExecTarget } from '#runtime/kubernetes/exec.ts';
+import { KubeError } from '#runtime/kubernetes/kube-error.ts';
 
 import { CallError } from '../calls/failure.ts';
 import type { Io } from '../io.ts';
@@ -34,6 +35,11 @@ export type OpenCluster = (values: ClusterValues) => Promise<Cluster>;
 /** @throws CallError when the kubeconfig does not say how */
 export async function openCluster({ kubeconfig, context }: ClusterValues): Promise<Cluster> {
   const access = await readKubeconfig({ kubeconfig, context, env: process.env });
+  // Loaded late: `check` and `explain` of files start without undici.
+  const [{ createKubeClient }, { execInPod }] = await Promise.all([
+    import('#runtime/kubernetes/client.ts'),
+    import('#runtime/kubernetes/exec.ts'),
+  ]);
   const client = createKubeClient(access, { userAgent: 'selvage-cli' });
   return {
     client,

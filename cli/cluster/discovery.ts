@@ -1,5 +1,6 @@
 // What kinds an API server serves, and under which paths.
-import { KubeError, type KubeClient, type KubeObject } from '#runtime/kubernetes/client.ts';
+import type { KubeClient, KubeObject } from '#runtime/kubernetes/client.ts';
+import { KubeError } from '#runtime/kubernetes/kube-error.ts';
 
 /** A kind as this cluster serves it. */
 export interface ServedKind {

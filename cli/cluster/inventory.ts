@@ -1,6 +1,7 @@
 // What runs in a cluster and what is to be in the mesh: pods, the marks of their workloads and namespaces, the webhook's age.
 import { type Marked, type NamespaceStance, stances } from '#api/injection.ts';
-import { KubeError, type KubeClient, type KubeObject } from '#runtime/kubernetes/client.ts';
+import type { KubeClient, KubeObject } from '#runtime/kubernetes/client.ts';
+import { KubeError } from '#runtime/kubernetes/kube-error.ts';
 
 import { listAll } from './discovery.ts';
 import { type LivePod, podOf } from './pods.ts';

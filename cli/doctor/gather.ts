@@ -1,7 +1,8 @@
 // Gathers what the doctor looks at. What cannot be read is written down as such, and the rest is still looked at.
 import { protectedNamespaces, systemNamespace } from '#api/injection/names.ts';
 import { kinds } from '#api/kinds/table.ts';
-import { type KubeClient, KubeError, type KubeObject } from '#runtime/kubernetes/client.ts';
+import type { KubeClient, KubeObject } from '#runtime/kubernetes/client.ts';
+import { KubeError } from '#runtime/kubernetes/kube-error.ts';
 
 import { type Cluster, describeFailure } from '../cluster/cluster.ts';
 import { askControl } from '../cluster/control.ts';

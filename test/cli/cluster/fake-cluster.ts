@@ -40,6 +40,8 @@ export class FakeCluster implements Cluster {
   control: (path: string, pod: string) => unknown = () => [];
   /** Paths that are refused with 403. */
   readonly forbidden = new Set<string>();
+  /** Answers to `METHOD path`, in place of the server's own. */
+  readonly answers = new Map<string, FakeAnswer>();
 
   static async start(): Promise<FakeCluster> {
     return new FakeCluster(await FakeApi.start());
@@ -48,7 +50,8 @@ export class FakeCluster implements Cluster {
   private constructor(api: FakeApi) {
     this.api = api;
     this.client = createKubeClient(api.access());
-    api.intercept = (request) => this.#discover(request.path);
+    api.intercept = ({ method, path }) =>
+      this.answers.get(`${method} ${path}`) ?? this.#discover(path);
   }
 
   get server(): string {

@@ -9,7 +9,7 @@ interface CommandEntry {
   readonly summary: string;
   /** What it takes, each with what it does. */
   readonly options: readonly (readonly [option: string, meaning: string])[];
-  /** Exit statuses, where they say more than 0 and 2. */
+  /** Exit statuses; 2 is wrong usage where nothing else is said of it. */
   readonly statuses: string;
   load(): Promise<Command>;
 }
@@ -20,6 +20,8 @@ const cluster = [
   ['--kubeconfig FILE', '(the files of KUBECONFIG, else ~/.kube/config)'],
   ['--context NAME', "(the kubeconfig's current-context)"],
 ] as const;
+
+const unanswered = '2: wrong usage, or the cluster cannot be asked';
 
 const live = [['--live', 'the resources of a cluster, in place of files'], ...cluster] as const;
 
@@ -44,14 +46,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./demo.ts')).demo,
   },
   check: {
-    usage: 'check PATH...|--live [OPTION]...',
+    usage: 'check PATH... [OPTION]...',
     summary: 'find errors, loose ends and traps in YAML (- is stdin)',
     options: [output, ['--strict', 'warnings are errors'], ...live],
     statuses: '0: no errors; 1: errors',
     load: async () => (await import('./check.ts')).check,
   },
   explain: {
-    usage: 'explain --from NS/SA --to NS/WORKLOAD [OPTION]... PATH...|--live',
+    usage: 'explain --from NS/SA --to NS/WORKLOAD [OPTION]... PATH...',
     summary: 'whether a call is allowed, by which rule, or the nearest miss',
     options: [
       ['--from NS/SA', 'the service account that calls; a SPIFFE identity; none: plaintext'],
@@ -95,7 +97,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       output,
       ...cluster,
     ],
-    statuses: '0: all are in sync and none is missing; 1: not so',
+    statuses: `0: all are in sync and none is missing; 1: not so; ${unanswered}`,
     load: async () => (await import('./status.ts')).status,
   },
   wait: {
@@ -106,14 +108,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ['--timeout TIME', 'as 90s or 2m (60s)'],
       ...cluster,
     ],
-    statuses: '0: all enforce it, also when that is 0 of 0; 1: not in time',
+    statuses: `0: all enforce it, also when that is 0 of 0; 1: not in time; ${unanswered}`,
     load: async () => (await import('./wait.ts')).wait,
   },
   doctor: {
     usage: 'doctor [OPTION]...',
     summary: 'what is wrong with the mesh of a cluster, and what to do',
     options: [output, ...cluster],
-    statuses: '0: no problem; 1: problems',
+    statuses: `0: no problem; 1: problems; ${unanswered}`,
     load: async () => (await import('./doctor.ts')).doctor,
   },
 };

@@ -37,11 +37,12 @@ export async function status(
   args: string[],
   io: Io,
   open: OpenCluster = openCluster,
+  interruption: () => AbortSignal = onSignal,
 ): Promise<number> {
   const opening = async (): Promise<Cluster> => open(readOptions(args).values);
   return runInCluster('status', io, opening, async (cluster) => {
     const { options } = readOptions(args);
-    if (options.watch) return watch(cluster, options, io);
+    if (options.watch) return watch(cluster, options, io, interruption());
     const shown = await show(cluster, options, io);
     io.stdout.write(shown.text);
     return shown.well ? 0 : 1;
@@ -68,8 +69,12 @@ async function show(cluster: Cluster, options: StatusOptions, io: Io): Promise<S
 }
 
 /** On a terminal the table stays where it is; elsewhere what changed is written again. */
-async function watch(cluster: Cluster, options: StatusOptions, io: Io): Promise<number> {
-  const interrupted = onSignal();
+async function watch(
+  cluster: Cluster,
+  options: StatusOptions,
+  io: Io,
+  interrupted: AbortSignal,
+): Promise<number> {
   let last = '';
   let well = false;
   while (!interrupted.aborted) {

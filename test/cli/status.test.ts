@@ -75,6 +75,29 @@ test('--certificates asks each sidecar when its certificate ends', async () => {
   expect(second).toMatch(/ -$/);
 });
 
+test('--watch writes what changed, says what fails meanwhile, and ends with how it is', async () => {
+  cluster.pod({ name: 'web-1', namespace: 'shop' }, meshed());
+  const ended = new AbortController();
+  const behind = [sidecar('web-1', { inSync: false })];
+  let asked = 0;
+  cluster.control = () => {
+    asked += 1;
+    if (asked <= 2) return behind;
+    // Either replica is asked before control counts as away.
+    if (asked <= 4) throw new Error('the control plane is away');
+    ended.abort();
+    return [sidecar('web-1')];
+  };
+  const io = testIo();
+  expect(await status(['--watch'], io, cluster.open, () => ended.signal)).toBe(0);
+  const tables = io.out().split('\n\n');
+  expect(tables.map((text) => text.trim().split('\n').at(-1))).toEqual([
+    '0 of 1 sidecar in sync',
+    'the control plane is away',
+    '1 of 1 sidecar in sync',
+  ]);
+});
+
 test('a replica that does not answer is passed over', async () => {
   cluster.pod({ name: 'web-1', namespace: 'shop' }, meshed());
   cluster.control = (_, pod) => {

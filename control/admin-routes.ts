@@ -4,11 +4,12 @@ import { jsonReply, type AdminReply, type AdminRoute } from '#runtime/admin.ts';
 
 import type { ChangeLog } from './changes.ts';
 import type { ControlMetrics } from './metrics.ts';
-import type { Sessions } from './push/sessions.ts';
 import type { Snapshots } from './snapshots.ts';
+import type { Census } from './status/census.ts';
+import { statusRoutes } from './status/routes.ts';
 
 export interface AdminParts {
-  readonly sessions: Sessions;
+  readonly census: Census;
   readonly snapshots: Snapshots;
   readonly changes: ChangeLog;
   readonly metrics: ControlMetrics;
@@ -20,14 +21,10 @@ export interface AdminParts {
 const waitMaxMs = 30_000;
 
 export function adminRoutes(parts: AdminParts): AdminRoute[] {
-  const { sessions, snapshots, changes, metrics, problems, ready } = parts;
+  const { census, snapshots, changes, metrics, problems, ready } = parts;
   return [
-    get('/ready', '200 once snapshots are served', () =>
-      ready() ? { body: 'ready\n' } : { status: 503, body: 'not ready\n' },
-    ),
-    get('/sidecars', 'connected sidecars, what each enforces and should enforce', () =>
-      jsonReply(sessions.states()),
-    ),
+    get('/ready', '200 once snapshots are served', () => readiness(ready())),
+    ...statusRoutes(census),
     get('/snapshot', "?workload=NAMESPACE/NAME&pod=POD: that workload's snapshot", (query) =>
       snapshotReply(snapshots, query.get('workload') ?? '', query.get('pod')),
     ),
@@ -40,6 +37,18 @@ export function adminRoutes(parts: AdminParts): AdminRoute[] {
     ),
     get('/stats/prometheus', 'metrics', () => metrics.render()),
   ];
+}
+
+/** For the kubelet: `/healthz/live` as long as the process answers, also while it waits for its CA or for the API server. */
+export function healthRoutes(ready: () => boolean): AdminRoute[] {
+  return [
+    get('/healthz/ready', '200 once snapshots are served', () => readiness(ready())),
+    get('/healthz/live', '200', () => ({ body: 'alive\n' })),
+  ];
+}
+
+function readiness(ready: boolean): AdminReply {
+  return ready ? { body: 'ready\n' } : { status: 503, body: 'not ready\n' };
 }
 
 function get(path: string, doc: string, handler: AdminRoute['handler']): AdminRoute {

@@ -139,9 +139,7 @@ function sameNames(a: Listed, b: Listed): boolean {
 function sameServices(a: readonly Listed[], b: readonly Listed[]): boolean {
   return (
     a.length === b.length &&
-    a.every(
-      (one, i) => one === b[i] || (one.service === b[i]?.service && sameNames(one, b[i])),
-    )
+    a.every((one, i) => one === b[i] || (one.service === b[i]?.service && sameNames(one, b[i])))
   );
 }
 

@@ -105,9 +105,10 @@ function readyPod(
     pod,
     address,
     workload,
-    identity: hasProxy(pod.spec) || wantsSidecar(stance, pod.metadata, ...marks)
-      ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
-      : null,
+    identity:
+      hasProxy(pod.spec) || wantsSidecar(stance, pod.metadata, ...marks)
+        ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
+        : null,
     localPorts: readLocalPorts(annotations[localPortsAnnotation]),
   };
 }

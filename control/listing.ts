@@ -105,9 +105,7 @@ function listService(
 }
 
 function sameItems(a: readonly unknown[] | null, b: readonly unknown[] | null): boolean {
-  return (
-    a !== null && b !== null && a.length === b.length && a.every((item, i) => item === b[i])
-  );
+  return a !== null && b !== null && a.length === b.length && a.every((item, i) => item === b[i]);
 }
 
 /** One service for each host. Only entries that list addresses can be called; others are left to pass through. */

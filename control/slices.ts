@@ -1,6 +1,10 @@
 // Where the ports of a Service lead in a cluster: the endpoints of its EndpointSlices that take calls now.
 import { hasProxy, workloadAnnotation } from '#api/in-mesh.ts';
-import { serviceNameLabel, type EndpointSlice, type SliceEndpoint } from '#api/kinds/endpoint-slice.ts';
+import {
+  serviceNameLabel,
+  type EndpointSlice,
+  type SliceEndpoint,
+} from '#api/kinds/endpoint-slice.ts';
 import type { Pod } from '#api/kinds/pod.ts';
 import type { ServicePortSpec, ServiceResource } from '#api/kinds/service.ts';
 import type { MeshResources } from '#api/mesh.ts';

@@ -26,6 +26,7 @@ export class MeshView {
   readonly #workloads = new Map<string, Workload>();
   readonly #pods: PodWorkloads;
   readonly #policies = new Map<string, PolicyResource[]>();
+  readonly #generations = new Map<string, number>();
 
   /**
    * @param requestAuthentications those of the mesh with keys in place of addresses
@@ -53,12 +54,21 @@ export class MeshView {
       ...requestAuthentications,
       ...resources.peerAuthentications,
     ];
+    for (const { kind, metadata } of [...policies, ...resources.serviceEntries]) {
+      const { namespace, name, generation = 0 } = metadata;
+      this.#generations.set(`${kind}/${namespace}/${name}`, generation);
+    }
     for (const policy of policies) {
       const { namespace } = policy.metadata;
       const list = this.#policies.get(namespace);
       if (list === undefined) this.#policies.set(namespace, [policy]);
       else list.push(policy);
     }
+  }
+
+  /** Of each resource that users write for the mesh, by `Kind/namespace/name`; 0 of what was written in a file. */
+  get generations(): ReadonlyMap<string, number> {
+    return this.#generations;
   }
 
   /** The key of what a sidecar may have; it may stand for nothing. */

@@ -29,6 +29,8 @@ export interface SessionState {
   readonly connectedAt: string;
   /** The snapshot that the sidecar said it enforces; 0: none known yet. */
   readonly acked: number;
+  /** RFC 3339; null: never. */
+  readonly ackedAt: string | null;
   /** The snapshot that it should have. */
   readonly wanted: number;
   /** The last refusal, until a later snapshot is accepted. */
@@ -57,6 +59,7 @@ export class Session {
   #target: Snapshot | null = null;
   #changedAtMs: number | null = null;
   #acked: Snapshot | null = null;
+  #ackedAtMs: number | null = null;
   #inFlight: InFlight | null = null;
   #refused: { snapshot: Snapshot; reason: string; whole: boolean } | null = null;
   #closed = false;
@@ -89,6 +92,7 @@ export class Session {
     this.#inFlight = null;
     if (message.type === 'ack') {
       this.#acked = inFlight.snapshot;
+      this.#ackedAtMs = Date.now();
       this.#refused = null;
       const current = inFlight.snapshot === this.#target && this.#changedAtMs !== null;
       const lagMs = current ? Date.now() - (this.#changedAtMs ?? 0) : null;
@@ -121,6 +125,11 @@ export class Session {
     this.#writer.end();
   }
 
+  /** What the sidecar said it enforces, and what it should. */
+  snapshots(): { readonly acked: Snapshot | null; readonly wanted: Snapshot | null } {
+    return { acked: this.#acked, wanted: this.#target };
+  }
+
   state(): SessionState {
     const refused = this.#refused;
     return {
@@ -130,8 +139,10 @@ export class Session {
       softwareVersion: this.hello.version,
       connectedAt: new Date(this.#connectedAtMs).toISOString(),
       acked: this.#acked?.version ?? 0,
+      ackedAt: this.#ackedAtMs === null ? null : new Date(this.#ackedAtMs).toISOString(),
       wanted: this.#target?.version ?? 0,
-      refused: refused === null ? null : { version: refused.snapshot.version, reason: refused.reason },
+      refused:
+        refused === null ? null : { version: refused.snapshot.version, reason: refused.reason },
     };
   }
 

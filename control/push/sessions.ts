@@ -94,10 +94,12 @@ export class Sessions {
     return this.#byWorkload.has(workload);
   }
 
+  list(): Session[] {
+    return [...this.#byWorkload.values()].flatMap((peers) => [...peers]);
+  }
+
   states(): SessionState[] {
-    return [...this.#byWorkload.values()].flatMap((peers) =>
-      [...peers].map((session) => session.state()),
-    );
+    return this.list().map((session) => session.state());
   }
 
   close(): void {

@@ -62,9 +62,7 @@ export function differences(
 /** The object without the server's notes on who wrote which field, often half of it. */
 export function withoutBallast(object: KubeObject): KubeObject {
   if (!('managedFields' in object.metadata)) return object;
-  const { managedFields: _, ...metadata } = object.metadata as KubeObject['metadata'] & {
-    managedFields: unknown;
-  };
+  const { managedFields: _, ...metadata } = object.metadata;
   return { ...object, metadata };
 }
 

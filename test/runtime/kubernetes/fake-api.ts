@@ -14,7 +14,10 @@ import { jsonPatched, matches, merged, parsePath, type ApiPath } from './fake-ob
 export interface NewObject {
   readonly apiVersion?: string;
   readonly kind?: string;
-  readonly metadata: Readonly<Record<string, unknown>> & { readonly name?: string };
+  readonly metadata: Readonly<Record<string, unknown>> & {
+    readonly name?: string;
+    readonly creationTimestamp?: string;
+  };
   readonly [field: string]: unknown;
 }
 
@@ -271,15 +274,15 @@ export class FakeApi {
 
   #store(collection: string, object: NewObject, before: KubeObject | undefined): KubeObject {
     this.#version += 1;
-    const { metadata: m0, status: s0, ...content } = object;
-    const { metadata: m1, status: s1, ...oldContent } = before ?? { metadata: { name: '' } };
+    const { metadata: m0, status: _s0, ...content } = object;
+    const { metadata: m1, status: _s1, ...oldContent } = before ?? { metadata: { name: '' } };
     const changed = JSON.stringify(content) !== JSON.stringify(oldContent);
     const metadata = {
       ...m0,
       name: m0.name ?? '',
       uid: m1.uid ?? `uid-${this.#version}`,
       generation: before === undefined ? 1 : (m1.generation ?? 1) + (changed ? 1 : 0),
-      creationTimestamp: m1.creationTimestamp ?? String(m0['creationTimestamp'] ?? now()),
+      creationTimestamp: m1.creationTimestamp ?? m0.creationTimestamp ?? now(),
       resourceVersion: String(this.#version),
       managedFields: [{ manager: 'test', operation: 'Update' }],
     };

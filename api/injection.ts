@@ -27,10 +27,12 @@ export function wantsSidecar(stance: NamespaceStance, ...marks: readonly Marked[
 
 /** What was written under the keys of injection, in any spelling. */
 export function injectionMarks(...marks: readonly Marked[]): string[] {
-  return marks.flatMap(({ labels, annotations }) => [
-    ...injectionKeys.flatMap((key) => [annotations?.[key], labels?.[key]]),
-    annotations?.[carriedAnnotation],
-  ]).filter((value) => value !== undefined);
+  return marks
+    .flatMap(({ labels, annotations }) => [
+      ...injectionKeys.flatMap((key) => [annotations?.[key], labels?.[key]]),
+      annotations?.[carriedAnnotation],
+    ])
+    .filter((value) => value !== undefined);
 }
 
 /** For each namespace that is known what it says; the others are silent. */

@@ -52,6 +52,19 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     statuses: '0: no errors; 1: errors',
     load: async () => (await import('./check.ts')).check,
   },
+  inject: {
+    usage: 'inject -f FILE [OPTION]...',
+    summary: 'add the sidecar to manifests, as the cluster would (- is stdin)',
+    options: [
+      ['-f FILE', 'a file or folder of manifests; any number of them'],
+      ['--config FILE', "the ConfigMap of the cluster's injector"],
+      ['--image IMAGE', 'image of the sidecar'],
+      ['--namespace NS', 'of manifests that name none (default)'],
+      ['--output yaml|json', 'with all comments (yaml), or as one JSON object'],
+    ],
+    statuses: '0: done; 1: a workload cannot have a sidecar, or is no YAML',
+    load: async () => (await import('./inject.ts')).inject,
+  },
   explain: {
     usage: 'explain --from NS/SA --to NS/WORKLOAD [OPTION]... PATH...',
     summary: 'whether a call is allowed, by which rule, or the nearest miss',

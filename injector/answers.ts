@@ -1,10 +1,15 @@
 // From a body to an answer: reads the review, judges it, writes the answer, and counts.
+import {
+  readReview,
+  ReviewError,
+  writeReview,
+  type AdmissionRequest,
+} from '#api/admission-review.ts';
 import type { InjectionConfig } from '#api/injection/config.ts';
 import type { NamespaceStance } from '#api/injection.ts';
 import type { Log } from '#runtime/log.ts';
 
 import { judgeInjection } from './admission/inject.ts';
-import { readReview, ReviewError, writeReview, type AdmissionRequest } from './admission/review.ts';
 import { judgeResource } from './admission/validate.ts';
 import type { InjectorMetrics } from './metrics.ts';
 import { paths } from './paths.ts';
@@ -16,7 +21,7 @@ export interface AnswerOptions {
   readonly log: Log;
 }
 
-/** One for all requests; has no effects but the log and the metrics, so a dry run is as any other. */
+/** One for all requests. It has no effects but the log and the metrics: a dry run needs no care. */
 export function createAnswers(options: AnswerOptions): (path: string, body: string) => Reply {
   const { metrics, log } = options;
   return (path, body) => {

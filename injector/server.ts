@@ -1,5 +1,10 @@
 // HTTPS for the API server: bounded bodies, bounded times, a certificate that changes under open connections.
-import { constants, createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
+import {
+  constants,
+  createSecureServer,
+  type Http2SecureServer,
+  type ServerHttp2Session,
+} from 'node:http2';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
@@ -201,11 +206,11 @@ async function close(
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // GOAWAY: the API server sends what comes next to the other replica.
   for (const session of sessions) session.close();
+  const late = Promise.withResolvers<void>();
   const timer = setTimeout(() => {
     for (const session of sessions) session.destroy();
-    resolveEarly();
+    late.resolve();
   }, graceMs);
-  const { promise: early, resolve: resolveEarly } = Promise.withResolvers<void>();
-  await Promise.race([closed, early]);
+  await Promise.race([closed, late.promise]);
   clearTimeout(timer);
 }

@@ -33,9 +33,7 @@ function annotate(workload: WorkloadManifest, old: unknown): WorkloadManifest {
   // The template of a Deployment's ReplicaSet must stay equal to the Deployment's, or it makes another.
   if (kind === 'ReplicaSet' && isControlled(metadata)) return workload;
   const wanted =
-    kind === 'Job' && old !== undefined
-      ? carriedBefore(old)
-      : carriedBy([metadata], spec.template);
+    kind === 'Job' && old !== undefined ? carriedBefore(old) : carriedBy([metadata], spec.template);
   const template = withCarried(spec.template, wanted);
   return template === spec.template ? workload : { ...workload, spec: { ...spec, template } };
 }
@@ -45,9 +43,9 @@ function isControlled({ ownerReferences }: Metadata): boolean {
 }
 
 /** Nothing where the template says as much by itself: a template that changes starts all pods anew. */
-function carriedBy(marks: readonly Marked[], { metadata }: PodTemplate): string | null {
+function carriedBy(marks: readonly Metadata[], { metadata }: PodTemplate): string | null {
   const own = verdict([withoutCarried(metadata ?? {})]);
-  const all = verdict([...marks, withoutCarried(metadata ?? {})]);
+  const all = verdict([...marks, metadata ?? {}].map(withoutCarried));
   return all === own ? null : all;
 }
 

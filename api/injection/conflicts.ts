@@ -35,7 +35,9 @@ function takenName(name: string): string[] {
     return [`it has a container ${name} of its own, which is the name of the sidecar's: rename it`];
   }
   if (name === 'istio-proxy' || name === 'istio-init') {
-    return ['it has the sidecar of Istio already, and one pod is in one mesh: switch one of them off'];
+    return [
+      'it has the sidecar of Istio already, and one pod is in one mesh: switch one of them off',
+    ];
   }
   return [];
 }

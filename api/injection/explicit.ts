@@ -23,7 +23,9 @@ const firstListenPort = 15_100;
 /** First, so that the container's own variables may build on them; what it sets itself stays. */
 export function withProxyVariables(container: ContainerManifest): ContainerManifest {
   const env = container.env ?? [];
-  const missing = proxyVariables.filter(({ name }) => !env.some((entry) => entry.name === name));
+  // Programs differ in which of the two spellings wins: one that is set stands for both.
+  const set = new Set(env.map(({ name }) => name.toUpperCase()));
+  const missing = proxyVariables.filter(({ name }) => !set.has(name.toUpperCase()));
   return missing.length === 0 ? container : { ...container, env: [...missing, ...env] };
 }
 

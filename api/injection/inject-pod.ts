@@ -1,5 +1,5 @@
 // A pod becomes one with a sidecar: the whole of it in one pure function, for the webhook and for `selvage inject`.
-import { injectionMarks, isInjected, type NamespaceStance } from '../injection.ts';
+import { injectionMarks, isInjected, type Marked, type NamespaceStance } from '../injection.ts';
 import { adapt, withProbes } from './adapt.ts';
 import type { Capture, InjectionConfig } from './config.ts';
 import { allContainers, conflictsOf, unsuitable } from './conflicts.ts';
@@ -7,8 +7,8 @@ import { initContainer, proxyContainer, sidecarVolumes } from './containers.ts';
 import { inboundMappings, localPorts } from './explicit.ts';
 import { type ContainerManifest, type PodManifest, readPod } from './manifest.ts';
 import {
+  isProtected,
   localPortsAnnotation,
-  protectedNamespaces,
   proxyName,
   statusAnnotation,
   volumes,
@@ -47,7 +47,7 @@ export function injectPod(
   const annotations = pod.metadata?.annotations ?? {};
   const marks = pod.metadata ?? {};
   const why = reasonToLeave(pod, context);
-  if (why !== null) return left(value, why, strayMarks(pod));
+  if (why !== null) return left(value, why, strayMarks(pod.metadata ?? {}));
   const { options, mistakes } = readOptions(annotations, config);
   if (isSidecarThere(pod)) return reinject(pod, options);
   const reason = unsuitable(pod);
@@ -63,19 +63,16 @@ export function injectPod(
 
 function reasonToLeave(pod: PodManifest, { namespace, stance }: InjectionContext): string | null {
   const marks = injectionMarks(pod.metadata ?? {});
-  if (protectedNamespaces.some((name) => name === namespace)) {
-    return `nothing in ${namespace} gets a sidecar`;
-  }
+  if (isProtected(namespace)) return protectedReason(namespace);
   if (marks.includes('false')) return 'it says inject: "false"';
   if (stance === 'kept-out') return `the namespace ${namespace} is kept out by its label`;
   if (stance === 'opted-in' || marks.includes('true')) return null;
   return 'neither it nor its namespace asks for a sidecar';
 }
 
-function strayMarks(pod: PodManifest): string[] {
-  const stray = injectionMarks(pod.metadata ?? {}).find(
-    (mark) => mark !== 'true' && mark !== 'false',
-  );
+/** Marks that are none. */
+export function strayMarks(marked: Marked): string[] {
+  const stray = injectionMarks(marked).find((mark) => mark !== 'true' && mark !== 'false');
   if (stray === undefined) return [];
   return [`inject: "${stray}" is neither "true" nor "false", and adds no sidecar`];
 }
@@ -121,7 +118,9 @@ function inject(
       annotations: {
         ...annotations,
         ...scrape.annotations,
-        ...(mapped.size > 0 && { [localPortsAnnotation]: JSON.stringify(Object.fromEntries(mapped)) }),
+        ...(mapped.size > 0 && {
+          [localPortsAnnotation]: JSON.stringify(Object.fromEntries(mapped)),
+        }),
         [workloadAnnotation]: workload,
         [statusAnnotation]: statusOf(config, own),
       },
@@ -133,7 +132,11 @@ function inject(
       volumes: [...(spec.volumes ?? []), ...sidecarVolumes()],
     },
   };
-  const warnings = [...application.warnings, ...ignoredAnnotations(annotations), ...openPorts(mapped)];
+  const warnings = [
+    ...application.warnings,
+    ...ignoredAnnotations(annotations),
+    ...openPorts(mapped),
+  ];
   return { outcome: 'injected', pod: injected, warnings, reason: '' };
 }
 
@@ -170,7 +173,10 @@ function withMissing(
 }
 
 /** Whoever drains for longer than the pod may take is killed in the middle. */
-function withinGrace(options: SidecarOptions, graceSeconds: number | null | undefined): SidecarOptions {
+function withinGrace(
+  options: SidecarOptions,
+  graceSeconds: number | null | undefined,
+): SidecarOptions {
   const graceMs = Math.max((graceSeconds ?? 30) * 1000, 0);
   return options.drainTimeoutMs <= graceMs ? options : { ...options, drainTimeoutMs: graceMs };
 }
@@ -186,6 +192,15 @@ function openPorts(mapped: ReadonlyMap<number, number>): string[] {
   return [
     `capture is explicit: policy holds for callers of the mesh; let the application listen on 127.0.0.1 so that nobody else reaches port ${ports}`,
   ];
+}
+
+/** In a namespace where nothing is injected. */
+export function leftAlone(value: unknown, namespace: string): Injection {
+  return left(value, protectedReason(namespace));
+}
+
+function protectedReason(namespace: string): string {
+  return `nothing in ${namespace} gets a sidecar`;
 }
 
 function left(pod: unknown, reason: string, warnings: readonly string[] = []): Injection {

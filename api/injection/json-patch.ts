@@ -94,10 +94,9 @@ function align(before: readonly unknown[], after: readonly unknown[]): Pair[] {
   const middle =
     rows > alignedItemsMax || columns > alignedItemsMax
       ? []
-      : longest(
-          before.slice(start, start + rows),
-          after.slice(start, start + columns),
-        ).map((pair) => ({ old: pair.old + start, new: pair.new + start }));
+      : longest(before.slice(start, start + rows), after.slice(start, start + columns)).map(
+          (pair) => ({ old: pair.old + start, new: pair.new + start }),
+        );
   const head = Array.from({ length: start }, (_, i) => ({ old: i, new: i }));
   const tail = Array.from({ length: end }, (_, i) => ({
     old: before.length - end + i,
@@ -118,7 +117,7 @@ function longest(before: readonly unknown[], after: readonly unknown[]): Pair[] 
     }
   }
   const pairs: Pair[] = [];
-  for (let i = 0, j = 0; i < before.length && j < after.length; ) {
+  for (let i = 0, j = 0; i < before.length && j < after.length;) {
     if (isSame(before[i], after[j])) pairs.push({ old: i++, new: j++ });
     else if (at(i + 1, j) >= at(i, j + 1)) i++;
     else j++;

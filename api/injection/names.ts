@@ -12,6 +12,10 @@ export const protectedNamespaces = [
   systemNamespace,
 ] as const;
 
+export function isProtected(namespace: string): boolean {
+  return protectedNamespaces.some((name) => name === namespace);
+}
+
 /** The sidecar's uid: its traffic is not captured. */
 export const proxyUid = 1337;
 

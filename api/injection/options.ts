@@ -143,7 +143,9 @@ function readResources(
   return { ...(requests && { requests }), ...(limits && { limits }) };
 }
 
-function present(values: Readonly<Record<string, string | undefined>>): Record<string, string> | null {
+function present(
+  values: Readonly<Record<string, string | undefined>>,
+): Record<string, string> | null {
   const given = Object.entries(values).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== '',
   );

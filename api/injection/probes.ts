@@ -128,7 +128,6 @@ function isElsewhere(host: string | null | undefined): boolean {
 
 function portOf(port: number | string, container: ContainerManifest): number | null {
   if (typeof port === 'number') return port;
-  if (/^\d{1,5}$/.test(port)) return Number(port);
   return container.ports?.find(({ name }) => name === port)?.containerPort ?? null;
 }
 

@@ -1,12 +1,12 @@
 // The verdict on a Pod, or on a workload with a template of one: the patch that gives it what it asks for.
+import type { AdmissionRequest, Verdict } from '#api/admission-review.ts';
 import { annotateWorkload } from '#api/injection/annotate-workload.ts';
 import type { InjectionConfig } from '#api/injection/config.ts';
 import { injectPod } from '#api/injection/inject-pod.ts';
 import { diffJson } from '#api/injection/json-patch.ts';
 import { workloadKinds } from '#api/injection/manifest.ts';
+import { isProtected } from '#api/injection/names.ts';
 import type { NamespaceStance } from '#api/injection.ts';
-
-import type { AdmissionRequest, Verdict } from './review.ts';
 
 export interface InjectVerdict extends Verdict {
   /** `none`: nothing to do. */
@@ -15,18 +15,19 @@ export interface InjectVerdict extends Verdict {
   readonly reason: string;
 }
 
-/** Pure: a dry run is answered as any other request. */
+/** Pure: it makes no difference whether the request is a dry run. */
 export function judgeInjection(
   request: AdmissionRequest,
   stance: NamespaceStance,
   config: InjectionConfig,
 ): InjectVerdict {
-  const { kind, operation, object, oldObject } = request;
+  const { kind, namespace, operation, object, oldObject } = request;
   if (kind.kind === 'Pod' && operation === 'CREATE') return judgePod(request, stance, config);
   const known = workloadKinds.some((name) => name === kind.kind);
   if (!known || (operation !== 'CREATE' && operation !== 'UPDATE')) {
     return nothing(`nothing is done on ${operation} of ${kind.kind}`);
   }
+  if (isProtected(namespace ?? '')) return nothing('nothing there gets a sidecar');
   const changed = annotateWorkload(object, operation === 'UPDATE' ? oldObject : undefined);
   // The API server reads the object after us, and says better what is wrong with it.
   if (typeof changed === 'string') return nothing(`it cannot be read: ${changed}`);
@@ -63,7 +64,8 @@ function nameOf(object: unknown, name: string | null | undefined): string {
   const { metadata } = object;
   if (typeof metadata !== 'object' || metadata === null) return '?';
   const { name: own, generateName } = metadata as Record<string, unknown>;
-  return String(own ?? generateName ?? '?');
+  const shown = own ?? generateName;
+  return typeof shown === 'string' ? shown : '?';
 }
 
 function nothing(reason: string): InjectVerdict {

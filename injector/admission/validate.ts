@@ -1,10 +1,9 @@
 // The verdict on a resource of the mesh: what `selvage check` refuses is refused, in its words.
+import type { AdmissionRequest, Verdict } from '#api/admission-review.ts';
 import { equalJson } from '#api/injection/json-patch.ts';
 import type { Problem } from '#api/problem.ts';
 import { problemText } from '#api/problem-text.ts';
 import { validateResource } from '#api/read-resource.ts';
-
-import type { AdmissionRequest, Verdict } from './review.ts';
 
 /** Pure. What needs other resources is not looked at: they may come later. */
 export function judgeResource(request: AdmissionRequest): Verdict {

@@ -1,7 +1,7 @@
 // AdmissionReview (admission.k8s.io/v1) as the API server sends it and wants it answered.
 import { z } from 'zod';
 
-import type { PatchOperation } from '#api/injection/json-patch.ts';
+import type { PatchOperation } from './injection/json-patch.ts';
 
 const groupVersion = z.looseObject({ group: z.string(), version: z.string() });
 

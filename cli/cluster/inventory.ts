@@ -17,7 +17,8 @@ export interface Inventory {
   readonly webhookSinceMs: number | null | undefined;
 }
 
-export const injectorWebhook = 'selvage-injector';
+/** On everything that an installation is made of. */
+export const installed = { key: 'app.kubernetes.io/part-of', value: 'selvage' } as const;
 
 const ownerKinds = [
   { kind: 'Deployment', plural: 'deployments' },
@@ -60,12 +61,13 @@ async function readNamespaces(client: KubeClient, namespace?: string): Promise<K
 async function webhookSince(client: KubeClient): Promise<number | null | undefined> {
   const path = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
   try {
-    const { metadata } = await client.get<KubeObject>(`${path}/${injectorWebhook}`);
-    return Date.parse(metadata.creationTimestamp ?? '') || 0;
+    const labelSelector = `${installed.key}=${installed.value}`;
+    const found = await listAll(client, path, { labelSelector });
+    const since = found.map(({ metadata }) => Date.parse(metadata.creationTimestamp ?? '') || 0);
+    return since.length === 0 ? null : Math.min(...since);
   } catch (error) {
     if (!(error instanceof KubeError)) throw error;
     // Whoever may look after one namespace only may not read what belongs to the cluster.
-    if (error.status === 404) return null;
     if (error.status === 403) return undefined;
     throw error;
   }

@@ -111,7 +111,8 @@ function webhookOf(kind: WebhookConfiguration['kind'], object: KubeObject): Webh
   const caBundles = webhooks.map(({ clientConfig }) =>
     Buffer.from(clientConfig?.caBundle ?? '', 'base64').toString('utf8'),
   );
-  return { kind, name: object.metadata.name, caBundles };
+  const { name, labels = {} } = object.metadata;
+  return { kind, name, labels, caBundles };
 }
 
 async function readBundles(client: KubeClient): Promise<Map<string, string>> {

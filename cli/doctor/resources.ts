@@ -5,6 +5,7 @@ import type { Problem } from '#api/problem.ts';
 import { lintMesh } from '#policy/lint/lint.ts';
 
 import { placeAndMessage } from '../calls/problems.ts';
+import { installed } from '../cluster/inventory.ts';
 import { sidecarOf } from '../cluster/pods.ts';
 import { counted, type Finding, listed, whenKnown } from './finding.ts';
 import type { ClusterState, Crd } from './state.ts';
@@ -48,7 +49,7 @@ function whose(check: string, present: readonly Crd[]): Finding[] {
 }
 
 function ownerOf({ labels, group }: Crd): string {
-  if (labels['app.kubernetes.io/part-of'] === 'selvage') return 'Selvage';
+  if (labels[installed.key] === installed.value) return 'Selvage';
   if (labels['app'] === 'istio-pilot' || labels['release']?.startsWith('istio') === true) {
     return 'Istio';
   }

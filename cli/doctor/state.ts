@@ -39,6 +39,7 @@ export interface SystemDeployment {
 export interface WebhookConfiguration {
   readonly kind: 'MutatingWebhookConfiguration' | 'ValidatingWebhookConfiguration';
   readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
   /** PEM of each webhook's caBundle; '' where it has none. */
   readonly caBundles: readonly string[];
 }

@@ -1,7 +1,7 @@
 // Whether the API server asks the injector, trusts it, and gets an answer.
 import { proxyName, systemNamespace } from '#api/injection/names.ts';
 
-import { injectorWebhook } from '../cluster/inventory.ts';
+import { installed } from '../cluster/inventory.ts';
 import { counted, type Finding, listed, whenKnown } from './finding.ts';
 import { certificatesOf, isSameBundle } from './pem.ts';
 import type { ClusterState, WebhookConfiguration } from './state.ts';
@@ -30,10 +30,10 @@ function checkConfiguration(
   const found = webhooks.find((one) => isOurs(one, kind));
   if (found === undefined) {
     const then = kind.startsWith('Mutating') ? 'no pod gets a sidecar' : 'bad resources are taken';
-    const message = `there is no ${kind} ${injectorWebhook}: ${then}`;
+    const message = `there is no ${kind} of Selvage's: ${then}`;
     return { check, level: 'problem', message, mend: mendInstall };
   }
-  const subject = `${kind} ${injectorWebhook}`;
+  const subject = `${kind} ${found.name}`;
   const empty = found.caBundles.filter((pem) => certificatesOf(pem).length === 0).length;
   if (empty > 0) {
     const message = `${subject}: ${empty} of ${counted(found.caBundles.length, 'webhook')} has no caBundle: the API server trusts no injector`;
@@ -56,7 +56,7 @@ function checkConfiguration(
 }
 
 function isOurs(one: WebhookConfiguration, kind: WebhookConfiguration['kind']): boolean {
-  return one.kind === kind && one.name === injectorWebhook;
+  return one.kind === kind && one.labels[installed.key] === installed.value;
 }
 
 /** Two injectors that heed the same label put two sidecars into a pod. */

@@ -64,7 +64,11 @@ function bundle(namespace: string, pem: string): void {
 function webhook(plural: string, pem: string): void {
   const caBundle = Buffer.from(pem).toString('base64');
   cluster.put(`/apis/admissionregistration.k8s.io/v1/${plural}`, {
-    metadata: { name: 'selvage-injector', creationTimestamp: '2020-01-01T00:00:00Z' },
+    metadata: {
+      name: 'selvage-injector',
+      labels: { 'app.kubernetes.io/part-of': 'selvage' },
+      creationTimestamp: '2020-01-01T00:00:00Z',
+    },
     webhooks: [{ name: 'a', clientConfig: { caBundle } }],
   });
 }

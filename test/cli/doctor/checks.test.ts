@@ -190,7 +190,12 @@ test('a certificate that is near its end was not renewed; one that nobody serves
 const ours = (
   kind: 'MutatingWebhookConfiguration' | 'ValidatingWebhookConfiguration',
   caBundles: string[],
-) => ({ kind, name: 'selvage-injector', caBundles });
+) => ({
+  kind,
+  name: 'selvage-injector',
+  labels: { 'app.kubernetes.io/part-of': 'selvage' },
+  caBundles,
+});
 
 test('webhooks that are missing, trust nobody or another CA are problems', () => {
   const good = [root.certPem];
@@ -215,6 +220,7 @@ test('webhooks that are missing, trust nobody or another CA are problems', () =>
   const other = {
     kind: 'MutatingWebhookConfiguration',
     name: 'istio-sidecar-injector',
+    labels: {},
     caBundles: [],
   } as const;
   const both = { value: [...mutating(good).value, other] };

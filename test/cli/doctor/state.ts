@@ -101,6 +101,7 @@ export function wellState(change: Partial<ClusterState> = {}): ClusterState {
   const image = 'selvage/selvage:0.1.0';
   const names = ['selvage-ca', 'selvage-control', 'selvage-injector'];
   const name = 'selvage-injector';
+  const labels = { 'app.kubernetes.io/part-of': 'selvage' };
   const caBundles = [root.certPem, root.certPem];
   return {
     nowMs,
@@ -110,8 +111,8 @@ export function wellState(change: Partial<ClusterState> = {}): ClusterState {
     systemPods: { value: [] },
     webhooks: {
       value: [
-        { kind: 'MutatingWebhookConfiguration', name, caBundles },
-        { kind: 'ValidatingWebhookConfiguration', name, caBundles },
+        { kind: 'MutatingWebhookConfiguration', name, labels, caBundles },
+        { kind: 'ValidatingWebhookConfiguration', name, labels, caBundles },
       ],
     },
     injection: {

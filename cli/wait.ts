@@ -3,6 +3,7 @@ import { setTimeout as pass } from 'node:timers/promises';
 
 import { kinds } from '#api/kinds/table.ts';
 import { nearest } from '#api/spelling.ts';
+import { KubeError } from '#runtime/kubernetes/kube-error.ts';
 
 import { readArguments } from './arguments.ts';
 import { CallError } from './calls/failure.ts';
@@ -10,6 +11,7 @@ import { parseDurationMs } from './cluster/age.ts';
 import {
   type Cluster,
   clusterOptions,
+  describeFailure,
   openCluster,
   type OpenCluster,
   runInCluster,
@@ -54,12 +56,12 @@ async function waitFor(cluster: Cluster, options: WaitOptions, io: Io): Promise<
   const deadline = performance.now() + timeoutMs;
   let told = '';
   for (;;) {
-    const state = enforcementOf(await askControl(cluster, `/enforced?${query}`));
-    if (isEnforced(state, generation)) {
+    const state = await ask(cluster, `/enforced?${query}`);
+    if (typeof state !== 'string' && isEnforced(state, generation)) {
       io.stdout.write(`${subject}: ${successOf(state)}\n`);
       return 0;
     }
-    const text = describeEnforcement(state, generation);
+    const text = typeof state === 'string' ? state : describeEnforcement(state, generation);
     if (performance.now() >= deadline) {
       io.stderr.write(`selvage wait: ${subject}: ${text}, after ${timeoutMs / 1000} s\n`);
       return 1;
@@ -68,6 +70,17 @@ async function waitFor(cluster: Cluster, options: WaitOptions, io: Io): Promise<
     if (text !== told) io.stdout.write(`${subject}: ${text}\n`);
     told = text;
     await pass(Math.min(pollEveryMs, Math.max(0, deadline - performance.now())));
+  }
+}
+
+/** What control says, or why it says nothing now: it may be restarting. */
+async function ask(cluster: Cluster, path: string): Promise<Enforcement | string> {
+  try {
+    return enforcementOf(await askControl(cluster, path));
+  } catch (error) {
+    const forbidden = error instanceof KubeError && (error.status === 401 || error.status === 403);
+    if (error instanceof CallError || forbidden) throw error;
+    return describeFailure(error);
   }
 }
 

@@ -20,7 +20,7 @@ const program =
 /**
  * Asks one replica, which speaks for all of them; the next one where it does not answer.
  * @param path of the admin endpoint, with its query
- * @throws CallError when no replica is there, Error when none answers
+ * @throws CallError when control is not installed, Error when no replica answers
  */
 export async function askControl(cluster: Cluster, path: string): Promise<unknown> {
   const text = await runInControl(cluster, ['node', '-e', program, path], `answer ${path}`);
@@ -66,7 +66,8 @@ async function controlPods(cluster: Cluster): Promise<[KubeObject, ...KubeObject
   const pods = await listAll(cluster.client, `/api/v1/${namespace}/pods`, { labelSelector });
   const [first, ...rest] = pods.filter((pod) => isReady(podOf(pod)));
   if (first !== undefined) return [first, ...rest];
-  throw new CallError(
+  // It may be on its way: who waits asks again.
+  throw new Error(
     `no replica of ${systemNamespace}/${deployment} is ready; selvage doctor says what is wrong`,
   );
 }

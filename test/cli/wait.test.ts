@@ -53,6 +53,22 @@ test('a generation that control has not seen is not enforced, whatever the sidec
   );
 });
 
+test('a control plane that restarts meanwhile is waited for, one that is not there is not', async () => {
+  let asked = 0;
+  cluster.control = () => {
+    asked += 1;
+    // Either replica is asked once.
+    if (asked <= 2) throw new Error('connection refused');
+    return { generation: 1, enforced: 1, of: 1, missing: [] };
+  };
+  expect(await run('AuthorizationPolicy/admit')).toMatchObject({
+    status: 0,
+    out: expect.stringMatching(/: connection refused\n.*: enforced by 1 of 1 sidecar\n$/),
+  });
+  cluster.api.remove('/apis/apps/v1/deployments', 'selvage-control', 'selvage-system');
+  expect(await run('AuthorizationPolicy/admit')).toMatchObject({ status: 2 });
+});
+
 test('0 of 0 is told plainly', async () => {
   cluster.control = () => ({ generation: 1, enforced: 0, of: 0, missing: [] });
   expect(await run('AuthorizationPolicies/admit')).toMatchObject({

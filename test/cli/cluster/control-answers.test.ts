@@ -29,8 +29,8 @@ function sidecar(pod: string, acked: number): SidecarPolicies {
 
 const mesh: MeshReport = {
   reports: [
-    { replica: 'a', known: new Map([[key, 2]]), sidecars: [sidecar('web-1', 2)] },
-    { replica: 'b', known: new Map([[key, 2]]), sidecars: [sidecar('web-2', 1)] },
+    { id: '1', replica: 'a', known: new Map([[key, 2]]), sidecars: [sidecar('web-1', 2)] },
+    { id: '2', replica: 'b', known: new Map([[key, 2]]), sidecars: [sidecar('web-2', 1)] },
   ],
   lost: [],
   unreachable: ['10.0.0.9:15011'],

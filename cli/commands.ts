@@ -54,7 +54,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   inject: {
     usage: 'inject -f FILE [OPTION]...',
-    summary: 'add the sidecar to manifests, as the cluster would (- is stdin)',
+    summary: 'add the sidecar to manifests as a cluster would (- is stdin)',
     options: [
       ['-f FILE', 'a file or folder of manifests; any number of them'],
       ['--config FILE', "the ConfigMap of the cluster's injector"],

@@ -9,6 +9,7 @@ export interface PodContainer {
 
 export interface ContainerState {
   readonly name: string;
+  readonly running: boolean;
   readonly ready: boolean;
   readonly restarts: number;
   /** `CrashLoopBackOff`, `Error`, …; '' while nothing is amiss. */
@@ -55,6 +56,7 @@ interface RawState {
   readonly ready?: boolean;
   readonly restartCount?: number;
   readonly state?: {
+    readonly running?: object;
     readonly waiting?: { readonly reason?: string; readonly message?: string };
     readonly terminated?: Terminated;
   };
@@ -95,6 +97,12 @@ export function sidecarOf(pod: LivePod): PodContainer | undefined {
   return [...pod.initContainers, ...pod.containers].find(({ name }) => name === proxyName);
 }
 
+/** It runs, whether it is of use or not; a pod that is being scheduled or pulled has none that does. */
+export function isSidecarRunning(pod: LivePod): boolean {
+  const state = pod.states.find(({ name }) => name === proxyName);
+  return state === undefined ? pod.ready : state.running;
+}
+
 export function isReady(pod: LivePod): boolean {
   return pod.alive && pod.ready;
 }
@@ -121,6 +129,7 @@ function stateOf(raw: RawState): ContainerState {
   const trouble = idle ? '' : (waiting?.reason ?? '');
   return {
     name,
+    running: state?.running !== undefined,
     ready,
     restarts,
     trouble: trouble || (failed && !ready ? (last.reason ?? 'Error') : ''),

@@ -2,7 +2,13 @@
 import { initName, proxyName } from '#api/injection/names.ts';
 
 import { type Missing, missingSidecar, restartOf } from '../cluster/missing.ts';
-import { type LivePod, sidecarOf, versionOf } from '../cluster/pods.ts';
+import {
+  type ContainerState,
+  isSidecarRunning,
+  type LivePod,
+  sidecarOf,
+  versionOf,
+} from '../cluster/pods.ts';
 import type { Sidecar } from '../cluster/sidecars.ts';
 import { counted, type Finding, listed, whenKnown } from './finding.ts';
 import type { ClusterState } from './state.ts';
@@ -23,16 +29,16 @@ export function checkMissing({ inventory }: ClusterState): readonly Finding[] {
     const groups = Map.groupBy(missing, ({ pod, why, mend }) =>
       [pod.namespace, pod.workload.kind, pod.workload.name, why, mend].join('\0'),
     );
-    return [...groups.values()].map((group) => describeMissing(check, group));
+    return [...groups.values()].flatMap((group) =>
+      group.slice(0, 1).map((first) => describeMissing(check, first, group.length)),
+    );
   });
 }
 
-function describeMissing(check: string, group: readonly Missing[]): Finding {
-  const [first] = group;
-  if (first === undefined) throw new Error('a group has a first');
-  const { pod, why, mend, chosen } = first;
+function describeMissing(check: string, missing: Missing, count: number): Finding {
+  const { pod, why, mend, chosen } = missing;
   const { kind, name } = pod.workload;
-  const many = group.length > 1 ? ` (${group.length} pods)` : '';
+  const many = count > 1 ? ` (${count} pods)` : '';
   const message = `${kind} ${pod.namespace}/${name}${many} has no sidecar: ${why}`;
   return { check, level: chosen ? 'note' : 'problem', message, mend };
 }
@@ -46,7 +52,7 @@ export function checkSync({ inventory, sidecars, nowMs }: ClusterState): readonl
       const findings = [
         lost(
           check,
-          meshed.filter((pod) => pod.createdMs <= nowMs - startingMs),
+          meshed.filter((pod) => pod.createdMs <= nowMs - startingMs && isSidecarRunning(pod)),
           known,
         ),
         ...refused(check, connected),
@@ -104,8 +110,8 @@ export function checkVersions({ inventory, deployments }: ClusterState): readonl
         const sidecar = sidecarOf(pod);
         return sidecar !== undefined && versionOf(sidecar.image) !== version;
       });
-      const findings: Finding[] = [...Map.groupBy(other, workloadOf).values()].map((group) =>
-        describeSkew(check, group, version),
+      const findings = [...Map.groupBy(other, workloadOf).values()].flatMap((group) =>
+        group.slice(0, 1).map((pod) => describeSkew(check, pod, version)),
       );
       if (parts.size > 1) {
         const message = `control, CA and injector are of different versions: ${[...parts].join(', ')}`;
@@ -118,9 +124,7 @@ export function checkVersions({ inventory, deployments }: ClusterState): readonl
   );
 }
 
-function describeSkew(check: string, group: readonly LivePod[], version: string): Finding {
-  const [pod] = group;
-  if (pod === undefined) throw new Error('a group has a first');
+function describeSkew(check: string, pod: LivePod, version: string): Finding {
   const own = versionOf(sidecarOf(pod)?.image ?? '');
   const of = `${pod.workload.kind} ${pod.namespace}/${pod.workload.name}`;
   const message = `${of} has sidecars of version ${own}; control is ${version}`;
@@ -140,16 +144,19 @@ export function checkCapture({ inventory }: ClusterState): readonly Finding[] {
       return [{ check, level: 'ok', message: 'no sidecar and no init container is in trouble' }];
     }
     const groups = Map.groupBy(troubled, ({ pod, state }) => `${workloadOf(pod)} ${state.name}`);
-    return [...groups.values()].map(([first]) => {
-      if (first === undefined) throw new Error('a group has a first');
-      const { pod, state } = first;
-      const said = state.message.trim().slice(0, 300);
-      const message = `${state.name} of ${pod.namespace}/${pod.name}: ${state.trouble}${said === '' ? '' : `: ${said}`}`;
-      const logs = `kubectl logs -n ${pod.namespace} ${pod.name} -c ${state.name}`;
-      const kernel = `${logs}; does its node's kernel have iptables (nft or legacy), and may the pod have NET_ADMIN?`;
-      return { check, level: 'problem', message, mend: state.name === initName ? kernel : logs };
-    });
+    return [...groups.values()].flatMap((group) =>
+      group.slice(0, 1).map(({ pod, state }) => describeTrouble(check, pod, state)),
+    );
   });
+}
+
+function describeTrouble(check: string, pod: LivePod, state: ContainerState): Finding {
+  const said = state.message.trim().slice(0, 300);
+  const what = `${state.trouble}${said === '' ? '' : `: ${said}`}`;
+  const message = `${state.name} of ${pod.namespace}/${pod.name}: ${what}`;
+  const logs = `kubectl logs -n ${pod.namespace} ${pod.name} -c ${state.name}`;
+  const kernel = `${logs}; does its node's kernel have iptables (nft or legacy), and may the pod have NET_ADMIN?`;
+  return { check, level: 'problem', message, mend: state.name === initName ? kernel : logs };
 }
 
 function workloadOf({ namespace, workload }: LivePod): string {

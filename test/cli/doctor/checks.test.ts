@@ -297,7 +297,11 @@ test('pods without a sidecar are told by workload, once', () => {
 
 test('sidecars that are lost, behind or refuse are told apart; a new pod has time', () => {
   const young = pod('new', { meta: { creationTimestamp: new Date(nowMs - 1000).toISOString() } });
-  const pods = inventory([pod('a'), pod('b'), pod('c'), young]);
+  const waiting = { name: 'selvage-proxy', state: { waiting: { reason: 'ContainerCreating' } } };
+  const pulled = pod('pulled', {
+    status: { phase: 'Pending', initContainerStatuses: [waiting] },
+  });
+  const pods = inventory([pod('a'), pod('b'), pod('c'), young, pulled]);
   const sidecars = [
     sidecar('b', { inSync: false }),
     sidecar('c', { inSync: false, refused: 'bad' }),

@@ -33,8 +33,9 @@ export async function startCa(
   log: Log,
   clock: Clock = systemClock,
 ): Promise<Ca> {
-  let ready = (): boolean => false;
-  const health = await startHealth(settings, () => ready());
+  let served: Roots | null = null;
+  const ready = (): boolean => served !== null && canSign(served, clock);
+  const health = await startHealth(settings, ready);
   const backing = await openBacking(settings, log, clock);
   const roots = await openCaRoots(settings, backing, log, clock);
   const audit = openAudit(settings.auditFile);
@@ -79,10 +80,10 @@ export async function startCa(
   const reload = (): Promise<void> => reloadIssuer(backing, roots, audit, log);
   const admin = await startAdmin({
     ...settings.admin,
-    routes: adminRoutes({ roots, metrics, reload, ready: () => ready() }),
+    routes: adminRoutes({ roots, metrics, reload, ready }),
   });
   backing.follow(roots);
-  ready = () => canSign(roots, clock);
+  served = roots;
   const endpoints = { api, admin, health };
   return running({ ...endpoints, backing, roots, serving, audit, reload, clock, log, settings });
 }
@@ -147,12 +148,7 @@ async function openCaRoots(
   });
 }
 
-async function reloadIssuer(
-  backing: Backing,
-  roots: Roots,
-  audit: Audit,
-  log: Log,
-): Promise<void> {
+async function reloadIssuer(backing: Backing, roots: Roots, audit: Audit, log: Log): Promise<void> {
   const issuer = await backing.readPlugged();
   if (issuer !== null) await roots.adopt(issuer);
   audit.reopen();

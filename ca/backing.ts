@@ -20,11 +20,7 @@ export interface Backing {
   close(): Promise<void>;
 }
 
-export async function openBacking(
-  settings: CaSettings,
-  log: Log,
-  clock: Clock,
-): Promise<Backing> {
+export async function openBacking(settings: CaSettings, log: Log, clock: Clock): Promise<Backing> {
   const { kubernetes } = settings;
   if (kubernetes !== null) {
     // The client of the API server costs memory that a CA without a cluster does not pay.

@@ -84,6 +84,7 @@ interface BundleWriting {
 /** Writes the trust bundle while this replica leads; returns what ends it. */
 function writeBundles(options: BundleWriting): () => Promise<void> {
   const { client, namespace, identity, roots, clock, log } = options;
+  const bundlePem = (): string => roots.current().trustBundlePem;
   let maps: BundleMaps | null = null;
   roots.onChange(() => maps?.changed());
   const leadership = new Leadership({
@@ -95,7 +96,6 @@ function writeBundles(options: BundleWriting): () => Promise<void> {
       maps?.stop();
       maps = null;
       if (!leads) return;
-      const bundlePem = (): string => roots.current().trustBundlePem;
       maps = new BundleMaps({ client, bundlePem, clock, log });
       maps.start();
     },
@@ -107,11 +107,7 @@ function writeBundles(options: BundleWriting): () => Promise<void> {
 }
 
 /** A pod that ended because the API server is away would come back later and later. */
-async function untilAnswered(
-  read: () => Promise<unknown>,
-  clock: Clock,
-  log: Log,
-): Promise<void> {
+async function untilAnswered(read: () => Promise<unknown>, clock: Clock, log: Log): Promise<void> {
   const backoff = new Backoff({ firstMs: 200, maxMs: 5000, jitter: 0.2 });
   for (let told = false; ; told = true) {
     try {

@@ -50,16 +50,7 @@ export class BundleMaps {
 
   start(): void {
     this.#state = 'reading';
-    // Without both lists nobody knows what is missing.
-    Promise.all([this.#namespaces.start(), this.#maps.start()]).then(
-      () => {
-        if (this.#state !== 'reading') return;
-        this.#state = 'writing';
-        this.changed();
-      },
-      // Stopped before.
-      () => undefined,
-    );
+    void this.#begin();
   }
 
   /** There is another bundle. */
@@ -72,6 +63,19 @@ export class BundleMaps {
     this.#state = 'stopped';
     this.#namespaces.stop();
     this.#maps.stop();
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      // Without both lists nobody knows what is missing.
+      await Promise.all([this.#namespaces.start(), this.#maps.start()]);
+    } catch {
+      // Stopped before.
+      return;
+    }
+    if (this.#state !== 'reading') return;
+    this.#state = 'writing';
+    this.changed();
   }
 
   #mark(namespace: string): void {

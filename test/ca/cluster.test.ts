@@ -13,7 +13,13 @@ import { requestJson } from '#runtime/h2-json.ts';
 import { createLog } from '#runtime/log.ts';
 import { createKeyAndCsr } from '#runtime/tls/csr.ts';
 import { VirtualClock } from '#test/runtime/virtual-clock.ts';
-import { away, configMaps, namespaces, startFakeCluster, type FakeCluster } from './fake-cluster.ts';
+import {
+  away,
+  configMaps,
+  namespaces,
+  startFakeCluster,
+  type FakeCluster,
+} from './fake-cluster.ts';
 import { openssl, verifyChain } from './fixture.ts';
 
 interface Replica {
@@ -49,7 +55,10 @@ async function start(pod: string, env: Record<string, string> = {}): Promise<Rep
 }
 
 async function roles(replica: Replica): Promise<string[]> {
-  const described = JSON.parse(await admin(replica, 'GET', '/roots')) as { role: string; id: string }[];
+  const described = JSON.parse(await admin(replica, 'GET', '/roots')) as {
+    role: string;
+    id: string;
+  }[];
   return described.map(({ role, id }) => `${role} ${id}`);
 }
 
@@ -99,8 +108,9 @@ async function until(what: Replica[], holds: () => boolean | Promise<boolean>): 
   expect(await holds()).toBe(true);
 }
 
+const encode = (text: string): string => Buffer.from(text).toString('base64');
+
 function plug(issuer: Issuer): void {
-  const encode = (text: string): string => Buffer.from(text).toString('base64');
   cluster.api.put('/api/v1/secrets', {
     metadata: { name: 'cacerts', namespace: 'selvage-system' },
     data: {
@@ -224,7 +234,7 @@ test('an operator who goes back in the overlap keeps the issuer that signs', asy
   expect(await roles(one)).toEqual([`signing ${first.id}`]);
 });
 
-test("a broken Secret of the operator is refused with its place, and the present issuer goes on", async () => {
+test('a broken Secret of the operator is refused with its place, and the present issuer goes on', async () => {
   plug(await newRoot());
   const one = await start('ca-1');
   cluster.api.put('/api/v1/secrets', {

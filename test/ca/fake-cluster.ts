@@ -69,6 +69,8 @@ function environment(folder: string, api: FakeApi): Record<string, string> {
   };
 }
 
+const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
 let made = 0;
 
 function makeToken(options: TokenOptions, given: Map<string, Required<TokenOptions>>): string {
@@ -76,13 +78,16 @@ function makeToken(options: TokenOptions, given: Map<string, Required<TokenOptio
   const { lifeSeconds = 600 } = options;
   made += 1;
   const exp = Math.floor(Date.now() / 1000) + lifeSeconds;
-  const encode = (value: unknown): string =>
-    Buffer.from(JSON.stringify(value)).toString('base64url');
   const claims = { aud: [audience], exp, sub: `system:serviceaccount:${account}`, jti: made };
   const token = `${encode({ alg: 'RS256' })}.${encode(claims)}.c2lnbmVk`;
   given.set(token, { account, audience, pod, lifeSeconds });
   return token;
 }
+
+const refuse = (error: string) => ({
+  status: 201,
+  body: { status: { user: {}, error: `[invalid bearer token, ${error}]` } },
+});
 
 function reviewed(
   { path, body }: SeenRequest,
@@ -92,10 +97,6 @@ function reviewed(
   if (path !== '/apis/authentication.k8s.io/v1/tokenreviews') return undefined;
   const { spec } = body as { spec: { token: string; audiences: string[] } };
   const token = given.get(spec.token);
-  const refuse = (error: string) => ({
-    status: 201,
-    body: { status: { user: {}, error: `[invalid bearer token, ${error}]` } },
-  });
   if (token === undefined) return refuse('the signature is not valid');
   if (!spec.audiences.includes(token.audience)) return refuse('the audience is not valid');
   if (token.pod !== null && gone.has(token.pod)) return refuse('the pod does not exist');

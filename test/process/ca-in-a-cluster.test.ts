@@ -156,7 +156,8 @@ test('started while the API server is away it waits, tells the kubelet that it i
     (await fetch(`http://127.0.0.1:${port}/healthz/${path}`).catch(() => null))?.status ?? 0;
   while ((await health('ready')) !== 503) await sleep(20);
   expect(await health('live')).toBe(200);
-  while (!ca.lines.some((line) => line.includes('cannot be read from the cluster'))) await sleep(20);
+  while (!ca.lines.some((line) => line.includes('cannot be read from the cluster')))
+    await sleep(20);
   cluster.broken = null;
   const ports = await ca.ready;
   expect((await sign(ports)).status).toBe(200);

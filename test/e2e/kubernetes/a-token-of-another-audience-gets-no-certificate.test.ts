@@ -49,7 +49,9 @@ test.skipIf(reason !== null)(
     const [head = '', claims = '', signature = ''] = (
       await rig.token({ pod, audience: 'other' })
     ).split('.');
-    const text = Buffer.from(claims, 'base64url').toString('utf8').replace('"other"', '"selvage-ca"');
+    const text = Buffer.from(claims, 'base64url')
+      .toString('utf8')
+      .replace('"other"', '"selvage-ca"');
     const forged = [head, Buffer.from(text).toString('base64url'), signature].join('.');
     const { status, body } = await rig.sign(ca, forged);
     expect([status, body.code]).toEqual([401, 'token-refused']);

@@ -58,7 +58,8 @@ export interface SignReply {
  */
 export async function reasonToSkip(): Promise<string | null> {
   const file = process.env['KUBECONFIG'] ?? '';
-  if (file === '') return 'KUBECONFIG names no cluster (start one with ../shared/kube/up, or your own)';
+  if (file === '')
+    return 'KUBECONFIG names no cluster (start one with ../shared/kube/up, or your own)';
   const client = createKubeClient(accessOf(file));
   try {
     await client.get('/apis/apps/v1/namespaces/selvage-system/deployments/selvage-ca');
@@ -155,11 +156,7 @@ function writeAccount(
   writeFileSync(join(folder, 'server'), server);
 }
 
-async function startCa(
-  account: string,
-  pod: string,
-  children: ChildProcess[],
-): Promise<RunningCa> {
+async function startCa(account: string, pod: string, children: ChildProcess[]): Promise<RunningCa> {
   const child = spawn(process.execPath, ['ca/main.ts'], {
     env: {
       PATH: process.env['PATH'],
@@ -285,17 +282,19 @@ function podOf(serviceAccountName: string): object {
   };
 }
 
+/** What is in the kubeconfig, or in a file that it names. */
+const text = (from: Record<string, string>, key: string): string | undefined => {
+  const [data, path] = [from[`${key}-data`], from[key]];
+  if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8');
+  return path === undefined ? undefined : readFileSync(path, 'utf8');
+};
+
 /** The current context of a kubeconfig: certificates in it or beside it, or a token. */
 function accessOf(file: string): ClusterAccess {
   const config = parse(readFileSync(file, 'utf8')) as KubeConfig;
   const context = config.contexts.find(({ name }) => name === config['current-context'])?.context;
   const cluster = config.clusters.find(({ name }) => name === context?.cluster)?.cluster ?? {};
   const user = config.users.find(({ name }) => name === context?.user)?.user ?? {};
-  const text = (from: Record<string, string>, key: string): string | undefined => {
-    const [data, path] = [from[`${key}-data`], from[key]];
-    if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8');
-    return path === undefined ? undefined : readFileSync(path, 'utf8');
-  };
   const { token } = user;
   return {
     server: cluster['server'] ?? '',

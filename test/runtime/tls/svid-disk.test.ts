@@ -26,6 +26,8 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
+const isOurs = (id: string): boolean => id === identity;
+
 function folder(): string {
   const made = mkdtempSync(join(tmpdir(), 'selvage-svid-'));
   folders.push(made);
@@ -53,8 +55,7 @@ interface Start {
 function open(place: string, options: Start = {}): { source: SvidSource; disk: SvidDisk } {
   const { clock = new VirtualClock(startMs), lines = [] } = options;
   const log = createLog('test', 'info', { write: (line) => lines.push(line) });
-  const fits = (id: string): boolean => id === identity;
-  const disk = new SvidDisk({ folder: place, name: 'identity', fits, log });
+  const disk = new SvidDisk({ folder: place, name: 'identity', fits: isOurs, log });
   const { bundleFile, fetchBundle, sign = async (csr) => signed(csr, clock.now()) } = options;
   const source = new SvidSource({ sign, fetchBundle, bundleFile, disk, log, clock });
   sources.push(source);
@@ -107,36 +108,38 @@ const broken: readonly (readonly [string, (text: string) => string])[] = [
   ['has another version', (text) => changed(text, { version: 2 })],
 ];
 
-test.each(broken)('a stored file that %s is left alone, with a line that says why', async (_, to) => {
-  const place = folder();
-  await stored(place);
-  const path = join(place, 'identity');
-  writeFileSync(path, to(readFileSync(path, 'utf8')));
-  const lines: string[] = [];
-  const clock = new VirtualClock(startMs);
-  let sign: (csr: string) => Promise<SignedChain> = away;
-  const { source } = open(place, { lines, clock, sign: (csr) => sign(csr) });
-  const started = source.start();
-  while (!lines.some((line) => line.includes('the stored certificate is not used'))) {
-    await clock.pass(10);
-  }
-  expect(() => source.current()).toThrow('no certificate yet');
-  expect(lines.join('')).not.toContain('PRIVATE KEY');
-  sign = async (csr) => signed(csr, clock.now());
-  await clock.pass(60_000);
-  await started;
-  expect(source.state().renewals).toBe(1);
-});
+test.each(broken)(
+  'a stored file that %s is left alone, with a line that says why',
+  async (_, to) => {
+    const place = folder();
+    await stored(place);
+    const path = join(place, 'identity');
+    writeFileSync(path, to(readFileSync(path, 'utf8')));
+    const lines: string[] = [];
+    const clock = new VirtualClock(startMs);
+    let sign: (csr: string) => Promise<SignedChain> = away;
+    const { source } = open(place, { lines, clock, sign: (csr) => sign(csr) });
+    const started = source.start();
+    while (!lines.some((line) => line.includes('the stored certificate is not used'))) {
+      await clock.pass(10);
+    }
+    expect(() => source.current()).toThrow('no certificate yet');
+    expect(lines.join('')).not.toContain('PRIVATE KEY');
+    sign = async (csr) => signed(csr, clock.now());
+    await clock.pass(60_000);
+    await started;
+    expect(source.state().renewals).toBe(1);
+  },
+);
 
 test('a certificate of another account, or one whose time is over or has not come, is not used', async () => {
   const place = folder();
   await stored(place);
   const text = readFileSync(join(place, 'identity'), 'utf8');
-  const mine = (id: string): boolean => id === identity;
-  expect(parseStored(text, mine, startMs).svid.identity).toBe(identity);
+  expect(parseStored(text, isOurs, startMs).svid.identity).toBe(identity);
   expect(() => parseStored(text, () => false, startMs)).toThrow('it is that of spiffe://');
-  expect(() => parseStored(text, mine, startMs + 25 * hourMs)).toThrow('ended at');
-  expect(() => parseStored(text, mine, startMs - hourMs)).toThrow('not valid yet');
+  expect(() => parseStored(text, isOurs, startMs + 25 * hourMs)).toThrow('ended at');
+  expect(() => parseStored(text, isOurs, startMs - hourMs)).toThrow('not valid yet');
 });
 
 test('any text as a stored certificate is an error, and never one that quotes it', () => {
@@ -150,7 +153,11 @@ test('any text as a stored certificate is an error, and never one that quotes it
     },
     { requiredKeys: [] },
   );
-  const text = fc.oneof(fc.string(), fc.json(), parts.map((value) => JSON.stringify(value)));
+  const text = fc.oneof(
+    fc.string(),
+    fc.json(),
+    parts.map((value) => JSON.stringify(value)),
+  );
   fc.assert(
     fc.property(text, (given) => {
       expect(() => parseStored(given, () => true, startMs)).toThrow(Error);
@@ -183,6 +190,7 @@ test('a root that comes into the file counts at once, and the CA is asked for th
   await until(clock, () => source.current().trustBundlePem.includes(other.rootPem.trim()));
   answer.resolve(other.rootPem);
   await until(clock, () => !source.current().trustBundlePem.includes(root.rootPem.trim()));
+  expect(source.current().trustBundlePem).toBe(other.rootPem);
 });
 
 test('a file that breaks changes nothing', async () => {

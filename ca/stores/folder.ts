@@ -23,6 +23,7 @@ export class FolderStore implements RootStore {
   }
 
   async read(): Promise<Stored | null> {
+    await removeLeftovers(this.#folder);
     const path = join(this.#folder, stateName);
     let text: string;
     try {
@@ -35,7 +36,6 @@ export class FolderStore implements RootStore {
     if ((mode & 0o077) !== 0) {
       throw new DamagedState(`${path} holds keys and others may read it: chmod 600 ${path}`);
     }
-    await removeLeftovers(this.#folder);
     return { records: parseState(text, path), version: '' };
   }
 

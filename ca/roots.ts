@@ -6,7 +6,7 @@ import type { Issuer } from './issuer.ts';
 import * as rotation from './rotation.ts';
 import type { IssuerRecord, Records } from './rotation.ts';
 import { bridge, toRecord } from './issuer-record.ts';
-import { StoreConflict, type RootStore, type Stored } from './stores/store.ts';
+import { DamagedState, StoreConflict, type RootStore, type Stored } from './stores/store.ts';
 
 export interface RootsOptions {
   readonly store: RootStore;
@@ -21,9 +21,6 @@ export interface RootsOptions {
   readonly clock: Clock;
   readonly log: Log;
 }
-
-/** A self-signed root is replaced when this part of its life is left. */
-const graceFraction = 0.2;
 
 /** How often a step is decided anew because another CA changed the store meanwhile. */
 const conflictsMax = 10;
@@ -48,9 +45,8 @@ async function createFirst(options: RootsOptions): Promise<Stored> {
   const { store, plugged, create, clock, log } = options;
   const issuer = plugged ?? (await create());
   const origin = plugged === null ? 'self-signed' : 'plugged';
-  const first = toRecord(issuer, origin, clock.now(), options.leafLifeMs);
-  const record = { ...first, role: 'signing', signingAtMs: clock.now() } as const;
-  const stored = await store.create([record]);
+  const record = toRecord(issuer, origin, clock.now(), options.leafLifeMs);
+  const stored = await store.create(rotation.switchSigning([record], clock.now()));
   log.info({ issuer: issuer.id, origin }, 'first root taken into use');
   return stored;
 }
@@ -163,9 +159,8 @@ export class Roots {
   /** Takes over what another CA has changed; makes the store again where somebody deleted it. */
   follow(): Promise<void> {
     return this.#step(async () => {
-      const { store, clock, log } = this.#options;
-      const stored = await store.read();
-      this.#seenAtMs = clock.now();
+      const { store, log } = this.#options;
+      const stored = await this.#look();
       if (stored === null) {
         this.#stored = await store.create(this.#records);
         log.warn({}, `${store.place} was deleted; made again from memory`);
@@ -174,6 +169,19 @@ export class Roots {
         log.info({ issuer: this.current().issuer.id }, `${store.place} was changed: followed`);
       }
     });
+  }
+
+  /** A damaged store was seen too: nobody else can go on from it, so nothing newer than ours is in force. */
+  async #look(): Promise<Stored | null> {
+    const { store, clock } = this.#options;
+    try {
+      const stored = await store.read();
+      this.#seenAtMs = clock.now();
+      return stored;
+    } catch (error) {
+      if (error instanceof DamagedState) this.#seenAtMs = clock.now();
+      throw error;
+    }
   }
 
   #step(step: () => Promise<void>): Promise<void> {
@@ -258,9 +266,8 @@ export class Roots {
     const { clock, create, log } = this.#options;
     const signing = rotation.byRole(this.#records, 'signing');
     if (signing === undefined || rotation.byRole(this.#records, 'published') !== undefined) return;
-    const { notBeforeMs, notAfterMs } = this.current().issuer;
-    const expired = notAfterMs <= clock.now();
-    if (notAfterMs - clock.now() > (notAfterMs - notBeforeMs) * graceFraction) return;
+    const { notAfterMs } = this.current().issuer;
+    if (!rotation.isInGrace(this.current().issuer, clock.now())) return;
     if (signing.origin === 'plugged') {
       log.warn({ notAfter: new Date(notAfterMs).toISOString() }, 'the plugged issuer expires soon');
       return;
@@ -268,7 +275,7 @@ export class Roots {
     log.info({ notAfter: new Date(notAfterMs).toISOString() }, 'the root expires soon: rotating');
     await this.#publish(await create(), 'self-signed');
     // Nobody trusts an expired root any more: there is nothing to overlap with.
-    if (expired) await this.#switch();
+    if (notAfterMs <= clock.now()) await this.#switch();
   }
 
   /** The store first: a root that was handed out must never be forgotten by a crash. */

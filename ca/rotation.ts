@@ -92,6 +92,16 @@ export function due(records: Records, nowMs: number, overlapMs: number): 'switch
   return expired ? 'drop' : null;
 }
 
+/** Whether a self-signed root is to be replaced: this part of its life is left. */
+export function isInGrace(
+  { notBeforeMs, notAfterMs }: { readonly notBeforeMs: number; readonly notAfterMs: number },
+  nowMs: number,
+): boolean {
+  return notAfterMs - nowMs <= (notAfterMs - notBeforeMs) * graceFraction;
+}
+
+const graceFraction = 0.2;
+
 export function byRole(records: Records, role: IssuerRecord['role']): IssuerRecord | undefined {
   return records.find((record) => record.role === role);
 }

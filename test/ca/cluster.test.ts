@@ -185,6 +185,11 @@ test('a Secret that somebody breaks changes nothing in those that run, and start
   });
   await until([one], () => one.lines.join('').includes('is damaged'));
   await expect(start('ca-2')).rejects.toThrow('is damaged');
+  for (let i = 0; i < 90; i += 1) {
+    await one.clock.pass(1000);
+    await sleep(5);
+  }
+  expect(await admin(one, 'GET', '/ready')).toBe('ready\n');
   const { metadata, ...content } = secret ?? { metadata: { name: '' } };
   cluster.api.put('/api/v1/secrets', { ...content, metadata: { ...metadata } });
   expect((await sign(one)).body.trustBundle).toBe(before);

@@ -16,8 +16,8 @@ test('a folder with a key set, or a cluster, but not both and not none', () => {
 });
 
 test('what is contradictory and what is malformed is told at once', () => {
-  const read = () => readCaSettings({ ...local, ...cluster, SELVAGE_CA_RATE: 'x' });
-  expect(read).toThrow(/3 wrong setting/);
+  const env = { ...local, ...cluster, SELVAGE_CA_RATE: 'x' };
+  expect(() => readCaSettings(env)).toThrow(/3 wrong setting/);
 });
 
 test('the injector has its DNS name without being told; accounts may have several', () => {

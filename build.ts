@@ -10,8 +10,9 @@ await rm(join(root, 'dist'), { recursive: true, force: true });
 const entries = {
   ca: ['main.ts'],
   control: ['main.ts'],
+  injector: ['main.ts'],
   // Workers are loaded by their name beside main.
-  sidecar: ['main.ts', 'workers/worker.ts'],
+  sidecar: ['main.ts', 'workers/worker.ts', 'capture/capture-init.ts'],
 };
 for (const [name, files] of Object.entries(entries)) {
   await build({

@@ -1,7 +1,9 @@
 // The resources of a mesh by kind, and the workloads among them.
-import { type Marked, injectionMarks, isInjected } from './injection.ts';
+import { type Marked, injectionMarks, stances, wantsSidecar } from './injection.ts';
+import { workloadAnnotation } from './injection/names.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment, DeploymentKind } from './kinds/deployment.ts';
+import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
@@ -24,6 +26,8 @@ export interface MeshResources {
   readonly services: readonly ServiceResource[];
   readonly serviceEntries: readonly ServiceEntry[];
   readonly pods: readonly Pod[];
+  /** What is behind Services; in a folder, where there are none of a Service, the pods that it selects. */
+  readonly endpointSlices: readonly EndpointSlice[];
   /** Deployments, StatefulSets and DaemonSets. */
   readonly deployments: readonly Deployment[];
   /** Oldest first, as all policies. */
@@ -37,7 +41,7 @@ export interface MeshResources {
 /** A workload of Kubernetes, and what decides whether it is in the mesh. */
 export interface MeshWorkload extends Workload {
   readonly kind: DeploymentKind | 'Pod';
-  /** It is annotated to have a sidecar; without one no policy is enforced there. */
+  /** It or its namespace asks for a sidecar; without one no policy is enforced there. */
   readonly injected: boolean;
   /** What it and its pod template say of injection: `true`, `false`, or a slip. */
   readonly marks: readonly string[];
@@ -89,6 +93,7 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     services: of('Service'),
     serviceEntries: of('ServiceEntry'),
     pods: of('Pod'),
+    endpointSlices: of('EndpointSlice'),
     deployments: all.filter((one): one is Deployment => DEPLOYMENT.test(one.kind)),
     authorizationPolicies: byAge(of('AuthorizationPolicy')),
     requestAuthentications: byAge(of('RequestAuthentication')),
@@ -104,23 +109,26 @@ export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
   const services = Map.groupBy(mesh.services, ({ metadata }) => metadata.namespace);
   const servicesIn = (namespace: string): readonly ServiceResource[] =>
     services.get(namespace) ?? [];
+  const stanceOf = stances(mesh.namespaces);
   const workloads = mesh.deployments.map((deployment): MeshWorkload => {
     const { kind, metadata, spec, origin } = deployment;
     const { metadata: pod, spec: podSpec } = spec.template;
     const described = describe(servicesIn, metadata, pod.labels, podSpec, [metadata, pod]);
-    return { ...described, kind, resource: deployment, origin };
+    const injected = wantsSidecar(stanceOf(metadata.namespace), metadata, pod);
+    return { ...described, injected, kind, resource: deployment, origin };
   });
   const owned = new Set(workloads.map(({ namespace, name }) => `${namespace}/${name}`));
   for (const pod of mesh.pods) {
     const { kind, metadata, spec, origin } = pod;
-    const owner = metadata.annotations['selvage.dev/workload'] ?? metadata.name;
+    const owner = metadata.annotations[workloadAnnotation] ?? metadata.name;
     // A pod that says whose it is, as `selvage up` writes it, stands for that workload.
     const name = `${metadata.namespace}/${owner}`;
     if (owned.has(name)) continue;
     owned.add(name);
     const own = { ...metadata, name: owner };
     const described = describe(servicesIn, own, metadata.labels, spec, [metadata]);
-    workloads.push({ ...described, kind, resource: pod, origin });
+    const injected = wantsSidecar(stanceOf(metadata.namespace), metadata);
+    workloads.push({ ...described, injected, kind, resource: pod, origin });
   }
   return workloads;
 }
@@ -135,19 +143,30 @@ export function selects(
   );
 }
 
+/** The workload that a pod of a cluster stands for. @param services of its namespace */
+export function workloadOfPod(pod: Pod, services: readonly ServiceResource[]): Workload {
+  const { namespace, name, labels, annotations } = pod.metadata;
+  return {
+    namespace,
+    name: annotations[workloadAnnotation] ?? name,
+    labels,
+    serviceAccount: pod.spec.serviceAccountName,
+    ports: portsOf(services, labels, pod.spec),
+  };
+}
+
 function describe(
   servicesIn: (namespace: string) => readonly ServiceResource[],
   metadata: ObjectMeta,
   labels: Readonly<Record<string, string>>,
   spec: PodSpec,
   marked: readonly Marked[],
-): Omit<MeshWorkload, 'kind' | 'resource' | 'origin'> {
+): Omit<MeshWorkload, 'kind' | 'resource' | 'origin' | 'injected'> {
   const { namespace, name } = metadata;
   const { serviceAccountName: serviceAccount, containers } = spec;
   const ports = portsOf(servicesIn(namespace), labels, spec);
-  const injected = isInjected(...marked);
   const marks = injectionMarks(...marked);
-  return { namespace, name, labels, serviceAccount, ports, injected, marks, containers };
+  return { namespace, name, labels, serviceAccount, ports, marks, containers };
 }
 
 /**

@@ -1,5 +1,7 @@
-// Where the ports of a Service lead: the ready pods that it selects.
-import { isInjected } from '#api/injection.ts';
+// Where the ports of a Service lead where nobody says it in EndpointSlices: the ready pods that it selects.
+import { hasProxy } from '#api/in-mesh.ts';
+import { type NamespaceStance, stances, wantsSidecar } from '#api/injection.ts';
+import { localPortsAnnotation, workloadAnnotation } from '#api/injection/names.ts';
 import type { Deployment } from '#api/kinds/deployment.ts';
 import type { Pod } from '#api/kinds/pod.ts';
 import type { ServicePortSpec, ServiceResource } from '#api/kinds/service.ts';
@@ -8,10 +10,16 @@ import type { Endpoint } from '#api/snapshot.ts';
 import { formatSpiffeId } from '#api/spiffe.ts';
 import { selectsLabels } from '#policy/attach.ts';
 
-/** Maps a workload's port to the port to connect to, JSON: several workloads of a laptop share one address. */
-const localPortsAnnotation = 'selvage.dev/local-ports';
-/** The workload that a pod belongs to, where its owner references do not say. */
-const workloadAnnotation = 'selvage.dev/workload';
+export interface EndpointFinder {
+  /** Endpoints of one port of a Service, by address and port. */
+  endpoints(service: ServiceResource, port: ServicePortSpec): Endpoint[];
+  /** All that the endpoints of a Service are made of: the same objects, the same endpoints. Null: it cannot be said. */
+  inputsOf(service: ServiceResource): readonly unknown[] | null;
+}
+
+export function byPlace(a: Endpoint, b: Endpoint): number {
+  return (a.address < b.address ? -1 : a.address > b.address ? 1 : 0) || a.port - b.port;
+}
 
 interface ReadyPod {
   readonly pod: Pod;
@@ -22,15 +30,17 @@ interface ReadyPod {
 }
 
 /** The ready pods of a mesh, found by namespace and label. */
-export class PodIndex {
+export class PodIndex implements EndpointFinder {
   readonly #byLabel = new Map<string, ReadyPod[]>();
 
   constructor(mesh: MeshResources) {
     const owners = new Map(
       mesh.deployments.map((one) => [`${one.metadata.namespace}/${one.metadata.name}`, one]),
     );
+    const stanceOf = stances(mesh.namespaces);
     for (const pod of mesh.pods) {
-      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners);
+      const stance = stanceOf(pod.metadata.namespace);
+      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners, stance);
       if (ready === null) continue;
       for (const [name, value] of Object.entries(pod.metadata.labels)) {
         const key = labelKey(pod.metadata.namespace, name, value);
@@ -41,7 +51,7 @@ export class PodIndex {
     }
   }
 
-  /** Endpoints of one port of a Service, by address and port. A Service without selector has none here. */
+  /** A Service without selector has none here. */
   endpoints(service: ServiceResource, port: ServicePortSpec): Endpoint[] {
     const endpoints = this.#select(service).flatMap((ready) => {
       const target = targetPortOf(ready.pod, port);
@@ -58,9 +68,11 @@ export class PodIndex {
         },
       ];
     });
-    return endpoints.toSorted(
-      (a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0) || a.port - b.port,
-    );
+    return endpoints.toSorted(byPlace);
+  }
+
+  inputsOf(): null {
+    return null;
   }
 
   #select(service: ServiceResource): readonly ReadyPod[] {
@@ -78,6 +90,7 @@ function readyPod(
   pod: Pod,
   trustDomain: string,
   owners: ReadonlyMap<string, Deployment>,
+  stance: NamespaceStance,
 ): ReadyPod | null {
   const address = pod.status?.podIP ?? '';
   if (address === '' || !isReady(pod)) return null;
@@ -90,9 +103,10 @@ function readyPod(
     pod,
     address,
     workload,
-    identity: isInjected(pod.metadata, ...marks)
-      ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
-      : null,
+    identity:
+      hasProxy(pod.spec) || wantsSidecar(stance, pod.metadata, ...marks)
+        ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
+        : null,
     localPorts: readLocalPorts(annotations[localPortsAnnotation]),
   };
 }

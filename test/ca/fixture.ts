@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SigningReply, SigningRefusal } from '#api/signing.ts';
+import type { SigningReply, SigningRefusal, SigningRequest } from '#api/signing.ts';
 import { startCa, type Ca } from '#ca/app.ts';
 import { readCaSettings } from '#ca/settings.ts';
 import type { Clock } from '#runtime/clock.ts';
@@ -58,7 +58,7 @@ export async function startTestCa(options: StartOptions = {}): Promise<TestCa> {
       const reply = await requestJson({
         url: `${url}/v1/certificates`,
         method: 'POST',
-        body: { csr, lifeSeconds },
+        body: { csr, lifeSeconds } satisfies SigningRequest,
         bearer: token ?? (await tokens.make()),
         ca: await bundle(),
         timeoutMs: 5000,

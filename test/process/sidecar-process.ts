@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import type { Snapshot } from '#api/snapshot.ts';
+import { sidecarNodeFlags } from '#api/node-flags.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -53,7 +54,7 @@ export class SidecarProcess {
   ): Promise<SidecarProcess> {
     const folder = await mkdtemp(join(tmpdir(), 'selvage-sidecar-'));
     await writeProcessFiles(folder, files);
-    const child = spawn(process.execPath, ['sidecar/main.ts'], {
+    const child = spawn(process.execPath, [...sidecarNodeFlags, 'sidecar/main.ts'], {
       cwd: root,
       env: {
         PATH: process.env['PATH'],

@@ -8,11 +8,12 @@ export interface CollectionPath {
   readonly namespace: string | null;
 }
 
-/** Null: the path is no collection. */
+/** Also of `…/status`, for the rule. Null: the path is no collection. */
 export function parseCollectionPath(path: string): CollectionPath | null {
-  const match = /^\/(?:api\/v1|apis\/([^/]+)\/[^/]+)(?:\/namespaces\/([^/]+))?\/([^/]+)$/.exec(
-    path,
-  );
+  const match =
+    /^\/(?:api\/v1|apis\/([^/]+)\/[^/]+)(?:\/namespaces\/([^/]+))?\/([^/]+(?:\/status)?)$/.exec(
+      path,
+    );
   const resource = match?.[3];
   if (match === null || resource === undefined) return null;
   return { group: match[1] ?? '', namespace: match[2] ?? null, resource };

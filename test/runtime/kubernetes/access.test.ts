@@ -74,6 +74,9 @@ test('the path of a collection says the RBAC rule that reading it takes', () => 
     namespace: 'x',
   });
   expect(parseCollectionPath('/api/v1/namespaces')?.resource).toBe('namespaces');
+  expect(parseCollectionPath('/apis/apps/v1/deployments/status')?.resource).toBe(
+    'deployments/status',
+  );
   expect(parseCollectionPath('/version')).toBeNull();
   expect(missingRule('/apis/apps/v1/namespaces/x/deployments', ['list'])).toBe(
     'bind the service account to a Role in namespace x with the rule {"apiGroups":["apps"],"resources":["deployments"],"verbs":["list"]}',

@@ -72,6 +72,9 @@ export const podPortFields = [
 export type PodPorts = Readonly<Record<'metrics' | 'health' | 'prometheus', Address | null>>;
 
 const probesMax = 256;
+/** Probes, and the HTTP hooks of containers, which come from the kubelet in the clear as well. */
+const probePath =
+  /^\/(?:app-health\/[a-z0-9-]{1,63}\/(?:livez|readyz|startupz)|app-lifecycle\/[a-z0-9-]{1,63}\/(?:prestopz|poststartz))$/;
 
 /** `{"/app-health/web/readyz": {"httpGet": {"port": 8080, "path": "/ready"}, "timeoutSeconds": 1}}`. */
 export function appProbes(text: string): AppProbe[] {
@@ -85,8 +88,10 @@ export function appProbes(text: string): AppProbe[] {
 type Json = Readonly<Record<string, unknown>>;
 
 function readProbe(path: string, probe: Json): AppProbe {
-  if (!/^\/app-health\/[a-z0-9-]{1,63}\/(?:livez|readyz|startupz)$/.test(path)) {
-    throw new Wanted(`paths /app-health/<container>/{livez,readyz,startupz}, not ${path}`);
+  if (!probePath.test(path)) {
+    throw new Wanted(
+      `paths /app-health/<container>/{livez,readyz,startupz} and /app-lifecycle/<container>/{prestopz,poststartz}, not ${path}`,
+    );
   }
   const kinds = ['httpGet', 'tcpSocket', 'grpc'] as const;
   const present = kinds.filter((kind) => probe[kind] !== undefined && probe[kind] !== null);

@@ -33,13 +33,15 @@ c: "yes"
 `);
 });
 
+function edit(value: unknown): ReturnType<Parameters<typeof editYaml>[1]> {
+  return JSON.stringify(value) === '{"b":[1,2]}'
+    ? { operations: [{ op: 'replace', path: '/b/0', value: 9 }], value: { b: [9, 2] } }
+    : null;
+}
+
 test('documents that are not changed are the same bytes, whatever they are', () => {
   const text = 'a:   1\n---\n\n# nothing\n---\nb: [1,2]\n...\n---\n- &x {y:   z}\n- *x';
   expect(editYaml(text, () => null)).toBe(text);
-  const edit = (value: unknown): ReturnType<Parameters<typeof editYaml>[1]> =>
-    JSON.stringify(value) === '{"b":[1,2]}'
-      ? { operations: [{ op: 'replace', path: '/b/0', value: 9 }], value: { b: [9, 2] } }
-      : null;
   expect(editYaml(text, edit)).toBe(text.replace('b: [1,2]', 'b:\n  - 9\n  - 2'));
 });
 

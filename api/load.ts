@@ -1,6 +1,7 @@
 // Texts of YAML become resources: the good ones, and what is wrong with the others.
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment } from './kinds/deployment.ts';
+import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
@@ -27,6 +28,7 @@ export type AnyResource =
   | ServiceAccount
   | ServiceResource
   | ServiceEntry
+  | EndpointSlice
   | Pod
   | Deployment
   | PolicyTestDocument;

@@ -1,7 +1,9 @@
 // The resources of a mesh by kind, and the workloads among them.
+import { workloadAnnotation } from './in-mesh.ts';
 import { type Marked, injectionMarks, isInjected } from './injection.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment, DeploymentKind } from './kinds/deployment.ts';
+import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
@@ -24,6 +26,8 @@ export interface MeshResources {
   readonly services: readonly ServiceResource[];
   readonly serviceEntries: readonly ServiceEntry[];
   readonly pods: readonly Pod[];
+  /** What is behind Services; in a folder, where there are none of a Service, the pods that it selects. */
+  readonly endpointSlices: readonly EndpointSlice[];
   /** Deployments, StatefulSets and DaemonSets. */
   readonly deployments: readonly Deployment[];
   /** Oldest first, as all policies. */
@@ -89,6 +93,7 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     services: of('Service'),
     serviceEntries: of('ServiceEntry'),
     pods: of('Pod'),
+    endpointSlices: of('EndpointSlice'),
     deployments: all.filter((one): one is Deployment => DEPLOYMENT.test(one.kind)),
     authorizationPolicies: byAge(of('AuthorizationPolicy')),
     requestAuthentications: byAge(of('RequestAuthentication')),
@@ -113,7 +118,7 @@ export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
   const owned = new Set(workloads.map(({ namespace, name }) => `${namespace}/${name}`));
   for (const pod of mesh.pods) {
     const { kind, metadata, spec, origin } = pod;
-    const owner = metadata.annotations['selvage.dev/workload'] ?? metadata.name;
+    const owner = metadata.annotations[workloadAnnotation] ?? metadata.name;
     // A pod that says whose it is, as `selvage up` writes it, stands for that workload.
     const name = `${metadata.namespace}/${owner}`;
     if (owned.has(name)) continue;
@@ -133,6 +138,18 @@ export function selects(
   return Object.entries(selector).every(
     ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
   );
+}
+
+/** The workload that a pod of a cluster stands for. @param services of its namespace */
+export function workloadOfPod(pod: Pod, services: readonly ServiceResource[]): Workload {
+  const { namespace, name, labels, annotations } = pod.metadata;
+  return {
+    namespace,
+    name: annotations[workloadAnnotation] ?? name,
+    labels,
+    serviceAccount: pod.spec.serviceAccountName,
+    ports: portsOf(services, labels, pod.spec),
+  };
 }
 
 function describe(

@@ -54,13 +54,23 @@ export function columnsOf(origin: Origin): Readonly<Record<string, number>> {
 
 /** The place of a node, or of its nearest ancestor that was written. */
 export function placeOf(origin: Origin | undefined, path: string): Place {
-  if (origin === undefined) return {};
+  // A problem names its resource anyway, and in a cluster there is nothing else to name.
+  if (origin === undefined || origin.line === 0) return {};
   const { file } = origin;
   for (let at = path; at !== ''; at = parentOf(at)) {
     const line = origin.lines[at];
     if (line !== undefined) return { file, line, column: columnsOf(origin)[at] ?? 1 };
   }
   return { file, line: origin.line, column: 1 };
+}
+
+/** The origin of a resource that a cluster has: its name stands where a file has its path. */
+export function clusterOrigin(resource: Written): Origin {
+  return { file: nameOf(resource), line: 0, lines: {} };
+}
+
+export function isOfCluster({ origin }: Pick<Written, 'origin'>): boolean {
+  return origin?.line === 0;
 }
 
 /** `Kind namespace/name`. */

@@ -69,14 +69,16 @@ export function readResource(source: ResourceSource): ReadResource {
 function readKind(value: Fields, entry: KindEntry, source: ResourceSource): ReadResource {
   const { origin, sourceOf = noSource } = source;
   const { findings, metadata } = readMeta(value, entry.namespaced, sourceOf);
-  const written = value['spec'] ?? {};
+  const at = entry.rootFields === undefined ? 'spec' : '';
+  const written =
+    entry.rootFields === undefined ? (value['spec'] ?? {}) : fieldsOf(value, entry.rootFields);
   const spec = withoutNulls(written);
   const parsed = entry.spec.safeParse(spec);
   if (entry.complete) {
     findings.push(...emptyFindings(written), ...unknownFields(entry.spec, spec, 'spec'));
   }
   if (!parsed.success) {
-    findings.push(...shapeFindings(parsed.error.issues, spec, 'spec', sourceOf));
+    findings.push(...shapeFindings(parsed.error.issues, spec, at, sourceOf));
   }
   const resource: Resource = {
     apiVersion: String(value['apiVersion']),
@@ -88,6 +90,10 @@ function readKind(value: Fields, entry: KindEntry, source: ResourceSource): Read
   };
   if (parsed.success && metadata !== null) findings.push(...(entry.validate?.(resource) ?? []));
   return finish(resource, findings);
+}
+
+function fieldsOf(value: Fields, names: readonly string[]): Fields {
+  return Object.fromEntries(names.map((name) => [name, value[name]]));
 }
 
 /** A file that a test helper reads further; only its metadata is looked at. */

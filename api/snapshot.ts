@@ -17,6 +17,9 @@ export interface Endpoint {
   readonly workload: string;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Where it runs, as far as the cluster says. */
+  readonly zone?: string;
+  readonly node?: string;
 }
 
 export interface ServicePort {
@@ -39,7 +42,10 @@ export interface Service {
 }
 
 export interface Snapshot {
-  /** Grows with each change, never reused by one control process. */
+  /**
+   * Grows with each change, never reused by one control process. Numbers of two control processes say nothing about each
+   * other: every connection begins with a whole snapshot, which counts whatever its number.
+   */
   readonly version: number;
   readonly mesh: MeshConfig;
   readonly workload: Workload;

@@ -4,11 +4,12 @@ import { jsonReply, type AdminReply, type AdminRoute } from '#runtime/admin.ts';
 
 import type { ChangeLog } from './changes.ts';
 import type { ControlMetrics } from './metrics.ts';
-import type { Sessions } from './push/sessions.ts';
 import type { Snapshots } from './snapshots.ts';
+import type { Census } from './status/census.ts';
+import { statusRoutes } from './status/routes.ts';
 
 export interface AdminParts {
-  readonly sessions: Sessions;
+  readonly census: Census;
   readonly snapshots: Snapshots;
   readonly changes: ChangeLog;
   readonly metrics: ControlMetrics;
@@ -20,19 +21,15 @@ export interface AdminParts {
 const waitMaxMs = 30_000;
 
 export function adminRoutes(parts: AdminParts): AdminRoute[] {
-  const { sessions, snapshots, changes, metrics, problems, ready } = parts;
+  const { census, snapshots, changes, metrics, problems, ready } = parts;
   return [
-    get('/ready', '200 once snapshots are served', () =>
-      ready() ? { body: 'ready\n' } : { status: 503, body: 'not ready\n' },
-    ),
-    get('/sidecars', 'connected sidecars, what each enforces and should enforce', () =>
-      jsonReply(sessions.states()),
-    ),
-    get('/snapshot', "?workload=NAMESPACE/NAME: that workload's snapshot", (query) =>
-      snapshotReply(snapshots, query.get('workload') ?? ''),
+    get('/ready', '200 once snapshots are served', () => readiness(ready())),
+    ...statusRoutes(census),
+    get('/snapshot', "?workload=NAMESPACE/NAME&pod=POD: that workload's snapshot", (query) =>
+      snapshotReply(snapshots, query.get('workload') ?? '', query.get('pod')),
     ),
     get('/workloads', 'the workloads that there are snapshots for', () =>
-      jsonReply([...(snapshots.view?.workloads() ?? [])]),
+      jsonReply(workloadsOf(snapshots)),
     ),
     get('/problems', 'what is wrong with the resources in force', () => jsonReply(problems())),
     get('/changes', '?since=N&wait=SECONDS: resources and problems that changed after N', (query) =>
@@ -42,14 +39,42 @@ export function adminRoutes(parts: AdminParts): AdminRoute[] {
   ];
 }
 
+/** For the kubelet: `/healthz/live` as long as the process answers, also while it waits for its CA or for the API server. */
+export function healthRoutes(ready: () => boolean): AdminRoute[] {
+  return [
+    get('/healthz/ready', '200 once snapshots are served', () => readiness(ready())),
+    get('/healthz/live', '200', () => ({ body: 'alive\n' })),
+  ];
+}
+
+function readiness(ready: boolean): AdminReply {
+  return ready ? { body: 'ready\n' } : { status: 503, body: 'not ready\n' };
+}
+
 function get(path: string, doc: string, handler: AdminRoute['handler']): AdminRoute {
   return { method: 'GET', path, doc, handler };
 }
 
-function snapshotReply(snapshots: Snapshots, workload: string): AdminReply {
-  const snapshot = snapshots.of(workload);
+/** `namespace/name`, once each. */
+function workloadsOf({ view }: Snapshots): string[] {
+  return [...new Set([...(view?.keys() ?? [])].map(nameIn))];
+}
+
+/** Keys of a cluster's pods say more than the name of their workload. */
+function nameIn(key: string): string {
+  return key.split(' ', 1)[0] ?? '';
+}
+
+/** Without `pod`, the pods of a workload that differ are told by the first of them. */
+function snapshotReply(snapshots: Snapshots, workload: string, pod: string | null): AdminReply {
+  const [namespace = '', name = ''] = workload.split('/');
+  const key = [...(snapshots.view?.keys() ?? [])].find((one) => nameIn(one) === workload);
+  const snapshot =
+    pod === null
+      ? snapshots.of(key ?? workload)
+      : snapshots.for({ namespace, workload: name, pod });
   if (snapshot !== null) return jsonReply(snapshot);
-  const known = [...(snapshots.view?.workloads() ?? [])];
+  const known = workloadsOf(snapshots);
   const message = `no workload "${workload}"; write ?workload=NAMESPACE/NAME`;
   return jsonReply({ code: 'workload-unknown', message, known }, 404);
 }

@@ -1,13 +1,12 @@
 // Control put together: sources, keys, snapshots, the push server, the admin endpoint.
-import { join } from 'node:path';
-
+import type { AnyResource } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
-import { startAdmin } from '#runtime/admin.ts';
+import { startAdmin, type Admin } from '#runtime/admin.ts';
 import type { Log } from '#runtime/log.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
 
-import { adminRoutes } from './admin-routes.ts';
+import { adminRoutes, healthRoutes } from './admin-routes.ts';
 import { ChangeLog } from './changes.ts';
 import { createIdentity } from './identity.ts';
 import { AddressGuard } from './jwks/addresses.ts';
@@ -20,11 +19,16 @@ import { Sessions } from './push/sessions.ts';
 import type { StreamEvents } from './push/stream.ts';
 import type { ControlSettings } from './settings.ts';
 import { Snapshots } from './snapshots.ts';
-import { FolderSource } from './sources/folder.ts';
+import { createSources } from './sources/from-settings.ts';
+import type { ResourceSource } from './sources/source.ts';
+import { Census } from './status/census.ts';
+import { startStatus } from './status/start.ts';
 
 export interface Control {
   readonly port: number;
   readonly adminPort: number;
+  /** Null: health is told on the admin port only. */
+  readonly healthPort: number | null;
   close(): Promise<void>;
 }
 
@@ -60,8 +64,14 @@ export async function startControl(
 ): Promise<Control> {
   let svid: Svid | null = null;
   let ready = false;
-  const parts = assemble(settings, log, () => svid);
-  const { source, publisher, sessions, metrics } = parts;
+  const { source, client } = await createSources(
+    settings,
+    (noticedAtMs) => void parts.publisher.update(noticedAtMs),
+    log,
+  );
+  const parts: Parts = assemble(source, log, settings, () => svid);
+  const { publisher, sessions, metrics } = parts;
+  const health = await startHealth(settings, () => ready);
   const admin = await startAdmin({
     ...settings.admin,
     routes: adminRoutes({
@@ -78,6 +88,7 @@ export async function startControl(
     credentials: credentialsOf(identity.current()),
     trustDomain: trustDomainOf(identity.current()),
     sessions,
+    report: () => parts.census.ownReport(),
     events: streamEvents(metrics, log),
     limits: {
       ...pushLimits,
@@ -91,42 +102,54 @@ export async function startControl(
     svid = next;
     server.setCredentials(credentialsOf(next));
   });
+  const namespace = parseSpiffeId(svid.identity)?.namespace ?? '';
+  const status = client && startStatus({ client, namespace, source, census: parts.census, log });
   ready = true;
   return {
     port: server.port,
     adminPort: admin.port,
+    healthPort: health?.port ?? null,
     close: async () => {
       ready = false;
+      await status?.stop();
       source.stop();
       await source.flush();
       parts.keys.stop();
       identity.stop();
       await server.close();
       await parts.fetcher.close();
-      await admin.close();
+      await client?.close();
+      await Promise.all([admin.close(), health?.close()]);
     },
   };
 }
 
+/** What the kubelet may reach, and nothing else of the admin endpoint. */
+async function startHealth(
+  { health }: ControlSettings,
+  ready: () => boolean,
+): Promise<Admin | null> {
+  return health === null ? null : startAdmin({ ...health, routes: healthRoutes(ready) });
+}
+
 interface Parts {
-  readonly source: FolderSource;
   readonly fetcher: KeyFetcher;
   readonly keys: KeySets;
   readonly snapshots: Snapshots;
   readonly changes: ChangeLog;
   readonly sessions: Sessions;
+  readonly census: Census;
   readonly publisher: Publisher;
   readonly metrics: ControlMetrics;
 }
 
 /** Everything that neither listens nor calls anybody yet. */
-function assemble(settings: ControlSettings, log: Log, svid: () => Svid | null): Parts {
-  const source = new FolderSource({
-    folders: settings.resources,
-    memoryFolder: settings.stateFolder === '' ? '' : join(settings.stateFolder, 'last-good'),
-    onChange: (noticedAtMs) => void publisher.update(noticedAtMs),
-    log,
-  });
+function assemble(
+  source: ResourceSource,
+  log: Log,
+  settings: Pick<ControlSettings, 'jwksDenied'>,
+  svid: () => Svid | null,
+): Parts {
   const fetcher = new KeyFetcher(
     new AddressGuard(settings.jwksDenied),
     fetchLimits,
@@ -139,7 +162,9 @@ function assemble(settings: ControlSettings, log: Log, svid: () => Svid | null):
   });
   const snapshots = new Snapshots();
   const changes = new ChangeLog();
-  const sessions = new Sessions((workload) => snapshots.of(workload), sessionLimits);
+  const sessions = new Sessions((hello) => snapshots.for(hello), sessionLimits);
+  const resources = (): readonly AnyResource[] => source.resources();
+  const census = new Census({ sessions, snapshots, resources, svid, log });
   const publisher: Publisher = new Publisher({
     source,
     keys,
@@ -161,7 +186,7 @@ function assemble(settings: ControlSettings, log: Log, svid: () => Svid | null):
     problems: (severity) => publisher.problems().filter((p) => p.severity === severity).length,
     certificateNotAfterMs: () => svid()?.notAfterMs ?? 0,
   });
-  return { source, fetcher, keys, snapshots, changes, sessions, publisher, metrics };
+  return { fetcher, keys, snapshots, changes, sessions, census, publisher, metrics };
 }
 
 /** What sidecars would not put in force, as problems: the one place where an operator looks. */

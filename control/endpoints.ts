@@ -1,4 +1,5 @@
-// Where the ports of a Service lead: the ready pods that it selects.
+// Where the ports of a Service lead where nobody says it in EndpointSlices: the ready pods that it selects.
+import { hasProxy, workloadAnnotation } from '#api/in-mesh.ts';
 import { isInjected } from '#api/injection.ts';
 import type { Deployment } from '#api/kinds/deployment.ts';
 import type { Pod } from '#api/kinds/pod.ts';
@@ -10,8 +11,17 @@ import { selectsLabels } from '#policy/attach.ts';
 
 /** Maps a workload's port to the port to connect to, JSON: several workloads of a laptop share one address. */
 const localPortsAnnotation = 'selvage.dev/local-ports';
-/** The workload that a pod belongs to, where its owner references do not say. */
-const workloadAnnotation = 'selvage.dev/workload';
+
+export interface EndpointFinder {
+  /** Endpoints of one port of a Service, by address and port. */
+  endpoints(service: ServiceResource, port: ServicePortSpec): Endpoint[];
+  /** All that the endpoints of a Service are made of: the same objects, the same endpoints. Null: it cannot be said. */
+  inputsOf(service: ServiceResource): readonly unknown[] | null;
+}
+
+export function byPlace(a: Endpoint, b: Endpoint): number {
+  return (a.address < b.address ? -1 : a.address > b.address ? 1 : 0) || a.port - b.port;
+}
 
 interface ReadyPod {
   readonly pod: Pod;
@@ -22,7 +32,7 @@ interface ReadyPod {
 }
 
 /** The ready pods of a mesh, found by namespace and label. */
-export class PodIndex {
+export class PodIndex implements EndpointFinder {
   readonly #byLabel = new Map<string, ReadyPod[]>();
 
   constructor(mesh: MeshResources) {
@@ -41,7 +51,7 @@ export class PodIndex {
     }
   }
 
-  /** Endpoints of one port of a Service, by address and port. A Service without selector has none here. */
+  /** A Service without selector has none here. */
   endpoints(service: ServiceResource, port: ServicePortSpec): Endpoint[] {
     const endpoints = this.#select(service).flatMap((ready) => {
       const target = targetPortOf(ready.pod, port);
@@ -58,9 +68,11 @@ export class PodIndex {
         },
       ];
     });
-    return endpoints.toSorted(
-      (a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0) || a.port - b.port,
-    );
+    return endpoints.toSorted(byPlace);
+  }
+
+  inputsOf(): null {
+    return null;
   }
 
   #select(service: ServiceResource): readonly ReadyPod[] {
@@ -90,9 +102,10 @@ function readyPod(
     pod,
     address,
     workload,
-    identity: isInjected(pod.metadata, ...marks)
-      ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
-      : null,
+    identity:
+      hasProxy(pod.spec) || isInjected(pod.metadata, ...marks)
+        ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
+        : null,
     localPorts: readLocalPorts(annotations[localPortsAnnotation]),
   };
 }

@@ -13,7 +13,7 @@ await runProcess({
     return {
       closers: [{ name: 'control', close: () => control.close() }],
       closeDeadlineMs: settings.drainTimeoutMs + 2000,
-      ready: { port: control.port, adminPort: control.adminPort },
+      ready: { port: control.port, adminPort: control.adminPort, healthPort: control.healthPort },
     };
   },
 });

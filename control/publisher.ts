@@ -1,26 +1,19 @@
 // From a change of resources or keys to new snapshots: collect, resolve keys, build, tell every sidecar.
-import type { AnyResource } from '#api/load.ts';
 import { collectMesh, type MeshResources } from '#api/mesh.ts';
 import { nameOf, problemAt } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 import type { Log } from '#runtime/log.ts';
 
-import { isStatic } from './catalog.ts';
+import { isStatic } from './listing.ts';
 import type { ChangeLog } from './changes.ts';
 import type { KeySets } from './jwks/key-sets.ts';
 import { KeyResolver, wantedKeys } from './jwks/resolve.ts';
 import type { Snapshots } from './snapshots.ts';
+import type { ResourceSource } from './sources/source.ts';
 import { MeshView } from './view.ts';
 
-/** Where resources come from: a folder, a cluster. */
-export interface ResourceSource {
-  /** All that is in force, oldest first. */
-  resources(): readonly AnyResource[];
-  problems(): readonly Problem[];
-}
-
 export interface PublisherOptions {
-  readonly source: ResourceSource;
+  readonly source: Pick<ResourceSource, 'resources' | 'problems'>;
   readonly keys: KeySets;
   readonly snapshots: Snapshots;
   readonly changes: ChangeLog;

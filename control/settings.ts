@@ -6,10 +6,17 @@ import {
   integer,
   list,
   oneOf,
+  optional,
   requiredText,
   url,
 } from '#runtime/setting-types.ts';
-import { describeSettings, readSettings, Wanted, type Settings } from '#runtime/settings.ts';
+import {
+  describeSettings,
+  readSettings,
+  SettingsError,
+  Wanted,
+  type Settings,
+} from '#runtime/settings.ts';
 
 import { deniedByDefault, parseCidr } from './jwks/addresses.ts';
 
@@ -29,10 +36,32 @@ const controlFields = [
     doc: 'address of health, metrics, snapshots and problems; it asks nobody who they are',
   },
   {
+    name: 'health',
+    env: 'SELVAGE_HEALTH',
+    parse: optional(openAddress),
+    default: '',
+    doc: 'address of /healthz/ready alone, for the kubelet, as :15021; empty: nowhere',
+  },
+  {
     name: 'resources',
     env: 'SELVAGE_RESOURCES',
-    parse: folders,
+    parse: list(':', (part) => part),
+    default: '',
     doc: 'folders (or files) of YAML, separated by ":"',
+  },
+  {
+    name: 'kubernetes',
+    env: 'SELVAGE_KUBERNETES',
+    parse: optional(kubernetes),
+    default: '',
+    doc: 'URL of the API server of the cluster to serve, or "in-cluster"; empty: none',
+  },
+  {
+    name: 'kubernetesFolder',
+    env: 'SELVAGE_KUBERNETES_DIR',
+    parse: requiredText,
+    default: '/var/run/secrets/kubernetes.io/serviceaccount',
+    doc: 'folder with token, ca.crt and namespace of the account that asks the API server',
   },
   {
     name: 'ca',
@@ -93,7 +122,21 @@ export type ControlSettings = Settings<typeof controlFields>;
 
 /** The settings of this process; throws one SettingsError that names every mistake. */
 export function readControlSettings(): ControlSettings {
-  return readSettings(controlFields, process.env);
+  const { SELVAGE_RESOURCES: folders = '', SELVAGE_KUBERNETES: cluster = '' } = process.env;
+  const missing =
+    folders === '' && cluster === ''
+      ? [
+          'SELVAGE_RESOURCES and SELVAGE_KUBERNETES are both empty: wanted folders, a cluster, or both',
+        ]
+      : [];
+  try {
+    const settings = readSettings(controlFields, process.env);
+    if (missing.length === 0) return settings;
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    throw new SettingsError([...missing, ...error.mistakes]);
+  }
+  throw new SettingsError(missing);
 }
 
 /** The same as text, without secrets, for the log at start. */
@@ -101,9 +144,21 @@ export function describeControlSettings(): Record<string, string> {
   return describeSettings(controlFields, process.env);
 }
 
-function folders(text: string): string[] {
-  const parsed = list(':', (part) => part)(text);
-  if (parsed.length === 0) throw new Wanted('at least one folder');
+/** `:15021` listens on all addresses. */
+function openAddress(text: string): ReturnType<typeof address> {
+  return address(text.startsWith(':') ? `0.0.0.0${text}` : text);
+}
+
+/** The URL of the API server. */
+function kubernetes(text: string): URL {
+  if (text !== 'in-cluster') return url('https')(text);
+  const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '443' } = process.env;
+  const parsed = URL.parse(`https://${host.includes(':') ? `[${host}]` : host}:${port}`);
+  if (host === '' || parsed === null) {
+    throw new Wanted(
+      'a URL outside of a pod: KUBERNETES_SERVICE_HOST, which every pod has, is not set',
+    );
+  }
   return parsed;
 }
 

@@ -3,7 +3,7 @@ import type { Snapshot } from '#api/snapshot.ts';
 
 import { diffSnapshots, isEmptyDelta } from './deltas.ts';
 import { buildSnapshot } from './snapshot.ts';
-import type { MeshView } from './view.ts';
+import type { Asking, MeshView } from './view.ts';
 
 interface Entry {
   readonly snapshot: Snapshot;
@@ -30,9 +30,14 @@ export class Snapshots {
     this.#revision += 1;
   }
 
+  /** The newest snapshot of a sidecar. Null: no resource describes its workload; in a cluster, its pod. */
+  for(asking: Asking): Snapshot | null {
+    return this.#view === null ? null : this.of(this.#view.keyOf(asking));
+  }
+
   /**
    * The newest snapshot of a workload, built when it is asked for. A workload that vanished keeps its last one.
-   * @param workload `namespace/name`. Null: no resource ever described it.
+   * @param workload a key of the view: `namespace/name`. Null: no resource ever described it.
    */
   of(workload: string): Snapshot | null {
     const entry = this.#entries.get(workload);

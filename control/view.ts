@@ -5,17 +5,28 @@ import type { MeshConfig } from '#api/kinds/mesh-config.ts';
 import type { PeerAuthentication } from '#api/kinds/peer-authentication.ts';
 import type { RequestAuthentication } from '#api/kinds/request-authentication.ts';
 import { workloadsOf, type MeshResources } from '#api/mesh.ts';
+import { isOfCluster } from '#api/origin.ts';
 import type { Endpoint, PolicyResource, Service } from '#api/snapshot.ts';
 import type { Workload } from '#api/workload.ts';
 import { appliesTo, selectsLabels } from '#policy/attach.ts';
 
 import { Catalog } from './catalog.ts';
+import { PodWorkloads } from './pods.ts';
+
+/** Who asks for a snapshot, as it says itself. */
+export interface Asking {
+  readonly namespace: string;
+  readonly workload: string;
+  readonly pod: string;
+}
 
 export class MeshView {
   readonly mesh: MeshConfig;
   readonly #catalog: Catalog;
   readonly #workloads = new Map<string, Workload>();
+  readonly #pods: PodWorkloads;
   readonly #policies = new Map<string, PolicyResource[]>();
+  readonly #generations = new Map<string, number>();
 
   /**
    * @param requestAuthentications those of the mesh with keys in place of addresses
@@ -28,7 +39,10 @@ export class MeshView {
   ) {
     this.mesh = again(previous?.mesh, resources.meshConfig);
     this.#catalog = new Catalog(resources, previous === null ? null : previous.#catalog);
-    for (const { namespace, name, labels, serviceAccount, ports } of workloadsOf(resources)) {
+    this.#pods = new PodWorkloads(resources, previous === null ? null : previous.#pods);
+    // In a cluster each pod is known by itself, and one that was never seen gets nothing.
+    const described = { ...resources, pods: resources.pods.filter((pod) => !isOfCluster(pod)) };
+    for (const { namespace, name, labels, serviceAccount, ports } of workloadsOf(described)) {
       const key = `${namespace}/${name}`;
       // A Deployment and a StatefulSet may share a name; the first one keeps it.
       if (this.#workloads.has(key)) continue;
@@ -40,6 +54,10 @@ export class MeshView {
       ...requestAuthentications,
       ...resources.peerAuthentications,
     ];
+    for (const { kind, metadata } of [...policies, ...resources.serviceEntries]) {
+      const { namespace, name, generation = 0 } = metadata;
+      this.#generations.set(`${kind}/${namespace}/${name}`, generation);
+    }
     for (const policy of policies) {
       const { namespace } = policy.metadata;
       const list = this.#policies.get(namespace);
@@ -48,13 +66,23 @@ export class MeshView {
     }
   }
 
-  /** @param key `namespace/name` */
-  workload(key: string): Workload | undefined {
-    return this.#workloads.get(key);
+  /** Of each resource that users write for the mesh, by `Kind/namespace/name`; 0 of what was written in a file. */
+  get generations(): ReadonlyMap<string, number> {
+    return this.#generations;
   }
 
-  workloads(): Iterable<string> {
-    return this.#workloads.keys();
+  /** The key of what a sidecar may have; it may stand for nothing. */
+  keyOf({ namespace, workload, pod }: Asking): string {
+    return this.#pods.keyOf(`${namespace}/${pod}`, workload) ?? `${namespace}/${workload}`;
+  }
+
+  /** @param key as `keyOf` or `keys` gives it; `namespace/name` of a workload that is described as such */
+  workload(key: string): Workload | undefined {
+    return this.#workloads.get(key) ?? this.#pods.workload(key);
+  }
+
+  keys(): Iterable<string> {
+    return [...this.#workloads.keys(), ...this.#pods.keys()];
   }
 
   /** An endpoint of a Service by one of its full names; null when there is none. */

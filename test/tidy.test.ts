@@ -23,6 +23,8 @@ const keepers: Readonly<Record<string, RegExp>> = {
   'node-forge': /^ca\/forge\.ts$/,
   'prom-client': /\/(metrics|exposition)\.ts$/,
   '@opentelemetry/': /^sidecar\/telemetry\/otlp\.ts$/,
+  undici:
+    /^runtime\/kubernetes\/transport\.ts$|^control\/jwks\/fetch\.ts$|^sidecar\/inbound\/authorizer-client\.ts$/,
   pino: /^runtime\/log\.ts$/,
   zod: /^api\//,
   yaml: /^api\/yaml(-\w+)?\.ts$|^cli\/up\/pods\.ts$/,

@@ -42,6 +42,8 @@ export const podSpec = z.looseObject({
 export const podStatus = z.looseObject({
   phase: z.string().optional(),
   podIP: z.string().optional(),
+  /** All of a dual-stack pod, `podIP` first. */
+  podIPs: z.array(z.looseObject({ ip: z.string().default('') })).optional(),
   conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).default([]),
 });
 

@@ -18,6 +18,8 @@ export const serviceSpec = z.looseObject({
   ports: z.array(servicePort).default([]),
   clusterIP: z.string().optional(),
   clusterIPs: z.array(z.string()).optional(),
+  /** `IPv4`, `IPv6`; the first is the one that its first address has. */
+  ipFamilies: z.array(z.string()).optional(),
   externalName: z.string().optional(),
 });
 

@@ -9,6 +9,7 @@ import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
 import { deploymentSpec } from './deployment.ts';
+import { endpointSliceSpec } from './endpoint-slice.ts';
 import { type PeerAuthenticationSpec, peerAuthenticationSpec } from './peer-authentication.ts';
 import { podSpec } from './pod.ts';
 import {
@@ -27,6 +28,8 @@ export interface KindEntry {
   /** All fields are in `spec`: one that is not there is a mistake. */
   readonly complete: boolean;
   readonly namespaced: boolean;
+  /** For a kind without `spec`: the fields of the document that stand for one. */
+  readonly rootFields?: readonly string[];
   /** What Istio's webhook asks beyond the shape. */
   validate?(resource: Resource): Finding[];
 }
@@ -46,6 +49,15 @@ const entries: readonly KindEntry[] = [
   { ...core, kind: 'ServiceAccount', spec: nothing },
   { ...core, kind: 'Service', spec: serviceSpec },
   { ...core, kind: 'Pod', spec: podSpec },
+  {
+    kind: 'EndpointSlice',
+    group: 'discovery.k8s.io',
+    versions: ['v1'],
+    spec: endpointSliceSpec,
+    rootFields: ['addressType', 'endpoints', 'ports'],
+    complete: false,
+    namespaced: true,
+  },
   { ...apps, kind: 'Deployment', spec: deploymentSpec },
   { ...apps, kind: 'StatefulSet', spec: deploymentSpec },
   { ...apps, kind: 'DaemonSet', spec: deploymentSpec },

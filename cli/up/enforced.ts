@@ -8,9 +8,9 @@ import { get } from './readiness.ts';
 /** What control's /sidecars says of each. */
 interface SidecarState {
   readonly pod: string;
-  readonly acked: number;
-  readonly wanted: number;
-  readonly refused: { readonly reason: string } | null;
+  readonly inSync: boolean;
+  /** Why; '' when it does not. */
+  readonly refused: string;
 }
 
 /** Control notices an edit after its own pause, and builds: it is given this long before anybody asks. */
@@ -24,10 +24,10 @@ export async function untilEnforced(controlAdmin: string): Promise<string> {
   for (;;) {
     const states = await sidecarStates(controlAdmin);
     if (states === null) return 'control does not answer; sidecars keep what they have';
-    const current = states.filter((state) => state.acked === state.wanted);
-    const refused = states.filter((state) => state.refused !== null);
+    const current = states.filter((state) => state.inSync);
+    const refused = states.filter((state) => state.refused !== '');
     if (current.length === states.length || performance.now() > deadline) {
-      const refusals = refused.map((one) => `; ${one.pod} refuses it: ${one.refused?.reason}`);
+      const refusals = refused.map((one) => `; ${one.pod} refuses it: ${one.refused}`);
       return `enforced by ${current.length} of ${states.length} sidecars${refusals.join('')}`;
     }
     await sleep(50);

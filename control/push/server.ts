@@ -1,4 +1,6 @@
-// POST /v1/snapshots over HTTP/2 and mutual TLS: a sidecar proves who it is and gets its own snapshots.
+// POST /v1/snapshots over HTTP/2 and mutual TLS: a sidecar proves who it is and gets its own snapshots. GET /v1/sidecars tells
+// another replica of control who is connected here.
+import { X509Certificate } from 'node:crypto';
 import {
   constants,
   createSecureServer,
@@ -10,7 +12,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
-import { parseSpiffeId, type SpiffeId } from '#api/spiffe.ts';
+import { formatSpiffeId, parseSpiffeId, type SpiffeId } from '#api/spiffe.ts';
 import type { Log } from '#runtime/log.ts';
 import { svidUri } from '#runtime/tls/peer-names.ts';
 
@@ -33,6 +35,8 @@ export interface PushServerOptions {
   readonly trustDomain: string;
   readonly sessions: Sessions;
   readonly events: StreamEvents;
+  /** JSON for other replicas of control, and nobody else; without it they are told nothing. */
+  readonly report?: () => string;
   readonly limits: PushLimits;
   readonly log: Log;
 }
@@ -54,6 +58,7 @@ export interface PushServer {
 }
 
 export const snapshotsPath = '/v1/snapshots';
+const sidecarsPath = '/v1/sidecars';
 
 /** Starts the server; rejects when it cannot listen. */
 export async function startPushServer(options: PushServerOptions): Promise<PushServer> {
@@ -120,7 +125,10 @@ function route(
   options: PushServerOptions,
 ): void {
   const peer = peerOf(stream.session, options.trustDomain);
-  if (headers[constants.HTTP2_HEADER_PATH] !== snapshotsPath) {
+  const path = headers[constants.HTTP2_HEADER_PATH];
+  if (path === sidecarsPath && options.report !== undefined) {
+    tellReplica(stream, headers, peer, options);
+  } else if (path !== snapshotsPath) {
     refuse(stream, 404, 'path-unknown', `only ${snapshotsPath} is served here`);
   } else if (headers[constants.HTTP2_HEADER_METHOD] !== 'POST') {
     refuse(stream, 405, 'method-unknown', `${snapshotsPath} takes POST`);
@@ -130,6 +138,29 @@ function route(
     refuse(stream, 403, 'identity-foreign', message);
   } else {
     serveStream({ stream, peer, ...options, refuse });
+  }
+}
+
+/** Who is connected where is for control alone to know: it is a list of what runs in the mesh. */
+function tellReplica(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  peer: SpiffeId | null,
+  { credentials, report, log }: PushServerOptions,
+): void {
+  const own = svidUri(new X509Certificate(credentials.cert));
+  if (headers[constants.HTTP2_HEADER_METHOD] !== 'GET') {
+    refuse(stream, 405, 'method-unknown', `${sidecarsPath} takes GET`);
+  } else if (peer === null || formatSpiffeId(peer) !== own) {
+    log.warn({ peer: peer && formatSpiffeId(peer) }, `${sidecarsPath} was refused`);
+    refuse(stream, 403, 'identity-mismatch', `${sidecarsPath} answers only ${own}`);
+  } else {
+    stream.respond({
+      [constants.HTTP2_HEADER_STATUS]: 200,
+      [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/json',
+    });
+    stream.end(report?.());
+    stream.resume();
   }
 }
 

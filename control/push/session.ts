@@ -29,6 +29,8 @@ export interface SessionState {
   readonly connectedAt: string;
   /** The snapshot that the sidecar said it enforces; 0: none known yet. */
   readonly acked: number;
+  /** RFC 3339; null: never. */
+  readonly ackedAt: string | null;
   /** The snapshot that it should have. */
   readonly wanted: number;
   /** The last refusal, until a later snapshot is accepted. */
@@ -57,8 +59,9 @@ export class Session {
   #target: Snapshot | null = null;
   #changedAtMs: number | null = null;
   #acked: Snapshot | null = null;
+  #ackedAtMs: number | null = null;
   #inFlight: InFlight | null = null;
-  #refused: { version: number; reason: string; whole: boolean } | null = null;
+  #refused: { snapshot: Snapshot; reason: string; whole: boolean } | null = null;
   #closed = false;
 
   constructor(hello: Hello, serviceAccount: string, writer: Writer, events: SessionEvents) {
@@ -89,13 +92,14 @@ export class Session {
     this.#inFlight = null;
     if (message.type === 'ack') {
       this.#acked = inFlight.snapshot;
+      this.#ackedAtMs = Date.now();
       this.#refused = null;
       const current = inFlight.snapshot === this.#target && this.#changedAtMs !== null;
       const lagMs = current ? Date.now() - (this.#changedAtMs ?? 0) : null;
       this.#events.acked(message.version, lagMs);
     } else {
       const reason = message.reason ?? '';
-      this.#refused = { version: message.version, reason, whole: inFlight.whole };
+      this.#refused = { snapshot: inFlight.snapshot, reason, whole: inFlight.whole };
       this.#events.nacked(message.version, reason);
     }
     this.#pump();
@@ -121,6 +125,11 @@ export class Session {
     this.#writer.end();
   }
 
+  /** What the sidecar said it enforces, and what it should. */
+  snapshots(): { readonly acked: Snapshot | null; readonly wanted: Snapshot | null } {
+    return { acked: this.#acked, wanted: this.#target };
+  }
+
   state(): SessionState {
     const refused = this.#refused;
     return {
@@ -130,8 +139,10 @@ export class Session {
       softwareVersion: this.hello.version,
       connectedAt: new Date(this.#connectedAtMs).toISOString(),
       acked: this.#acked?.version ?? 0,
+      ackedAt: this.#ackedAtMs === null ? null : new Date(this.#ackedAtMs).toISOString(),
       wanted: this.#target?.version ?? 0,
-      refused: refused === null ? null : { version: refused.version, reason: refused.reason },
+      refused:
+        refused === null ? null : { version: refused.snapshot.version, reason: refused.reason },
     };
   }
 
@@ -143,7 +154,7 @@ export class Session {
     const refused = this.#refused;
     // A whole snapshot that was refused would be refused again; the next change gets its chance. A delta that was
     // refused may only have missed its base, so the whole follows.
-    if (refused !== null && refused.version === target.version && refused.whole) return;
+    if (refused !== null && refused.snapshot === target && refused.whole) return;
     const base = refused === null ? this.#acked : null;
     const line = encodeUpdate(base, target);
     this.#inFlight = { snapshot: target, whole: base === null, sinceMs: Date.now() };

@@ -1,6 +1,7 @@
 // Every connected sidecar, by workload: who gets which snapshot, who waits for a workload that is not known yet.
 import type { Snapshot } from '#api/snapshot.ts';
 
+import type { Hello } from './messages.ts';
 import type { Session, SessionState } from './session.ts';
 
 export interface SessionLimits {
@@ -12,8 +13,8 @@ export interface SessionLimits {
   readonly ageMaxMs: number;
 }
 
-/** Newest snapshot of a workload, `namespace/name`; null: control has never seen it. */
-export type SnapshotOf = (workload: string) => Snapshot | null;
+/** Newest snapshot of a sidecar; null: control has never seen its workload, or its pod. */
+export type SnapshotOf = (hello: Hello) => Snapshot | null;
 
 export class Sessions {
   readonly #snapshotOf: SnapshotOf;
@@ -40,7 +41,7 @@ export class Sessions {
     peers.add(session);
     this.#byWorkload.set(key, peers);
     this.#count += 1;
-    const snapshot = this.#snapshotOf(key);
+    const snapshot = this.#snapshotOf(session.hello);
     if (snapshot !== null) session.offer(snapshot, null);
   }
 
@@ -54,11 +55,11 @@ export class Sessions {
 
   /** Offers every sidecar the newest snapshot of its workload. @param changedAtMs when the change was noticed */
   publish(changedAtMs: number): void {
-    for (const [key, peers] of this.#byWorkload) {
-      const snapshot = this.#snapshotOf(key);
-      // A workload that vanished: its sidecars keep what they have.
-      if (snapshot === null) continue;
+    for (const peers of this.#byWorkload.values()) {
       for (const session of peers) {
+        const snapshot = this.#snapshotOf(session.hello);
+        // A workload or a pod that vanished: its sidecars keep what they have.
+        if (snapshot === null) continue;
         if (snapshot.workload.serviceAccount === session.serviceAccount) {
           session.offer(snapshot, changedAtMs);
         } else {
@@ -70,13 +71,13 @@ export class Sessions {
     for (const wake of this.#waiting) wake();
   }
 
-  /** The snapshot of a workload as soon as control knows it; null when `timeoutMs` pass without. */
-  async snapshotWithin(workload: string, timeoutMs: number): Promise<Snapshot | null> {
-    const known = this.#snapshotOf(workload);
+  /** The snapshot of a sidecar as soon as control knows it; null when `timeoutMs` pass without. */
+  async snapshotWithin(hello: Hello, timeoutMs: number): Promise<Snapshot | null> {
+    const known = this.#snapshotOf(hello);
     if (known !== null) return known;
     const { promise, resolve } = Promise.withResolvers<Snapshot | null>();
     const wake = (): void => {
-      const snapshot = this.#snapshotOf(workload);
+      const snapshot = this.#snapshotOf(hello);
       if (snapshot !== null) resolve(snapshot);
     };
     const timer = setTimeout(() => resolve(null), timeoutMs);
@@ -93,10 +94,12 @@ export class Sessions {
     return this.#byWorkload.has(workload);
   }
 
+  list(): Session[] {
+    return [...this.#byWorkload.values()].flatMap((peers) => [...peers]);
+  }
+
   states(): SessionState[] {
-    return [...this.#byWorkload.values()].flatMap((peers) =>
-      [...peers].map((session) => session.state()),
-    );
+    return this.list().map((session) => session.state());
   }
 
   close(): void {

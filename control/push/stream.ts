@@ -98,10 +98,11 @@ async function admit(
     fail(context, 403, 'identity-mismatch', `${identity} may not have the snapshot of ${wanted}`);
     return;
   }
-  const snapshot = await sessions.snapshotWithin(wanted, limits.unknownWaitMs);
+  const snapshot = await sessions.snapshotWithin(hello, limits.unknownWaitMs);
   if (stream.destroyed || stream.closed) return;
   if (snapshot === null) {
-    fail(context, 404, 'workload-unknown', `no resource describes the workload ${wanted}`);
+    const message = `no resource describes the workload ${wanted}, and no pod of it is called ${hello.pod}`;
+    fail(context, 404, 'workload-unknown', message);
     return;
   }
   const { serviceAccount } = snapshot.workload;

@@ -11,6 +11,7 @@ import type { Log } from '#runtime/log.ts';
 import { Debounce } from './debounce.ts';
 import { keepLastGood } from './last-good.ts';
 import { SourceMemory } from './memory.ts';
+import type { ResourceSource } from './source.ts';
 import { listYamlFiles, stampOf, type FileStamp, type Listing } from './scan.ts';
 
 export interface FolderSourceOptions {
@@ -54,7 +55,7 @@ interface FileContent {
   readonly loaded: Loaded;
 }
 
-export class FolderSource {
+export class FolderSource implements ResourceSource {
   readonly #options: FolderSourceOptions;
   readonly #limits: FolderLimits;
   readonly #debounce: Debounce;

@@ -2,6 +2,7 @@
 import type { AnyResource, Loaded } from '#api/load.ts';
 import { nameOf } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
+import type { ReadResource } from '#api/read-meta.ts';
 
 /**
  * The resources and problems of a file after an edit.
@@ -32,6 +33,17 @@ export function keepLastGood(
     problems.push(kept(file, resource));
   }
   return { resources, problems };
+}
+
+/** The same for one object of a cluster. @param before what of it was in force until now; null: nothing */
+export function keepLastGoodObject(before: AnyResource | null, read: ReadResource): Loaded {
+  const { resource, problems } = read;
+  if (resource !== null) return { resources: [resource], problems };
+  const broken = problems.some(({ severity }) => severity === 'error');
+  if (before === null || !broken) return { resources: [], problems };
+  const { code, message } = kept('', before);
+  const warning = { severity: 'warning', code, message, resource: nameOf(before) } as const;
+  return { resources: [before], problems: [...problems, warning] };
 }
 
 function keptAll(file: string, before: readonly AnyResource[]): Problem {

@@ -1,4 +1,4 @@
-// Many sidecars' connections to control in one process, for control.ts.
+// Many sidecars' connections to control in one process, for control-rig.ts.
 import { silentLog } from '#runtime/log.ts';
 import { ControlClient } from '#sidecar/config/control-client.ts';
 
@@ -8,6 +8,7 @@ export interface Fleet {
   /** One for each namespace. */
   readonly credentials: { readonly key: string; readonly cert: string; readonly ca: string }[];
   readonly perNamespace: number;
+  readonly podsEach: number;
 }
 
 /** When snapshots were put in force: Date.now() of each. */
@@ -17,14 +18,15 @@ export interface Applied {
 
 let times: number[] = [];
 
-process.on('message', ({ port, credentials, perNamespace }: Fleet) => {
+process.on('message', ({ port, credentials, perNamespace, podsEach }: Fleet) => {
   for (const [n, own] of credentials.entries()) {
-    for (let i = 0; i < perNamespace; i++) {
+    for (let i = 0; i < perNamespace * podsEach; i++) {
+      const workload = `app-${Math.floor(i / podsEach)}`;
       const client = new ControlClient({
         url: new URL(`https://127.0.0.1:${port}`),
         namespace: `ns-${n}`,
-        workload: `app-${i}`,
-        pod: `app-${i}-0`,
+        workload,
+        pod: `${workload}-${i % podsEach}`,
         version: 'bench',
         controlIdentity: 'spiffe://cluster.local/ns/selvage-system/sa/selvage-control',
         credentials: () => own,

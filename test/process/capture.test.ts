@@ -73,10 +73,10 @@ function at(name: string, address: string, pod: Namespace, port: number, protoco
 }
 
 function servicesOf(payments: Namespace): Service[] {
-  const http = at('payments', vip, payments, 8080, 'http');
   return [
-    http.addresses.length === 0 ? http : { ...http, addresses: [vip, vip6] },
+    { ...at('payments', vip, payments, 8080, 'http'), addresses: [vip, vip6] },
     at('mysql', greetingVip, payments, 3306, 'tcp'),
+    { ...at('replicas', '', payments, 8070, 'http'), addresses: [] },
   ];
 }
 
@@ -93,6 +93,7 @@ async function makeWorld(kind: 'nft' | 'legacy', workers: number): Promise<World
     await sidecarIn(rig, payments, { policies: strict, services }, env),
   ];
   await payments.tell({ kind: 'http', host: '::', port: 8080 });
+  await payments.tell({ kind: 'http', host: payments.ip, port: 8070 });
   await payments.tell({ kind: 'greeting', host: payments.ip, port: 3306 });
   await payments.tell({ kind: 'http', host: '127.0.0.1', port: 8081 });
   await payments.tell({ kind: 'udp', host: '0.0.0.0', port: 5353 });
@@ -132,10 +133,19 @@ describe.skipIf(missing !== '').each(variants)('with %s and %i workers', (kind, 
     expect(text).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  test('a pod is reached by its own address, as with headless Services and StatefulSets', async () => {
-    const { text } = await world.web.get(world.payments.ip, 8080);
+  test('a pod of a headless Service is reached by its address, as in a StatefulSet', async () => {
+    const name = 'payments-0.replicas.shop.svc.cluster.local:8070';
+    const { text } = await world.web.get(world.payments.ip, 8070, '/', name);
     expect(text).toMatch(/^HTTP\/1\.1 200 /);
     expect(body(text).headers['x-forwarded-client-cert']).toContain('sa/web');
+  });
+
+  test('the address of a pod that no headless Service has is called in the clear', async () => {
+    await world.web.tell({ kind: 'http', host: '::', port: 8091 });
+    const { text } = await world.payments.get(world.web.ip, 8091);
+    expect(text).toMatch(/^HTTP\/1\.1 200 /);
+    expect(body(text).headers['x-forwarded-client-cert']).toBeUndefined();
+    expect((await world.web.get(world.payments.ip, 8080)).text).toMatch(/^HTTP\/1\.1 503 /);
   });
 
   test('a server that speaks first is heard', async () => {

@@ -175,7 +175,14 @@ test('an edit reaches the sidecar, a mistake does not, and the admin endpoint te
   expect(await admin(control, '/problems')).toEqual([]);
   expect(await admin(control, '/snapshot?workload=shop/web')).toEqual(applied.at(-1));
   expect(await admin(control, '/sidecars')).toMatchObject([
-    { namespace: 'shop', workload: 'web', pod: 'web-0', acked: client.state().version },
+    {
+      namespace: 'shop',
+      workload: 'web',
+      pod: 'web-0',
+      ackedVersion: client.state().version,
+      inSync: true,
+      refused: '',
+    },
   ]);
   const metrics = await admin(control, '/stats/prometheus');
   expect(metrics).toContain('selvage_control_sidecars 1');

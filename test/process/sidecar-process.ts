@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import type { Snapshot } from '#api/snapshot.ts';
+import { sidecarNodeFlags } from '#api/node-flags.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -57,7 +58,12 @@ export class SidecarProcess {
   ): Promise<SidecarProcess> {
     const folder = await mkdtemp(join(tmpdir(), 'selvage-sidecar-'));
     await writeProcessFiles(folder, files);
-    const [program = '', ...args] = [...prefix, process.execPath, 'sidecar/main.ts'];
+    const [program = '', ...args] = [
+      ...prefix,
+      process.execPath,
+      ...sidecarNodeFlags,
+      'sidecar/main.ts',
+    ];
     if (prefix.includes('setpriv')) await giveTo(folder, proxyId);
     const child = spawn(program, args, {
       cwd: root,

@@ -44,11 +44,14 @@ export async function openWorkplace(
   const control = await issue(ca, { uri: controlIdentity });
   const limits = { ...quickLimits, ...over.limits };
   const snapshots = new Map<string, Snapshot>();
-  const sessions = new Sessions((workload) => snapshots.get(workload) ?? null, {
-    pingEveryMs: limits.pingEveryMs,
-    answerTimeoutMs: over.answerTimeoutMs ?? 60_000,
-    ageMaxMs: over.ageMaxMs ?? 3_600_000,
-  });
+  const sessions = new Sessions(
+    (hello) => snapshots.get(`${hello.namespace}/${hello.workload}`) ?? null,
+    {
+      pingEveryMs: limits.pingEveryMs,
+      answerTimeoutMs: over.answerTimeoutMs ?? 60_000,
+      ageMaxMs: over.ageMaxMs ?? 3_600_000,
+    },
+  );
   const events: string[] = [];
   const server = await startPushServer({
     host: '127.0.0.1',

@@ -1,0 +1,100 @@
+// What one replica of control knows of its sidecars: which generation of which resource each has, and should have.
+import type { Snapshot } from '#api/snapshot.ts';
+
+import type { Snapshots } from '../snapshots.ts';
+import type { Sessions } from '../push/sessions.ts';
+
+/** Generation by `Kind/namespace/name`; 0 of what was written in a file. */
+export type Generations = ReadonlyMap<string, number>;
+
+export interface SidecarReport {
+  readonly namespace: string;
+  readonly workload: string;
+  readonly pod: string;
+  /** Of its software. */
+  readonly version: string;
+  /** RFC 3339. */
+  readonly connectedSince: string;
+  /** The snapshot that it enforces; null: none that this replica knows of. */
+  readonly ackedVersion: number | null;
+  /** RFC 3339. */
+  readonly ackedAt: string | null;
+  /** The snapshot that it should enforce. */
+  readonly wantedVersion: number | null;
+  readonly inSync: boolean;
+  /** Why it refused the last one; '' when it did not. */
+  readonly refused: string;
+}
+
+/** A sidecar with the policies of its snapshots. */
+export interface SidecarPolicies extends SidecarReport {
+  readonly wanted: Generations;
+  readonly acked: Generations;
+}
+
+export interface ReplicaReport {
+  /** Of the process, never used again. */
+  readonly id: string;
+  /** Name of its pod. */
+  readonly replica: string;
+  /** The resources that it goes by. */
+  readonly known: Generations;
+  readonly sidecars: readonly SidecarPolicies[];
+}
+
+const nothing: Generations = new Map();
+const generations = new WeakMap<Snapshot, Generations>();
+
+/** What this replica knows now. */
+export function reportOf(
+  sessions: Sessions,
+  snapshots: Snapshots,
+  { id, replica }: Pick<ReplicaReport, 'id' | 'replica'>,
+): ReplicaReport {
+  return {
+    id,
+    replica,
+    known: snapshots.view?.generations ?? nothing,
+    sidecars: sessions.list().map((session) => {
+      const { namespace, workload, pod, softwareVersion, connectedAt, ackedAt, refused } =
+        session.state();
+      const { acked, wanted } = session.snapshots();
+      return {
+        namespace,
+        workload,
+        pod,
+        version: softwareVersion,
+        connectedSince: connectedAt,
+        ackedVersion: acked?.version ?? null,
+        ackedAt,
+        wantedVersion: wanted?.version ?? null,
+        inSync: wanted !== null && wanted === acked,
+        refused: refused?.reason ?? '',
+        wanted: generationsOf(wanted),
+        acked: generationsOf(acked),
+      };
+    }),
+  };
+}
+
+/** The policies of a snapshot; the same map for the same snapshot. */
+export function generationsOf(snapshot: Snapshot | null): Generations {
+  if (snapshot === null) return nothing;
+  let found = generations.get(snapshot);
+  if (found === undefined) {
+    found = new Map(
+      snapshot.policies.map((policy) => [resourceKey(policy), policy.metadata.generation ?? 0]),
+    );
+    generations.set(snapshot, found);
+  }
+  return found;
+}
+
+/** `Kind/namespace/name` */
+export function resourceKey(resource: {
+  readonly kind: string;
+  readonly metadata: { readonly namespace: string; readonly name: string };
+}): string {
+  const { namespace, name } = resource.metadata;
+  return `${resource.kind}/${namespace}/${name}`;
+}

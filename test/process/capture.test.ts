@@ -76,7 +76,7 @@ function servicesOf(payments: Namespace): Service[] {
   return [
     { ...at('payments', vip, payments, 8080, 'http'), addresses: [vip, vip6] },
     at('mysql', greetingVip, payments, 3306, 'tcp'),
-    { ...at('replicas', '', payments, 8070, 'http'), addresses: [] },
+    { ...at('replicas', '', payments, 8080, 'http'), addresses: [] },
   ];
 }
 
@@ -93,13 +93,22 @@ async function makeWorld(kind: 'nft' | 'legacy', workers: number): Promise<World
     await sidecarIn(rig, payments, { policies: strict, services }, env),
   ];
   await payments.tell({ kind: 'http', host: '::', port: 8080 });
-  await payments.tell({ kind: 'http', host: payments.ip, port: 8070 });
+  await payments.tell({ kind: 'http', host: payments.ip, port: 8071 });
   await payments.tell({ kind: 'greeting', host: payments.ip, port: 3306 });
   await payments.tell({ kind: 'http', host: '127.0.0.1', port: 8081 });
   await payments.tell({ kind: 'udp', host: '0.0.0.0', port: 5353 });
   await outside.tell({ kind: 'http', host: '::', port: 8080 });
   await outside.tell({ kind: 'greeting', host: '::', port: 2525 });
   return { rig, web, payments, outside, sidecars };
+}
+
+/** What the application saw of a call. */
+function body(text: string): { remoteAddress: string; headers: Record<string, string> } {
+  return JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1)) as never;
+}
+
+async function ask({ outside, payments }: World, port: number, path: string): Promise<string> {
+  return (await outside.get(payments.ip, port, path)).text;
 }
 
 const variants = [
@@ -118,9 +127,6 @@ describe.skipIf(missing !== '').each(variants)('with %s and %i workers', (kind, 
     await world.rig.close();
   });
 
-  const body = (text: string): { remoteAddress: string; headers: Record<string, string> } =>
-    JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1)) as never;
-
   test('a call to a Service arrives with the identity of its caller', async () => {
     const { text } = await world.web.get(vip, 80);
     expect(text).toMatch(/^HTTP\/1\.1 200 /);
@@ -134,8 +140,8 @@ describe.skipIf(missing !== '').each(variants)('with %s and %i workers', (kind, 
   });
 
   test('a pod of a headless Service is reached by its address, as in a StatefulSet', async () => {
-    const name = 'payments-0.replicas.shop.svc.cluster.local:8070';
-    const { text } = await world.web.get(world.payments.ip, 8070, '/', name);
+    const name = 'payments-0.replicas.shop.svc.cluster.local:8080';
+    const { text } = await world.web.get(world.payments.ip, 8080, '/', name);
     expect(text).toMatch(/^HTTP\/1\.1 200 /);
     expect(body(text).headers['x-forwarded-client-cert']).toContain('sa/web');
   });
@@ -145,7 +151,7 @@ describe.skipIf(missing !== '').each(variants)('with %s and %i workers', (kind, 
     const { text } = await world.payments.get(world.web.ip, 8091);
     expect(text).toMatch(/^HTTP\/1\.1 200 /);
     expect(body(text).headers['x-forwarded-client-cert']).toBeUndefined();
-    expect((await world.web.get(world.payments.ip, 8080)).text).toMatch(/^HTTP\/1\.1 503 /);
+    expect((await world.web.get(world.payments.ip, 8071)).text).toMatch(/^HTTP\/1\.1 503 /);
   });
 
   test('a server that speaks first is heard', async () => {
@@ -220,15 +226,13 @@ describe.skipIf(missing !== '').each(variants)('with %s and %i workers', (kind, 
   });
 
   test('the kubelet is answered in the clear: health, metrics, probes of the application', async () => {
-    const ask = async (port: number, path: string): Promise<string> =>
-      (await world.outside.get(world.payments.ip, port, path)).text;
-    expect(await ask(15_021, '/healthz/ready')).toMatch(/^HTTP\/1\.1 200 /);
-    expect(await ask(15_020, '/healthz/ready')).toMatch(/^HTTP\/1\.1 200 /);
-    expect(await ask(15_090, '/stats/prometheus')).toContain('istio_requests_total');
-    expect(await ask(15_020, '/app-health/payments/readyz')).toMatch(/^HTTP\/1\.1 200 /);
-    expect(await ask(15_020, '/app-health/payments/livez')).toMatch(/^HTTP\/1\.1 418 /);
-    expect(await ask(15_020, '/app-health/payments/startupz')).toMatch(/^HTTP\/1\.1 500 /);
-    expect(await ask(15_020, '/app-health/other/readyz')).toMatch(/^HTTP\/1\.1 404 /);
+    expect(await ask(world, 15_021, '/healthz/ready')).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await ask(world, 15_020, '/healthz/ready')).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await ask(world, 15_090, '/stats/prometheus')).toContain('istio_requests_total');
+    expect(await ask(world, 15_020, '/app-health/payments/readyz')).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await ask(world, 15_020, '/app-health/payments/livez')).toMatch(/^HTTP\/1\.1 418 /);
+    expect(await ask(world, 15_020, '/app-health/payments/startupz')).toMatch(/^HTTP\/1\.1 500 /);
+    expect(await ask(world, 15_020, '/app-health/other/readyz')).toMatch(/^HTTP\/1\.1 404 /);
   });
 
   test('rules are set once however often, follow their settings, and go without a trace', async () => {

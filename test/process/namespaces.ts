@@ -61,7 +61,7 @@ export class Namespace {
   }
 
   async start(): Promise<void> {
-    const [program = '', ...args] = [
+    const [program, ...args] = [
       ...this.prefix(),
       process.execPath,
       join(import.meta.dirname, 'namespace-agent.ts'),
@@ -113,7 +113,6 @@ export class Namespace {
 export async function makeNamespaces(
   names: readonly string[],
 ): Promise<{ outside: Namespace; pods: Namespace[] }> {
-  const unique = (name: string): string => `sv${process.pid}-${name}`;
   const outside = new Namespace(unique('out'), '10.77.0.1', 'fd77::1');
   await execute('ip', ['netns', 'add', outside.name]);
   await outside.run('sh', ['-c', outsideScript]);
@@ -128,6 +127,10 @@ export async function makeNamespaces(
     pods.push(pod);
   }
   return { outside, pods };
+}
+
+function unique(name: string): string {
+  return `sv${process.pid}-${name}`;
 }
 
 const outsideScript = `set -e

@@ -58,7 +58,7 @@ export class SidecarProcess {
   ): Promise<SidecarProcess> {
     const folder = await mkdtemp(join(tmpdir(), 'selvage-sidecar-'));
     await writeProcessFiles(folder, files);
-    const [program = '', ...args] = [
+    const [program, ...args] = [
       ...prefix,
       process.execPath,
       ...sidecarNodeFlags,

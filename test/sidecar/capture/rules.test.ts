@@ -1,4 +1,14 @@
-import fc from 'fast-check';
+import {
+  array,
+  assert,
+  constantFrom,
+  integer,
+  ipV4,
+  ipV6,
+  oneof,
+  property,
+  tuple,
+} from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { removeText, restoreText, rulesOf, type Family } from '#sidecar/capture/rules.ts';
@@ -97,20 +107,20 @@ test('removing names what is ours and nothing else', () => {
   expect(text).not.toContain('KUBE');
 });
 
-const port = fc.integer({ min: 1, max: 65_535 });
-const ports = fc.array(port, { maxLength: 5 });
-const cidr = fc.oneof(
-  fc.tuple(fc.ipV4(), fc.integer({ min: 0, max: 32 })).map(([ip, bits]) => `${ip}/${bits}`),
-  fc.tuple(fc.ipV6(), fc.integer({ min: 0, max: 128 })).map(([ip, bits]) => `${ip}/${bits}`),
+const port = integer({ min: 1, max: 65_535 });
+const ports = array(port, { maxLength: 5 });
+const cidr = oneof(
+  tuple(ipV4(), integer({ min: 0, max: 32 })).map(([ip, bits]) => `${ip}/${bits}`),
+  tuple(ipV6(), integer({ min: 0, max: 128 })).map(([ip, bits]) => `${ip}/${bits}`),
 );
-const cidrs = fc.array(cidr, { maxLength: 4 });
-const families = fc.constantFrom<Family[]>(4, 6);
+const cidrs = array(cidr, { maxLength: 4 });
+const families = constantFrom<Family[]>(4, 6);
 
 test('any settings give rules of a known form, which are there once they are set', () => {
   const form =
     /^-A [A-Z_]+( -s \S+)?( (! )?-d \S+)?( -o lo)?( -p tcp)?( -m tcp --dport \d+)?( -m owner (! )?--[ug]id-owner \d+)? -j [A-Z_]+( --to-ports \d+)?$/;
-  fc.assert(
-    fc.property(ports, ports, cidrs, cidrs, families, (some, others, into, out, family) => {
+  assert(
+    property(ports, ports, cidrs, cidrs, families, (some, others, into, out, family) => {
       const settings = readCaptureInitSettings({
         SELVAGE_INIT_INCLUDE_INBOUND_PORTS: some.join(','),
         SELVAGE_INIT_EXCLUDE_INBOUND_PORTS: others.join(','),

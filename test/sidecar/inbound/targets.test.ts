@@ -11,11 +11,12 @@ function socketTo(port: number): Socket {
   return Object.assign(new EventEmitter(), { wanted: port }) as unknown as Socket;
 }
 
+function originalOf(socket: Socket): { host: string; port: number } | null {
+  const port = Reflect.get(socket, 'wanted') as number;
+  return port === 0 ? null : { host: '10.0.0.7', port };
+}
+
 function targetsOf(ownPorts: { has(port: number): boolean } = nothingOwn): CapturedTargets {
-  const originalOf = (socket: Socket): { host: string; port: number } | null => {
-    const port = Reflect.get(socket, 'wanted') as number;
-    return port === 0 ? null : { host: '10.0.0.7', port };
-  };
   return new CapturedTargets(originalOf, ownPorts);
 }
 

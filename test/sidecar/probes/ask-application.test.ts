@@ -4,7 +4,7 @@ import { createServer as createHttp2, type ServerHttp2Stream } from 'node:http2'
 import { createServer as createHttps } from 'node:https';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 
-import fc from 'fast-check';
+import { assert, property, uint8Array } from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import {
@@ -43,12 +43,14 @@ function http(port: number, change: object = {}): AppProbe {
   return { path: '/app-health/web/readyz', timeoutMs, check: { ...check, ...change } };
 }
 
+const teapot: RequestListener = (request, response) => {
+  response.writeHead(418);
+  const { host = '', 'x-probe': probe } = request.headers;
+  response.end(`${request.url} ${String(probe)} ${host}`);
+};
+
 test("the application's own status and answer come back, and it sees what the probe says", async () => {
-  const listener: RequestListener = (request, response) => {
-    response.writeHead(418);
-    response.end(`${request.url} ${request.headers['x-probe']} ${request.headers.host}`);
-  };
-  const port = await listen(createHttp(listener));
+  const port = await listen(createHttp(teapot));
   const probe = http(port, { headers: { 'x-probe': 'yes', host: 'web.example' } });
   expect(await askApplication(probe, here)).toEqual({
     status: 418,
@@ -106,12 +108,14 @@ async function health(answers: number, grpcStatus = '0'): Promise<number> {
   return listen(server);
 }
 
+function ask(port: number): Promise<object> {
+  return askApplication(
+    { path: '', timeoutMs, check: { kind: 'grpc', host: '', port, service: '' } },
+    here,
+  );
+}
+
 test('gRPC is asked for its health', async () => {
-  const ask = async (port: number): Promise<object> =>
-    askApplication(
-      { path: '', timeoutMs, check: { kind: 'grpc', host: '', port, service: '' } },
-      here,
-    );
   expect(await ask(await health(1))).toEqual({ body: 'ok\n' });
   expect(await ask(await health(2))).toMatchObject({ status: 500 });
   expect(await ask(await health(1, '5'))).toMatchObject({ status: 500 });
@@ -129,8 +133,8 @@ test('messages of the health service are those of protobuf', () => {
   expect(healthRequest('a'.repeat(200)).subarray(4, 8)).toEqual(Buffer.from([203, 10, 0xc8, 1]));
   expect(isServing(Buffer.from([0, 0, 0, 0, 2, 8, 1]))).toBe(true);
   expect(isServing(Buffer.from([0, 0, 0, 0, 0]))).toBe(false);
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 12 }), (bytes) => {
+  assert(
+    property(uint8Array({ maxLength: 12 }), (bytes) => {
       const serving = bytes.length >= 7 && bytes[5] === 8 && bytes[6] === 1;
       expect(isServing(Buffer.from(bytes)) && !serving).toBe(false);
     }),

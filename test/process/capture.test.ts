@@ -267,6 +267,27 @@ describe.skipIf(missing !== '').each(variants)('with %s and %i workers', (kind, 
     expect(await pod.captureInit(env)).toContain('"changed":true');
   });
 
+  test('without the right to, nothing is set, and the log says what is missing', async () => {
+    const { outside } = world;
+    const program = ['--bounding-set=-net_admin', '--inh-caps=-net_admin', process.execPath];
+    const running = outside.run('setpriv', [...program, 'sidecar/capture/capture-init.ts']);
+    const told = await running.then(
+      () => 'set',
+      (error: { stdout: string }) => error.stdout,
+    );
+    expect(told).toContain('needs the capabilities NET_ADMIN and NET_RAW');
+    expect(await outside.run(`iptables-${kind}-save`, [])).not.toContain('SELVAGE');
+  });
+
+  test('what others have set decides which iptables is used', async () => {
+    const { outside } = world;
+    await outside.run('iptables-legacy', ['-t', 'nat', '-N', 'SOMEBODYS']);
+    expect(await outside.captureInit()).toContain('iptables-legacy');
+    await outside.captureInit({}, ['--remove']);
+    expect(await outside.run('iptables-legacy-save', ['-t', 'nat'])).not.toContain('SELVAGE');
+    await outside.run('iptables-legacy', ['-t', 'nat', '-X', 'SOMEBODYS']);
+  });
+
   test('SIGTERM: new calls are still served for the least time of a drain, then refused', async () => {
     const { rig, web, sidecars } = world;
     await sidecars[0]?.end();

@@ -10,6 +10,7 @@ await rm(join(root, 'dist'), { recursive: true, force: true });
 const entries = {
   ca: ['main.ts'],
   control: ['main.ts'],
+  injector: ['main.ts'],
   // Workers are loaded by their name beside main.
   sidecar: ['main.ts', 'workers/worker.ts', 'capture/capture-init.ts'],
 };

@@ -1,6 +1,6 @@
 // The resources of a mesh by kind, and the workloads among them.
-import { workloadAnnotation } from './in-mesh.ts';
-import { type Marked, injectionMarks, isInjected } from './injection.ts';
+import { type Marked, injectionMarks, stances, wantsSidecar } from './injection.ts';
+import { workloadAnnotation } from './injection/names.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment, DeploymentKind } from './kinds/deployment.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
@@ -41,7 +41,7 @@ export interface MeshResources {
 /** A workload of Kubernetes, and what decides whether it is in the mesh. */
 export interface MeshWorkload extends Workload {
   readonly kind: DeploymentKind | 'Pod';
-  /** It is annotated to have a sidecar; without one no policy is enforced there. */
+  /** It or its namespace asks for a sidecar; without one no policy is enforced there. */
   readonly injected: boolean;
   /** What it and its pod template say of injection: `true`, `false`, or a slip. */
   readonly marks: readonly string[];
@@ -109,11 +109,13 @@ export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
   const services = Map.groupBy(mesh.services, ({ metadata }) => metadata.namespace);
   const servicesIn = (namespace: string): readonly ServiceResource[] =>
     services.get(namespace) ?? [];
+  const stanceOf = stances(mesh.namespaces);
   const workloads = mesh.deployments.map((deployment): MeshWorkload => {
     const { kind, metadata, spec, origin } = deployment;
     const { metadata: pod, spec: podSpec } = spec.template;
     const described = describe(servicesIn, metadata, pod.labels, podSpec, [metadata, pod]);
-    return { ...described, kind, resource: deployment, origin };
+    const injected = wantsSidecar(stanceOf(metadata.namespace), metadata, pod);
+    return { ...described, injected, kind, resource: deployment, origin };
   });
   const owned = new Set(workloads.map(({ namespace, name }) => `${namespace}/${name}`));
   for (const pod of mesh.pods) {
@@ -125,7 +127,8 @@ export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
     owned.add(name);
     const own = { ...metadata, name: owner };
     const described = describe(servicesIn, own, metadata.labels, spec, [metadata]);
-    workloads.push({ ...described, kind, resource: pod, origin });
+    const injected = wantsSidecar(stanceOf(metadata.namespace), metadata);
+    workloads.push({ ...described, injected, kind, resource: pod, origin });
   }
   return workloads;
 }
@@ -158,13 +161,12 @@ function describe(
   labels: Readonly<Record<string, string>>,
   spec: PodSpec,
   marked: readonly Marked[],
-): Omit<MeshWorkload, 'kind' | 'resource' | 'origin'> {
+): Omit<MeshWorkload, 'kind' | 'resource' | 'origin' | 'injected'> {
   const { namespace, name } = metadata;
   const { serviceAccountName: serviceAccount, containers } = spec;
   const ports = portsOf(servicesIn(namespace), labels, spec);
-  const injected = isInjected(...marked);
   const marks = injectionMarks(...marked);
-  return { namespace, name, labels, serviceAccount, ports, injected, marks, containers };
+  return { namespace, name, labels, serviceAccount, ports, marks, containers };
 }
 
 /**

@@ -55,7 +55,7 @@ export const yamlLimits: YamlLimits = {
 // `12:30` are strings. Keys are compared in yaml-flatten.ts: the parser's own comparison is
 // quadratic.
 const leftOut = new Set(['timestamp', 'omap', 'pairs', 'set', 'binary']);
-const options = {
+export const yamlOptions = {
   version: '1.1',
   uniqueKeys: false,
   prettyErrors: false,
@@ -107,7 +107,7 @@ function readDocuments(
   const counter = new LineCounter();
   const documents: YamlDocument[] = [];
   const problems: Problem[] = [];
-  const parsed = parseAllDocuments(text, { ...options, lineCounter: counter });
+  const parsed = parseAllDocuments(text, { ...yamlOptions, lineCounter: counter });
   // An empty stream comes as an empty array with more properties; its errors are those of no
   // document.
   for (const document of parsed) {

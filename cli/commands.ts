@@ -9,12 +9,21 @@ interface CommandEntry {
   readonly summary: string;
   /** What it takes, each with what it does. */
   readonly options: readonly (readonly [option: string, meaning: string])[];
-  /** Exit statuses, where they say more than 0 and 2. */
+  /** Exit statuses; 2 is wrong usage where nothing else is said of it. */
   readonly statuses: string;
   load(): Promise<Command>;
 }
 
 const output = ['--output text|json', 'for people (text), or for other programs'] as const;
+
+const cluster = [
+  ['--kubeconfig FILE', '(the files of KUBECONFIG, else ~/.kube/config)'],
+  ['--context NAME', "(the kubeconfig's current-context)"],
+] as const;
+
+const unanswered = '2: wrong usage, or the cluster cannot be asked';
+
+const live = [['--live', 'the resources of a cluster, in place of files'], ...cluster] as const;
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
   up: {
@@ -39,9 +48,22 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   check: {
     usage: 'check PATH... [OPTION]...',
     summary: 'find errors, loose ends and traps in YAML (- is stdin)',
-    options: [output, ['--strict', 'warnings are errors']],
+    options: [output, ['--strict', 'warnings are errors'], ...live],
     statuses: '0: no errors; 1: errors',
     load: async () => (await import('./check.ts')).check,
+  },
+  inject: {
+    usage: 'inject -f FILE [OPTION]...',
+    summary: 'add the sidecar to manifests as a cluster would (- is stdin)',
+    options: [
+      ['-f FILE', 'a file or folder of manifests; any number of them'],
+      ['--config FILE', "the ConfigMap of the cluster's injector"],
+      ['--image IMAGE', 'image of the sidecar'],
+      ['--namespace NS', 'of manifests that name none (default)'],
+      ['--output yaml|json', 'with all comments (yaml), or as one JSON object'],
+    ],
+    statuses: '0: done; 1: a workload cannot have a sidecar, or is no YAML',
+    load: async () => (await import('./inject.ts')).inject,
   },
   explain: {
     usage: 'explain --from NS/SA --to NS/WORKLOAD [OPTION]... PATH...',
@@ -59,6 +81,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ['--tcp', 'bytes that are no HTTP'],
       ['--authorizer allow|deny', 'what external authorizers answer (deny)'],
       output,
+      ...live,
     ],
     statuses: '0: allowed; 1: not',
     load: async () => (await import('./explain.ts')).explain,
@@ -76,5 +99,36 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     options: [['--through-sidecar', 'over real sockets through real sidecars']],
     statuses: '0: all as recorded; 1: differences',
     load: async () => (await import('./replay.ts')).replay,
+  },
+  status: {
+    usage: 'status [OPTION]...',
+    summary: 'each sidecar of a cluster: what it enforces, since when',
+    options: [
+      ['-n, --namespace NS', '(all)'],
+      ['-w, --watch', 'again and again, until it is interrupted'],
+      ['--certificates', 'ask each sidecar when its certificate ends'],
+      output,
+      ...cluster,
+    ],
+    statuses: `0: all are in sync and none is missing; 1: not so; ${unanswered}`,
+    load: async () => (await import('./status.ts')).status,
+  },
+  wait: {
+    usage: 'wait KIND/NAME [OPTION]...',
+    summary: 'until every sidecar enforces a resource as it is now',
+    options: [
+      ['-n, --namespace NS', "(the context's)"],
+      ['--timeout TIME', 'as 90s or 2m (60s)'],
+      ...cluster,
+    ],
+    statuses: `0: all enforce it, also when that is 0 of 0; 1: not in time; ${unanswered}`,
+    load: async () => (await import('./wait.ts')).wait,
+  },
+  doctor: {
+    usage: 'doctor [OPTION]...',
+    summary: 'what is wrong with the mesh of a cluster, and what to do',
+    options: [output, ...cluster],
+    statuses: `0: no problem; 1: problems; ${unanswered}`,
+    load: async () => (await import('./doctor.ts')).doctor,
   },
 };

@@ -3,22 +3,35 @@ import { readArguments } from './arguments.ts';
 import type { MeshCall } from './calls/call.ts';
 import { CallError } from './calls/failure.ts';
 import { judgeCall } from './calls/judge-call.ts';
-import { loadModel } from './calls/model.ts';
-import { renderJson, renderText } from './calls/render.ts';
-import type { Io } from './io.ts';
+import { loadModel, type MeshModel, modelOf } from './calls/model.ts';
 import { printProblems } from './calls/problems.ts';
+import { renderJson, renderText } from './calls/render.ts';
+import { clusterOptions, openCluster, type OpenCluster, runInCluster } from './cluster/cluster.ts';
+import { readCluster } from './cluster/resources.ts';
+import type { Io } from './io.ts';
 
-/** Exit status 0: allowed; 1: not; 2: wrong usage, or the files do not say. */
-export async function explain(args: string[], io: Io): Promise<number> {
+/** Exit status 0: allowed; 1: not; 2: wrong usage, or the files or the cluster do not say. */
+export async function explain(
+  args: string[],
+  io: Io,
+  open: OpenCluster = openCluster,
+): Promise<number> {
   try {
     const { values, positionals } = readArguments(args, options);
+    if (values.live === true) {
+      if (positionals.length > 0) throw new CallError('--live takes no PATH');
+      return await runInCluster(
+        'explain',
+        io,
+        () => open(values),
+        async ({ client }) => {
+          const { resources, problems } = await readCluster(client);
+          return judge(modelOf(resources, problems), values, io);
+        },
+      );
+    }
     if (positionals.length === 0) throw new CallError('give the files or folders of YAML');
-    const model = await loadModel(positionals, io.cwd);
-    printProblems(model.problems, io);
-    const judged = await judgeCall(model, callOf(values));
-    const json = `${JSON.stringify(renderJson(judged), null, 2)}\n`;
-    io.stdout.write(values.output === 'json' ? json : renderText(judged, io.tty));
-    return judged.outcome.decision === 'allow' ? 0 : 1;
+    return await judge(await loadModel(positionals, io.cwd), values, io);
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
     io.stderr.write(`selvage explain: ${error.message}\n`);
@@ -26,8 +39,18 @@ export async function explain(args: string[], io: Io): Promise<number> {
   }
 }
 
+async function judge(model: MeshModel, values: Values, io: Io): Promise<number> {
+  printProblems(model.problems, io);
+  const judged = await judgeCall(model, callOf(values));
+  const json = `${JSON.stringify(renderJson(judged), null, 2)}\n`;
+  io.stdout.write(values.output === 'json' ? json : renderText(judged, io.tty));
+  return judged.outcome.decision === 'allow' ? 0 : 1;
+}
+
 const text = { type: 'string' } as const;
 const options = {
+  ...clusterOptions,
+  live: { type: 'boolean' },
   from: text,
   to: text,
   method: text,

@@ -57,7 +57,8 @@ function helpOf(name: string): string {
   const { usage, summary, options, statuses } = entry;
   const rows = options.map(([option, meaning]) => `  ${option.padEnd(25)}${meaning}\n`);
   const table = rows.length === 0 ? '' : `\n${rows.join('')}`;
-  return `Usage: selvage ${usage}\n\n  ${summary}\n${table}\nExit status: ${statuses}; 2: wrong usage.\n`;
+  const ends = statuses.includes('2: ') ? statuses : `${statuses}; 2: wrong usage`;
+  return `Usage: selvage ${usage}\n\n  ${summary}\n${table}\nExit status: ${ends}.\n`;
 }
 
 function version(): string {

@@ -4,11 +4,11 @@ import type { Problem } from '#api/problem.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
 import { startAdmin, type Admin } from '#runtime/admin.ts';
 import type { Log } from '#runtime/log.ts';
+import { createIdentity } from '#runtime/tls/ca-identity.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
 
 import { adminRoutes, healthRoutes } from './admin-routes.ts';
 import { ChangeLog } from './changes.ts';
-import { createIdentity } from './identity.ts';
 import { AddressGuard } from './jwks/addresses.ts';
 import { fetchLimits, KeyFetcher } from './jwks/fetch.ts';
 import { KeySets } from './jwks/key-sets.ts';

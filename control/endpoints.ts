@@ -1,6 +1,7 @@
 // Where the ports of a Service lead where nobody says it in EndpointSlices: the ready pods that it selects.
-import { hasProxy, workloadAnnotation } from '#api/in-mesh.ts';
-import { isInjected } from '#api/injection.ts';
+import { hasProxy } from '#api/in-mesh.ts';
+import { type NamespaceStance, stances, wantsSidecar } from '#api/injection.ts';
+import { localPortsAnnotation, workloadAnnotation } from '#api/injection/names.ts';
 import type { Deployment } from '#api/kinds/deployment.ts';
 import type { Pod } from '#api/kinds/pod.ts';
 import type { ServicePortSpec, ServiceResource } from '#api/kinds/service.ts';
@@ -8,9 +9,6 @@ import type { MeshResources } from '#api/mesh.ts';
 import type { Endpoint } from '#api/snapshot.ts';
 import { formatSpiffeId } from '#api/spiffe.ts';
 import { selectsLabels } from '#policy/attach.ts';
-
-/** Maps a workload's port to the port to connect to, JSON: several workloads of a laptop share one address. */
-const localPortsAnnotation = 'selvage.dev/local-ports';
 
 export interface EndpointFinder {
   /** Endpoints of one port of a Service, by address and port. */
@@ -39,8 +37,10 @@ export class PodIndex implements EndpointFinder {
     const owners = new Map(
       mesh.deployments.map((one) => [`${one.metadata.namespace}/${one.metadata.name}`, one]),
     );
+    const stanceOf = stances(mesh.namespaces);
     for (const pod of mesh.pods) {
-      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners);
+      const stance = stanceOf(pod.metadata.namespace);
+      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners, stance);
       if (ready === null) continue;
       for (const [name, value] of Object.entries(pod.metadata.labels)) {
         const key = labelKey(pod.metadata.namespace, name, value);
@@ -90,6 +90,7 @@ function readyPod(
   pod: Pod,
   trustDomain: string,
   owners: ReadonlyMap<string, Deployment>,
+  stance: NamespaceStance,
 ): ReadyPod | null {
   const address = pod.status?.podIP ?? '';
   if (address === '' || !isReady(pod)) return null;
@@ -103,7 +104,7 @@ function readyPod(
     address,
     workload,
     identity:
-      hasProxy(pod.spec) || isInjected(pod.metadata, ...marks)
+      hasProxy(pod.spec) || wantsSidecar(stance, pod.metadata, ...marks)
         ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
         : null,
     localPorts: readLocalPorts(annotations[localPortsAnnotation]),

@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
-const folders = ['api', 'policy', 'runtime', 'ca', 'control', 'sidecar', 'cli', 'test'];
+const folders = ['api', 'policy', 'runtime', 'ca', 'control', 'injector', 'sidecar', 'cli', 'test'];
 const foundations = ['api', 'policy', 'runtime'];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   api: [],
@@ -13,6 +13,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   policy: ['api'],
   ca: foundations,
   control: foundations,
+  injector: foundations,
   sidecar: foundations,
   cli: folders.filter((folder) => folder !== 'test'),
   test: folders,
@@ -24,7 +25,7 @@ const keepers: Readonly<Record<string, RegExp>> = {
   'prom-client': /\/(metrics|exposition)\.ts$/,
   '@opentelemetry/': /^sidecar\/telemetry\/otlp\.ts$/,
   undici:
-    /^runtime\/kubernetes\/transport\.ts$|^control\/jwks\/fetch\.ts$|^sidecar\/inbound\/authorizer-client\.ts$/,
+    /^runtime\/kubernetes\/(transport|exec)\.ts$|^control\/jwks\/fetch\.ts$|^sidecar\/inbound\/authorizer-client\.ts$/,
   pino: /^runtime\/log\.ts$/,
   zod: /^api\//,
   yaml: /^api\/yaml(-\w+)?\.ts$|^cli\/up\/pods\.ts$/,

@@ -27,22 +27,17 @@ function badMarks({ resource, marks }: MeshWorkload): Problem[] {
 }
 
 function missingSidecar(workload: MeshWorkload, context: LintContext): Problem[] {
-  const { namespace, name, marks, resource } = workload;
+  const { namespace, name, marks, injected, resource } = workload;
   // "false" is a decision; nothing at all is perhaps an oversight.
-  if (marks.length > 0) return [];
+  if (marks.length > 0 || injected) return [];
   const { mesh } = context;
-  const home = mesh.namespaces.find(({ metadata }) => metadata.name === namespace);
-  const labelled = home?.metadata.labels['istio-injection'] === 'enabled';
   const { rootNamespace } = mesh.meshConfig;
   const policies = [...mesh.authorizationPolicies, ...mesh.requestAuthentications].filter(
     (policy) => appliesTo(policy, workload, rootNamespace),
   );
   const [first] = policies;
-  if (first === undefined && !labelled) return [];
-  const why =
-    first === undefined
-      ? `the label istio-injection of its namespace does not add one`
-      : `${first.kind} ${first.metadata.namespace}/${first.metadata.name} is not enforced there`;
+  if (first === undefined) return [];
+  const why = `${first.kind} ${first.metadata.namespace}/${first.metadata.name} is not enforced there`;
   return [
     warning(resource, {
       code: 'inject-missing',

@@ -19,7 +19,7 @@ test('selvage --version names itself and its Node', () => {
 test('without a command it lists them, in lines that fit a narrow terminal', () => {
   const { status, stdout, stderr } = selvage();
   expect([status, stdout]).toEqual([2, '']);
-  for (const name of ['up', 'demo', 'check', 'explain', 'test', 'replay']) {
+  for (const name of ['up', 'check', 'explain', 'replay', 'status', 'wait', 'doctor']) {
     expect(stderr).toMatch(new RegExp(`^ {2}${name} `, 'm'));
   }
   expect(Math.max(...stderr.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
@@ -39,6 +39,17 @@ test('the help of each command tells its options and exit statuses', () => {
     /--send .*\n[^]*--otlp URL .*\n[^]*Exit status: 0/,
   );
   expect(selvage('help', 'explain').stdout).toMatch(/--authorizer allow\|deny/);
+  expect(selvage('wait', '--help').stdout).toMatch(
+    /^Usage: selvage wait KIND\/NAME [^]*--timeout TIME [^]*--kubeconfig FILE /,
+  );
+});
+
+test('without a kubeconfig a command of a cluster says where it looked', () => {
+  const { status, stderr } = selvage('status');
+  expect(status).toBe(2);
+  expect(stderr).toMatch(
+    /^selvage status: there is no kubeconfig \(.*\.kube.config\): set KUBECONFIG/,
+  );
 });
 
 test('a folder with nothing to run is said before anything starts', () => {

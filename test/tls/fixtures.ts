@@ -33,13 +33,13 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 x509.cryptoProvider.set(webcrypto);
 
 /** A self-signed P-256 root. @param name common name, to tell two roots apart in failures */
-export async function makeTestCa(name = 'selvage test root'): Promise<TestCa> {
+export async function makeTestCa(name = 'selvage test root', lifeDays = 1): Promise<TestCa> {
   const key = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
     name: `CN=${name}`,
     notBefore: new Date(Date.now() - 3_600_000),
-    notAfter: new Date(Date.now() + 86_400_000),
+    notAfter: new Date(Date.now() + lifeDays * 86_400_000),
     signingAlgorithm: ALGORITHM,
     keys: key,
     extensions: [

@@ -1,6 +1,6 @@
 // What is kept of the objects of a cluster: what snapshots are made of, a tenth of what the API server sends.
 import { injectionKeys } from '#api/injection.ts';
-import { proxyContainer, workloadAnnotation } from '#api/in-mesh.ts';
+import { proxyName, workloadAnnotation } from '#api/injection/names.ts';
 import { serviceNameLabel } from '#api/kinds/endpoint-slice.ts';
 import type { KubeMeta, KubeObject } from '#runtime/kubernetes/client.ts';
 
@@ -89,7 +89,7 @@ function slimMeta(metadata: KubeMeta, annotations: Texts): KubeMeta {
 }
 
 function isProxy({ name }: Fields): boolean {
-  return name === proxyContainer;
+  return name === proxyName;
 }
 
 function nameOnly({ name }: Fields): Fields {

@@ -56,12 +56,12 @@ test('a workload that a policy is for and that has no sidecar', () => {
   expect(codes(mesh, refused, inBaz)).toEqual(['sidecar-missing']);
 });
 
-test('the label of a namespace adds no sidecar, and a slip in the annotation neither', () => {
+test('the label of a namespace adds a sidecar, and a slip in the annotation does not', () => {
   const namespaces = ['foo', 'bar', 'baz'].map(
     (name) =>
       `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${name}, labels: {istio-injection: enabled}}`,
   );
-  expect(codes(mesh, bare, ...namespaces)).toEqual(['inject-missing']);
+  expect(codes(mesh, bare, ...namespaces)).toEqual([]);
   const slip = bare.replace('namespace: baz}', 'namespace: baz, annotations: {inject: "yes"}}');
   const [problem] = lint(mesh, slip);
   expect(problem).toMatchObject({ code: 'inject-invalid', line: expect.any(Number) });

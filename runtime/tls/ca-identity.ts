@@ -1,10 +1,9 @@
-// Control's own certificate: signed by the CA for the service account that its token proves.
+// The certificate of a process of the mesh: signed by the CA for the service account that its token proves.
 import { readFile } from 'node:fs/promises';
 
-import type { SigningRequest } from '#api/signing.ts';
-import { requestJson } from '#runtime/h2-json.ts';
-import type { Log } from '#runtime/log.ts';
-import { SvidSource, type SignedChain } from '#runtime/tls/svid.ts';
+import { requestJson } from '../h2-json.ts';
+import type { Log } from '../log.ts';
+import { SvidSource, type SignedChain } from './svid.ts';
 
 export interface IdentityOptions {
   /** https URL of the CA. */
@@ -18,13 +17,13 @@ export interface IdentityOptions {
 
 const callTimeoutMs = 10_000;
 
-/** The source of control's certificate, not started. */
+/** The source of the certificate, not started. */
 export function createIdentity(options: IdentityOptions): SvidSource {
   const { ca, tokenFile, trustBundleFile, log } = options;
   let bundle: string | null = null;
   const call = async (
     path: string,
-    body: SigningRequest | undefined,
+    body: { readonly csr: string } | undefined,
     bearer: string | undefined,
   ): Promise<unknown> => {
     const reply = await requestJson({

@@ -1,0 +1,111 @@
+// `check --live` and `explain --live`: the same words about a cluster as about files.
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { check } from '#cli/check.ts';
+import { explain } from '#cli/explain.ts';
+import { FakeCluster } from '#test/cli/cluster/fake-cluster.ts';
+
+import { testIo } from './output.ts';
+
+let cluster: FakeCluster;
+beforeEach(async () => {
+  cluster = await FakeCluster.start();
+  cluster.namespaceNamed('shop');
+  const container = { name: 'web', ports: [{ containerPort: 8080 }] };
+  const template = { metadata: { labels: { app: 'web' } }, spec: { containers: [container] } };
+  cluster.put('/apis/apps/v1/deployments', {
+    metadata: { name: 'web', namespace: 'shop', annotations: { inject: 'true' }, uid: 'd' },
+    spec: { selector: { matchLabels: { app: 'web' } }, template },
+  });
+  for (const name of ['web-5d9-a', 'web-5d9-b']) {
+    const ownerReferences = [{ kind: 'ReplicaSet', name: 'web-5d9', uid: 'r', controller: true }];
+    const labels = { app: 'web', 'pod-template-hash': '5d9' };
+    cluster.pod({ name, namespace: 'shop', labels, ownerReferences });
+  }
+});
+afterEach(() => cluster.stop());
+
+function policy(name: string, spec: object): void {
+  const metadata = { name, namespace: 'shop' };
+  cluster.put('/apis/security.istio.io/v1/authorizationpolicies', { metadata, spec });
+}
+
+async function run(
+  command: typeof check | typeof explain,
+  ...args: string[]
+): Promise<{ status: number; out: string; err: string }> {
+  const io = testIo();
+  const status = await command(args, io, cluster.open);
+  return { status, out: io.out(), err: io.err() };
+}
+
+test('check --live finds what check finds, and names the resource where a file has its line', async () => {
+  policy('loose', { selector: { matchLabels: { app: 'wbe' } }, action: 'ALLOW' });
+  const { status, out } = await run(check, '--live');
+  expect(status).toBe(0);
+  expect(out).toMatch(
+    /^warning: AuthorizationPolicy shop\/loose: no workload in shop .*\[selector-matches-nothing\]$/m,
+  );
+  expect(out).toMatch(/1 warning in 3 resources of the cluster\n$/);
+});
+
+test('a resource that is wrong is an error, as in a file', async () => {
+  policy('bad', { action: 'DENY' });
+  const { status, out } = await run(check, '--live', '--output', 'json');
+  expect(status).toBe(1);
+  expect(JSON.parse(out)).toMatchObject({
+    errors: 1,
+    files: 0,
+    problems: [{ code: 'rules-missing', resource: 'AuthorizationPolicy shop/bad' }],
+  });
+});
+
+test('explain --live judges by what the cluster has', async () => {
+  policy('admit', { rules: [{ to: [{ operation: { methods: ['POST'] } }] }] });
+  const call = ['--live', '--from', 'shop/default', '--to', 'shop/web'];
+  const allowed = await run(explain, ...call, '--method', 'POST');
+  expect(allowed.status).toBe(0);
+  expect(allowed.out).toMatch('allowed by shop/admit rule 0 (AuthorizationPolicy shop/admit)');
+  const denied = await run(explain, ...call);
+  expect(denied.status).toBe(1);
+  expect(denied.out).toMatch('nearest: shop/admit rule 0 (AuthorizationPolicy shop/admit)');
+});
+
+test('the pods of a workload are no workloads of their own; others are', async () => {
+  cluster.pod({ name: 'job-x', namespace: 'shop', ownerReferences: [owner('Job', 'j')] });
+  cluster.pod({ name: 'job-y', namespace: 'shop', ownerReferences: [owner('Job', 'j')] });
+  const { err } = await run(explain, '--live', '--from', 'none', '--to', 'shop/nobody');
+  expect(err).toMatch('workloads are shop/web, shop/job-x\n');
+});
+
+test("the mesh's configuration is the one of its ConfigMap", async () => {
+  const data = { mesh: 'trustDomain: corp' };
+  const metadata = { name: 'istio', namespace: 'selvage-system' };
+  cluster.put('/api/v1/configmaps', { metadata, data });
+  const call = ['--live', '--from', 'shop/default', '--to', 'shop/web', '--output', 'json'];
+  const { out } = await run(explain, ...call);
+  expect(JSON.parse(out)).toMatchObject({
+    call: { source: { identity: 'corp/ns/shop/sa/default' } },
+  });
+});
+
+test.each([
+  [check, ['--live', 'a.yaml'], '--live reads the cluster in place of files'],
+  [explain, ['--live', 'a.yaml', '--from', 'none', '--to', 'shop/web'], '--live takes no PATH'],
+  [explain, ['--live', '--to', 'shop/web'], 'say who calls'],
+])('%o %j is wrong usage', async (command, args, message) => {
+  const { status, err } = await run(command, ...args);
+  expect(status).toBe(2);
+  expect(err).toMatch(message);
+});
+
+test('a kind that may not be listed ends with 2: half the policies would be no answer', async () => {
+  cluster.forbidden.add('/apis/security.istio.io/v1/authorizationpolicies');
+  const { status, err, out } = await run(check, '--live');
+  expect([status, out]).toEqual([2, '']);
+  expect(err).toMatch(/^selvage check: .*403 Forbidden/);
+});
+
+function owner(kind: string, uid: string): object {
+  return { kind, name: uid, uid, controller: true };
+}

@@ -41,7 +41,8 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
 
 /** A file that changes is read again; one that is broken changes nothing. */
 function fromFile({ inForce, log }: ConfigurationOptions, file: string): Configuration {
-  let seenMs = 0;
+  // Files of an image may be of 1970: 0 is a time as any other.
+  let seenMs = -1;
   const load = async (): Promise<void> => {
     const { mtimeMs } = await stat(file);
     if (mtimeMs === seenMs) return;

@@ -1,6 +1,7 @@
 // Runs iptables: which of its two kinds this system uses, what is in force, and a change of it in one commit.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 
 import { countRules, type Family } from './rules.ts';
 
@@ -8,6 +9,9 @@ export type Kind = 'nft' | 'legacy';
 
 /** Another program may hold the lock of xtables for so long. */
 const lockWaitSeconds = 10;
+
+/** The usual /run cannot be written to where the root file system is read-only. */
+const lockFile = existsSync('/dev/shm') ? '/dev/shm/selvage-xtables.lock' : '/run/xtables.lock';
 
 export class Iptables {
   readonly family: Family;
@@ -107,7 +111,9 @@ async function run(
   input: string,
   path: string,
 ): Promise<Ended> {
-  const child = spawn(program, args, { env: { PATH: path, LC_ALL: 'C' } });
+  const child = spawn(program, args, {
+    env: { PATH: path, LC_ALL: 'C', XTABLES_LOCKFILE: lockFile },
+  });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (bytes: Buffer) => (stdout += String(bytes)));
   child.stderr.on('data', (bytes: Buffer) => (stderr += String(bytes)));

@@ -1,6 +1,6 @@
 // The resources of a mesh by kind, and the workloads among them.
+import { workloadAnnotation } from './in-mesh.ts';
 import { type Marked, injectionMarks, stances, wantsSidecar } from './injection.ts';
-import { workloadAnnotation } from './injection/names.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment, DeploymentKind } from './kinds/deployment.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';

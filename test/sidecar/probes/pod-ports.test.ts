@@ -22,6 +22,10 @@ async function statusOf(port: number | undefined, path: string, method = 'GET'):
   return (await fetch(`http://127.0.0.1:${port}${path}`, { method })).status;
 }
 
+function ready(): { body: string } {
+  return { body: '' };
+}
+
 test('each port answers what it is for, and nothing that changes anything', async () => {
   let status = 200;
   const ready = (): { status: number; body: string } => ({ status, body: '' });
@@ -56,7 +60,6 @@ test('however many ask at once, the application is asked once', async () => {
   const { port } = application.address() as AddressInfo;
   const path = '/app-health/web/readyz';
   const probes = appProbes(JSON.stringify({ [path]: { httpGet: { port } } }));
-  const ready = (): { body: string } => ({ body: '' });
   const running = await startPodPorts({
     settings: { ...settings, appProbes: probes },
     scrape,

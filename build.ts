@@ -12,7 +12,7 @@ const entries = {
   control: ['main.ts'],
   injector: ['main.ts'],
   // Workers are loaded by their name beside main.
-  sidecar: ['main.ts', 'workers/worker.ts'],
+  sidecar: ['main.ts', 'workers/worker.ts', 'capture/capture-init.ts'],
 };
 for (const [name, files] of Object.entries(entries)) {
   await build({

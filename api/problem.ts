@@ -12,6 +12,8 @@ export interface Problem {
   readonly line?: number;
   /** From 1. */
   readonly column?: number;
+  /** The node that it is about, as `spec.rules[0].to`, where there is no file to point into. */
+  readonly path?: string;
   /** `Kind namespace/name` where it is known. */
   readonly resource?: string;
 }

@@ -25,7 +25,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 export function finish(resource: Resource, findings: readonly Finding[]): ReadResource {
   const named = nameOf(resource);
   const problems = findings.map(({ path, ...rest }): Problem => {
-    return { ...rest, ...placeOf(resource.origin, path), resource: named };
+    const place = resource.origin === undefined ? { path } : placeOf(resource.origin, path);
+    return { ...rest, ...place, resource: named };
   });
   const bad = findings.some(({ severity }) => severity === 'error');
   return { resource: bad ? null : (resource as AnyResource), problems };

@@ -53,10 +53,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./check.ts')).check,
   },
   inject: {
-    usage: 'inject -f FILE [OPTION]...',
-    summary: 'add the sidecar to manifests as a cluster would (- is stdin)',
+    usage: 'inject FILE... [OPTION]...',
+    summary: 'add the sidecar to manifests, as a cluster does (- is stdin)',
     options: [
-      ['-f FILE', 'a file or folder of manifests; any number of them'],
+      ['-f FILE', 'one more file or folder of manifests'],
       ['--config FILE', "the ConfigMap of the cluster's injector"],
       ['--image IMAGE', 'image of the sidecar'],
       ['--namespace NS', 'of manifests that name none (default)'],

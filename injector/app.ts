@@ -1,4 +1,6 @@
 // The injector put together: its certificate, the webhooks' server, the caBundle, health and admin.
+import { setTimeout } from 'node:timers/promises';
+
 import { startAdmin, type AdminRoute } from '#runtime/admin.ts';
 import { podAccess } from '#runtime/kubernetes/access.ts';
 import { createKubeClient, type KubeClient } from '#runtime/kubernetes/client.ts';
@@ -70,7 +72,10 @@ export async function startInjector(
       ready = false;
       keeper?.stop();
       identity.stop();
-      await server.close(settings.drainTimeoutMs);
+      // The Service sends connections here until all nodes have heard that this pod ends.
+      const leaveMs = settings.kubernetes === null ? 0 : settings.drainTimeoutMs / 2;
+      await setTimeout(leaveMs);
+      await server.close(settings.drainTimeoutMs - leaveMs);
       await client?.close();
       await health.close();
       await admin.close();

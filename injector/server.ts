@@ -40,6 +40,7 @@ export interface WebhookLimits {
   readonly handshakeTimeoutMs: number;
   /** For a whole request; the API server itself waits 30 s at most. */
   readonly requestTimeoutMs: number;
+  /** Longer than the API server's own, 90 s: whoever may send at any moment must not be hung up on. */
   readonly idleTimeoutMs: number;
 }
 

@@ -12,10 +12,13 @@ import { createCaIdentity } from './identity/from-ca.ts';
 import { FileIdentity } from './identity/from-files.ts';
 import type { Identity } from './identity/identity.ts';
 import { InForce } from './in-force.ts';
+import { startPodPorts } from './probes/pod-ports.ts';
 import type { SidecarSettings } from './settings.ts';
 
 export interface Sidecar extends Ports {
   readonly adminPort: number;
+  /** Those of SELVAGE_METRICS, SELVAGE_HEALTH and SELVAGE_PROMETHEUS that are set, in this order. */
+  readonly podPorts: readonly number[];
   /** In the order in which they are to be closed. */
   readonly closers: readonly Closer[];
 }
@@ -45,17 +48,24 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
     planes,
     log,
   });
-  planes.noteOwnPort(admin.port);
-  upgrade?.offer(() => admin.close());
+  const podPorts = await startPodPorts({
+    settings,
+    scrape: () => planes.scrape(),
+    ready: () => admin.ready(),
+  });
+  for (const port of [admin.port, ...podPorts.ports]) planes.noteOwnPort(port);
+  upgrade?.offer(async () => void (await Promise.all([admin.close(), podPorts.close()])));
   return {
     ...planes.ports,
     adminPort: admin.port,
+    podPorts: podPorts.ports,
     closers: [
       { name: 'readiness', close: () => admin.setDraining() },
       ...planes.closers,
       { name: 'configuration', close: () => configuration.stop() },
       { name: 'identity', close: () => identity.stop() },
       { name: 'upgrade socket', close: () => upgrade?.close() },
+      { name: 'pod ports', close: () => podPorts.close() },
       { name: 'admin endpoint', close: () => admin.close() },
     ],
   };

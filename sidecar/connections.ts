@@ -46,7 +46,7 @@ export class Connections {
     if (this.#live.size === 0) this.#emptied?.();
   }
 
-  /** True once `drain` was called: what is established from then on must be drained too. */
+  /** True once a drain has begun: what is established from then on must be drained too. */
   get draining(): boolean {
     return this.#draining;
   }
@@ -59,10 +59,15 @@ export class Connections {
     }
   }
 
-  /** Drains all; after `timeoutMs` closes what is left. Resolves when none is. */
-  async drain(timeoutMs: number): Promise<void> {
+  /** Drains all that are here and, by `draining`, those that still come. */
+  beginDrain(): void {
     this.#draining = true;
     for (const connection of this.#live) connection.drain();
+  }
+
+  /** Drains all; after `timeoutMs` closes what is left. Resolves when none is. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.beginDrain();
     if (this.#live.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#emptied = resolve;

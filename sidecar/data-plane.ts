@@ -1,5 +1,6 @@
 // What carries traffic: telemetry, upstreams and listeners. One for each worker; the process around it has the rest.
 import type { Log } from '#runtime/log.ts';
+import type { Address } from '#runtime/setting-types.ts';
 import type { Closer } from '#runtime/shutdown.ts';
 
 import { Connections } from './connections.ts';
@@ -7,6 +8,7 @@ import type { Exchange } from './exchange.ts';
 import type { Identity } from './identity/identity.ts';
 import type { InForce } from './in-force.ts';
 import { startInbound } from './inbound/inbound.ts';
+import type { OriginalDestinationOf } from './outbound/original-destination.ts';
 import { startOutbound } from './outbound/outbound.ts';
 import type { SidecarSettings } from './settings.ts';
 import { bindTelemetry } from './telemetry-binding.ts';
@@ -31,6 +33,9 @@ export interface Ports {
   readonly outboundPort: number;
   /** In the order of SELVAGE_OUTBOUND_PORTS. */
   readonly mappedPorts: readonly number[];
+  /** Of redirected connections; 0: none. */
+  readonly capturedInboundPort: number;
+  readonly capturedOutboundPort: number;
 }
 
 export interface ConnectionCounts {
@@ -77,9 +82,13 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
     log,
   });
   const shared = { inForce, telemetry, upstreams, sharedPorts, onFault: faultLogger(log) };
+  const originalDestination = await loadCapture(settings);
+  const captured = (listen: Address): Captured | null =>
+    originalDestination === null ? null : { listen, originalDestination };
   const inbound = await startInbound({
     ...shared,
     mappings: settings.inbound,
+    captured: captured(settings.captureInbound),
     connections: inboundConnections,
     identity,
     log,
@@ -88,28 +97,52 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
     ...shared,
     listen: settings.outbound,
     mappings: settings.outboundPorts,
-    captured: null,
+    captured: captured(settings.captureOutbound),
     connections: outboundConnections,
   });
-  const { drainTimeoutMs } = settings;
+  const { drainTimeoutMs, minDrainMs } = settings;
   return {
     ports: {
       inboundPorts: inbound.ports,
       outboundPort: outbound.port,
       mappedPorts: outbound.mappedPorts,
+      capturedInboundPort: inbound.capturedPort,
+      capturedOutboundPort: outbound.capturedPort,
     },
     telemetry,
     upstreams,
     connections: () => ({ inbound: inboundConnections.size, outbound: outboundConnections.size }),
     drain: () => void inboundConnections.drain(drainTimeoutMs),
     closers: [
+      {
+        name: 'callers that do not know yet',
+        close: async () => {
+          if (minDrainMs === 0) return;
+          // They are served, and told with each answer to go elsewhere.
+          inboundConnections.beginDrain();
+          await new Promise((resolve) => setTimeout(resolve, minDrainMs));
+        },
+      },
       // The application may call others while it finishes what it was asked: inbound goes first.
-      closer('inbound connections', inbound, () => inboundConnections.drain(drainTimeoutMs)),
+      closer('inbound connections', inbound, () =>
+        inboundConnections.drain(drainTimeoutMs - minDrainMs),
+      ),
       closer('outbound connections', outbound, () => outboundConnections.drain(outboundDrainMs)),
       { name: 'upstream connections', close: () => upstreams.close() },
       { name: 'telemetry', close: () => telemetry.close(telemetryCloseMs) },
     ],
   };
+}
+
+interface Captured {
+  readonly listen: Address;
+  readonly originalDestination: OriginalDestinationOf;
+}
+
+/** Null, and nothing is loaded: traffic comes by addresses of its own. */
+async function loadCapture({ capture }: SidecarSettings): Promise<OriginalDestinationOf | null> {
+  if (capture === 'explicit') return null;
+  return (await import('./capture/original-destination.ts')).loadOriginalDestination();
 }
 
 function closer(name: string, listeners: { close(): void }, drain: () => Promise<void>): Closer {

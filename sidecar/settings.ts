@@ -22,6 +22,9 @@ import {
   type Settings,
 } from '#runtime/settings.ts';
 
+import { captureFields } from './capture/settings.ts';
+import { podPortFields } from './probes/settings.ts';
+
 /** A port of the workload: where we listen for it, and where the application listens. */
 export interface InboundMapping {
   readonly listen: Address;
@@ -116,12 +119,13 @@ export const sidecarFields = [
     doc: 'its key, PEM',
   },
   {
-    name: 'capture',
-    env: 'SELVAGE_CAPTURE',
-    parse: oneOf('explicit'),
-    default: 'explicit',
-    doc: 'how traffic comes here; explicit: the ports of SELVAGE_INBOUND and an HTTP proxy',
+    name: 'podIp',
+    env: 'SELVAGE_POD_IP',
+    parse: podIp,
+    default: '',
+    doc: 'address of the pod, where its application answers probes; empty: 127.0.0.1',
   },
+  ...captureFields,
   {
     name: 'inbound',
     env: 'SELVAGE_INBOUND',
@@ -150,6 +154,7 @@ export const sidecarFields = [
     default: '127.0.0.1:15000',
     doc: 'address of the admin endpoint',
   },
+  ...podPortFields,
   {
     name: 'accessLog',
     env: 'SELVAGE_ACCESS_LOG',
@@ -206,6 +211,13 @@ export const sidecarFields = [
     default: '5000',
     doc: 'how long connections may finish when the sidecar is told to end',
   },
+  {
+    name: 'minDrainMs',
+    env: 'SELVAGE_MIN_DRAIN_MS',
+    parse: integer({ min: 0, max: 3_600_000 }),
+    default: '0',
+    doc: 'how long it still takes new connections then, as part of the drain timeout: callers learn late',
+  },
 ] as const;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -253,7 +265,15 @@ function contradictions(s: SidecarSettings): string[] {
   if (s.control === null && s.snapshotFile === '') {
     mistakes.push('no configuration: set SELVAGE_CONTROL or SELVAGE_SNAPSHOT_FILE');
   }
+  if (s.minDrainMs > s.drainTimeoutMs) {
+    mistakes.push('SELVAGE_MIN_DRAIN_MS is part of SELVAGE_DRAIN_TIMEOUT_MS and cannot be longer');
+  }
   return mistakes;
+}
+
+function podIp(text: string): string {
+  if (text !== '' && isIP(text) === 0) throw new Wanted('an IP address');
+  return text;
 }
 
 /** `127.0.0.1:34001=8080>127.0.0.1:34002`, `127.0.0.1:34001=10.0.0.7:8080>127.0.0.1:34002`. */

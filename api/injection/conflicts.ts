@@ -22,7 +22,7 @@ export function conflictsOf(pod: PodManifest): string[] {
       .filter(({ name }) => Object.values(volumes).some((own) => own === name))
       .map(({ name }) => `it has a volume ${name} of its own, which the sidecar brings: rename it`),
     ...containers.flatMap(takenPorts),
-    ...takenUid(pod),
+    ...takenIdentity(pod),
   ];
 }
 
@@ -53,12 +53,16 @@ function takenPorts({ name, ports: declared }: ContainerManifest): string[] {
     );
 }
 
-/** What runs as the sidecar's user is not captured: it would call, unseen, whatever it likes. */
-function takenUid(pod: PodManifest): string[] {
-  const advice = `which is the sidecar's, and passes around it: choose another than ${proxyUid}`;
-  const ofPod = pod.spec.securityContext?.runAsUser;
-  const bad = allContainers(pod).filter(
-    ({ securityContext }) => (securityContext?.runAsUser ?? ofPod) === proxyUid,
-  );
-  return bad.map(({ name }) => `container ${name} runs as the user ${proxyUid}, ${advice}`);
+/** What runs as the sidecar's user or group is not captured: it would call, unseen, whatever it likes. */
+function takenIdentity(pod: PodManifest): string[] {
+  const ofPod = pod.spec.securityContext;
+  return allContainers(pod).flatMap(({ name, securityContext: own }) => {
+    const user = own?.runAsUser ?? ofPod?.runAsUser;
+    const group = own?.runAsGroup ?? ofPod?.runAsGroup;
+    if (user !== proxyUid && group !== proxyUid) return [];
+    const kind = user === proxyUid ? 'user' : 'group';
+    return [
+      `container ${name} runs as the ${kind} ${proxyUid}, which is the sidecar's, and would pass around it: choose another`,
+    ];
+  });
 }

@@ -66,7 +66,8 @@ function proxyEnvironment(parts: SidecarParts): EnvironmentEntry[] {
     field('SELVAGE_NAMESPACE', 'metadata.namespace'),
     text('SELVAGE_WORKLOAD', workload),
     field('SELVAGE_POD', 'metadata.name'),
-    field('SELVAGE_POD_IP', 'status.podIP'),
+    // Without it probes are asked on loopback, where alone an application of explicit mode may listen.
+    ...(transparent ? [field('SELVAGE_POD_IP', 'status.podIP')] : []),
     field('SELVAGE_SERVICE_ACCOUNT', 'spec.serviceAccountName'),
     text('SELVAGE_CA', config.ca),
     text('SELVAGE_CONTROL', config.control),
@@ -115,8 +116,6 @@ export function initContainer({ config, options }: SidecarParts): ContainerManif
       text('SELVAGE_INIT_EXCLUDE_OUTBOUND_CIDRS', options.excludeOutboundCidrs),
       text('SELVAGE_INIT_INCLUDE_OUTBOUND_PORTS', options.includeOutboundPorts),
       text('SELVAGE_INIT_EXCLUDE_OUTBOUND_PORTS', options.excludeOutboundPorts),
-      // iptables-legacy locks a file, and /run cannot be written.
-      text('XTABLES_LOCKFILE', `${folders.state}/xtables.lock`),
     ],
     resources: options.resources,
     securityContext: {
@@ -129,7 +128,8 @@ export function initContainer({ config, options }: SidecarParts): ContainerManif
       runAsUser: 0,
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    volumeMounts: [{ name: volumes.state, mountPath: folders.state }],
+    // iptables-legacy locks a file there, and the root file system cannot be written.
+    volumeMounts: [{ name: volumes.state, mountPath: '/run', subPath: 'run' }],
   };
 }
 

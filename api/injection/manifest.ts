@@ -37,6 +37,11 @@ const probe = z.looseObject({
 
 const hook = z.looseObject({ httpGet: httpAction.nullish() });
 
+const identity = z.looseObject({
+  runAsUser: z.number().nullish(),
+  runAsGroup: z.number().nullish(),
+});
+
 const container = z.looseObject({
   name: z.string(),
   restartPolicy: z.string().nullish(),
@@ -54,7 +59,7 @@ const container = z.looseObject({
   readinessProbe: probe.nullish(),
   startupProbe: probe.nullish(),
   lifecycle: z.looseObject({ preStop: hook.nullish(), postStart: hook.nullish() }).nullish(),
-  securityContext: z.looseObject({ runAsUser: z.number().nullish() }).nullish(),
+  securityContext: identity.nullish(),
 });
 
 const podSpec = z.looseObject({
@@ -65,7 +70,7 @@ const podSpec = z.looseObject({
   os: z.looseObject({ name: z.string().nullish() }).nullish(),
   nodeSelector: texts,
   terminationGracePeriodSeconds: z.number().nullish(),
-  securityContext: z.looseObject({ runAsUser: z.number().nullish() }).nullish(),
+  securityContext: identity.nullish(),
 });
 
 const podManifest = z.looseObject({ metadata: metadata.nullish(), spec: podSpec });

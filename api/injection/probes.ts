@@ -27,6 +27,10 @@ const probeFields = {
   readinessProbe: 'readyz',
   startupProbe: 'startupz',
 } as const;
+const asItIs = 'it stays as it is, and fails under STRICT mutual TLS';
+const unfit = `that the sidecar cannot pass on: ${asItIs}`;
+/** As the sidecar takes it. A hook takes as long as it takes: the kubelet ends it with the pod's grace. */
+const longestSeconds = 3600;
 const hookFields = { preStop: 'prestopz', postStart: 'poststartz' } as const;
 const prefix = /^\/app-(?:health|lifecycle)\//;
 
@@ -66,7 +70,7 @@ function withHooks(
   for (const [field, name] of Object.entries(hookFields)) {
     const hook = lifecycle[field as keyof typeof hookFields];
     if (hook?.httpGet === undefined || hook.httpGet === null) continue;
-    const asked = askedOf({ httpGet: hook.httpGet }, container);
+    const asked = askedOf({ httpGet: hook.httpGet, timeoutSeconds: longestSeconds }, container);
     if (asked === null) continue;
     if (typeof asked === 'string') {
       warnings.push(`${field} of container ${container.name} ${asked}`);
@@ -82,21 +86,12 @@ function withHooks(
 /** What the sidecar is to ask; null: nothing; a text says why it cannot. */
 function askedOf(probe: Probe, container: ContainerManifest): AppProbe | null | string {
   const { httpGet, tcpSocket, grpc, timeoutSeconds } = probe;
-  const timeout = typeof timeoutSeconds === 'number' ? { timeoutSeconds } : {};
+  const isTold = typeof timeoutSeconds === 'number' && timeoutSeconds >= 1;
+  const timeout = isTold ? { timeoutSeconds: Math.min(timeoutSeconds, longestSeconds) } : {};
   if (httpGet) {
     if (isSidecarAction(httpGet) || isElsewhere(httpGet.host)) return null;
-    const port = portOf(httpGet.port, container);
-    if (port === null) return unknownPort(httpGet.port);
-    const { scheme, httpHeaders } = httpGet;
-    return {
-      httpGet: {
-        path: httpGet.path ?? '/',
-        port,
-        ...(scheme ? { scheme } : {}),
-        ...(httpHeaders && httpHeaders.length > 0 ? { httpHeaders } : {}),
-      },
-      ...timeout,
-    };
+    const asked = httpOf(httpGet, container);
+    return typeof asked === 'string' ? asked : { httpGet: asked, ...timeout };
   }
   if (tcpSocket) {
     if (isElsewhere(tcpSocket.host)) return null;
@@ -104,8 +99,40 @@ function askedOf(probe: Probe, container: ContainerManifest): AppProbe | null | 
     return port === null ? unknownPort(tcpSocket.port) : { tcpSocket: { port }, ...timeout };
   }
   if (!grpc) return null;
-  const { port, service } = grpc;
+  const { service } = grpc;
+  const port = portOf(grpc.port, container);
+  if (port === null) return unknownPort(grpc.port);
   return { grpc: { port, ...(service ? { service } : {}) }, ...timeout };
+}
+
+/** As the sidecar takes it: it is stricter than Kubernetes, and would not start. */
+function httpOf(
+  { path, port: written, scheme, httpHeaders }: HttpAction,
+  container: ContainerManifest,
+): NonNullable<AppProbe['httpGet']> | string {
+  const port = portOf(written, container);
+  if (port === null) return unknownPort(written);
+  const headers = httpHeaders ?? [];
+  const isOdd = ({ name, value }: (typeof headers)[number]): boolean =>
+    !/^[\w!#$%&'*+.^`|~-]+$/.test(name) ||
+    /^(?:transfer-encoding|content-length)$/i.test(name) ||
+    !/^[\t\x20-\x7e]{0,4096}$/.test(value);
+  const target = visible(path ?? '/');
+  if (headers.some(isOdd) || target.length > 4000) return `has a path or headers ${unfit}`;
+  return {
+    path: target,
+    port,
+    ...(scheme ? { scheme } : {}),
+    ...(headers.length > 0 ? { httpHeaders: headers } : {}),
+  };
+}
+
+/** With other than visible characters of ASCII written as %XX, as the kubelet sends them. */
+function visible(path: string): string {
+  const escaped = path.replaceAll(/[^\x21-\x7e]+/g, (part) =>
+    [...Buffer.from(part)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
+  );
+  return escaped === '' ? '/' : escaped;
 }
 
 function asksSidecar(probe: Probe, path: string): Probe {
@@ -127,10 +154,10 @@ function isElsewhere(host: string | null | undefined): boolean {
 }
 
 function portOf(port: number | string, container: ContainerManifest): number | null {
-  if (typeof port === 'number') return port;
+  if (typeof port === 'number') return port >= 1 && port <= 65_535 ? port : null;
   return container.ports?.find(({ name }) => name === port)?.containerPort ?? null;
 }
 
 function unknownPort(port: number | string): string {
-  return `asks for port "${port}", which the container does not have: it stays as it is, and fails under STRICT mutual TLS`;
+  return `asks for port "${port}", which the container does not have: ${asItIs}`;
 }

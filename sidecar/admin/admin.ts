@@ -24,6 +24,8 @@ export interface SidecarAdmin {
   readonly port: number;
   /** From now on it is not ready: nothing new should be sent here. */
   setDraining(): void;
+  /** 200 while calls are taken, 503 from `setDraining` or POST /drain on. */
+  ready(): AdminReply;
   close(): Promise<void>;
 }
 
@@ -38,6 +40,7 @@ export async function startSidecarAdmin(parts: AdminParts): Promise<SidecarAdmin
     setDraining() {
       state.draining = true;
     },
+    ready: () => readiness(state),
     close: () => admin.close(),
   };
 }
@@ -48,8 +51,7 @@ interface AdminState {
 
 function readRoutes(parts: AdminParts, state: AdminState): AdminRoute[] {
   const { settings, inForce, identity, planes } = parts;
-  const ready = (): AdminReply =>
-    state.draining ? { status: 503, body: 'draining\n' } : { body: 'ready\n' };
+  const ready = (): AdminReply => readiness(state);
   return [
     get('/ready', '200 while calls are taken, 503 while the sidecar ends', ready),
     get('/healthz/ready', 'the same, where Istio has it', ready),
@@ -79,6 +81,10 @@ function readRoutes(parts: AdminParts, state: AdminState): AdminRoute[] {
       }),
     ),
   ];
+}
+
+function readiness(state: AdminState): AdminReply {
+  return state.draining ? { status: 503, body: 'draining\n' } : { body: 'ready\n' };
 }
 
 function changeRoutes(parts: AdminParts, state: AdminState): AdminRoute[] {

@@ -15,6 +15,7 @@ interface Listened extends Ports {
 /** One row for each port that is listened on. */
 export function listenersOf(ports: Listened, enforced: Enforced | null): unknown {
   const { settings, inboundPorts, outboundPort, mappedPorts } = ports;
+  const captured = capturedOf(ports);
   const inbound = settings.inbound.map(({ listen, port, application }, i) => ({
     direction: 'inbound',
     address: formatAddress(listen.host, inboundPorts[i] ?? listen.port),
@@ -32,9 +33,23 @@ export function listenersOf(ports: Listened, enforced: Enforced | null): unknown
       protocol: found === null || typeof found === 'string' ? found : found.port.protocol,
     };
   });
-  if (settings.outbound === null) return [...inbound, ...mapped];
+  if (settings.outbound === null) return [...captured, ...inbound, ...mapped];
   const address = formatAddress(settings.outbound.host, outboundPort);
-  return [...inbound, { direction: 'outbound', address, protocol: 'http proxy' }, ...mapped];
+  const proxy = { direction: 'outbound', address, protocol: 'http proxy' };
+  return [...captured, ...inbound, proxy, ...mapped];
+}
+
+function capturedOf({ settings, capturedInboundPort, capturedOutboundPort }: Listened): object[] {
+  if (settings.capture === 'explicit') return [];
+  const { captureInbound, captureOutbound } = settings;
+  const [inbound, outbound] = [
+    formatAddress(captureInbound.host, capturedInboundPort),
+    formatAddress(captureOutbound.host, capturedOutboundPort),
+  ];
+  return [
+    { direction: 'inbound', address: inbound, protocol: 'redirected' },
+    { direction: 'outbound', address: outbound, protocol: 'redirected' },
+  ];
 }
 
 export interface ClusterView {

@@ -10,13 +10,20 @@ import type { Enforced } from '../in-force.ts';
 import type { HttpPool } from '../wire/http-pool.ts';
 import type { Peer } from './peer.ts';
 
+export interface Application {
+  readonly host: string;
+  readonly port: number;
+  /** Source address of connections to it; '': the system's choice. */
+  readonly from: string;
+}
+
 /** Where connections to one of the workload's ports go. */
 export interface InboundTarget {
   /** The workload's own address, whatever the listener's is; '': the one that was connected to. */
   readonly ip: string;
   /** The workload's own port, whatever the listener's is. */
   readonly port: number;
-  readonly application: { readonly host: string; readonly port: number };
+  readonly application: Application;
   readonly pool: HttpPool;
 }
 

@@ -1,27 +1,30 @@
 // The inbound side put together: TLS, HTTP and TCP behind a listener for each port.
 import type { Log } from '#runtime/log.ts';
+import type { Address } from '#runtime/setting-types.ts';
 
 import type { Connections } from '../connections.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { InForce } from '../in-force.ts';
+import type { OriginalDestinationOf } from '../outbound/original-destination.ts';
 import type { InboundMapping } from '../settings.ts';
 import type { Telemetry } from '../telemetry/types.ts';
-import { formatAddress, openPlain } from '../upstream/member.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
-import { HttpPool } from '../wire/http-pool.ts';
-import { http1PoolLimits } from '../wire/http1/limits.ts';
-import { http2Limits } from '../wire/http2/limits.ts';
 import { Authorizers } from './authorizer.ts';
 import { createCheckCall } from './authorizer-client.ts';
-import type { InboundTarget } from './connection.ts';
 import { createInboundHttp, serveHttp } from './http.ts';
-import { InboundListener } from './listener.ts';
+import { InboundListener, type InboundOptions, type TargetOf } from './listener.ts';
+import { CapturedTargets, makeTarget } from './targets.ts';
 import { serveTcp } from './tcp.ts';
 import { TlsTerminator } from './tls.ts';
 
 export interface InboundParts {
   readonly mappings: readonly InboundMapping[];
+  /** A port that the system redirects connections to; null: none. */
+  readonly captured: {
+    readonly listen: Address;
+    readonly originalDestination: OriginalDestinationOf;
+  } | null;
   /** Other workers, or the next version, listen on the same ports. */
   readonly sharedPorts: boolean;
   readonly identity: Identity;
@@ -37,6 +40,8 @@ export interface InboundParts {
 export interface Inbound {
   /** In the order of the mappings. */
   readonly ports: readonly number[];
+  /** Of captured connections; 0: none. */
+  readonly capturedPort: number;
   /** Takes no new connections. */
   close(): void;
 }
@@ -49,39 +54,38 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
   const authorizers = new Authorizers(createCheckCall(inForce, upstreams), log);
   const http = createInboundHttp({ inForce, telemetry, authorizers, onFault });
   const listeners: InboundListener[] = [];
-  const ports: number[] = [];
-  for (const mapping of parts.mappings) {
-    const listener = new InboundListener(
-      {
-        inForce,
-        connections,
-        telemetry,
-        tls,
-        servers: {
-          http: (connection, socket, firstBytes, alpn) =>
-            serveHttp(http, connection, socket, firstBytes, alpn),
-          tcp: (connection, socket, head, enforced) =>
-            serveTcp(connection, socket, head, enforced, telemetry),
-        },
-        identity: () => identity.current().identity,
-      },
-      targetOf(mapping),
-    );
-    const { listen } = mapping;
-    ports.push(await listener.listen(listen.host, listen.port, parts.sharedPorts));
+  const options: InboundOptions = {
+    inForce,
+    connections,
+    telemetry,
+    tls,
+    servers: {
+      http: (connection, socket, firstBytes, alpn) =>
+        serveHttp(http, connection, socket, firstBytes, alpn),
+      tcp: (connection, socket, head, enforced) =>
+        serveTcp(connection, socket, head, enforced, telemetry),
+    },
+    identity: () => identity.current().identity,
+  };
+  const start = async ({ host, port }: Address, targetOf: TargetOf): Promise<number> => {
+    const listener = new InboundListener(options, targetOf);
+    const taken = await listener.listen(host, port, parts.sharedPorts);
     listeners.push(listener);
+    return taken;
+  };
+  const ports: number[] = [];
+  for (const { listen, ip, port, application } of parts.mappings) {
+    const target = makeTarget(ip, port, { ...application, from: '' });
+    const found = { target, refusal: '' };
+    ports.push(await start(listen, () => found));
   }
-  return { ports, close: () => listeners.forEach((listener) => listener.close()) };
-}
-
-function targetOf({ ip, port, application }: InboundMapping): InboundTarget {
-  const { host, port: applicationPort } = application;
-  const pool = new HttpPool({
-    address: formatAddress(host, applicationPort),
-    connectHttp1: (onread) => openPlain(host, applicationPort, onread),
-    connectHttp2: (onread) => openPlain(host, applicationPort, onread),
-    http1: http1PoolLimits,
-    http2: http2Limits,
-  });
-  return { ip, port, application, pool };
+  let capturedPort = 0;
+  if (parts.captured !== null) {
+    const { listen, originalDestination } = parts.captured;
+    const targets = new CapturedTargets(originalDestination, upstreams.ownPorts);
+    capturedPort = await start(listen, (socket) => targets.take(socket));
+    upstreams.ownPorts.add(capturedPort);
+  }
+  const close = (): void => listeners.forEach((listener) => listener.close());
+  return { ports, capturedPort, close };
 }

@@ -10,7 +10,7 @@ import { detectionTimeoutOf } from '../protocol-detection.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { readFirstBytes, readOpening, type Opening } from '../wire/first-bytes.ts';
 import { InboundConnection, type InboundTarget } from './connection.ts';
-import { readPeer } from './peer.ts';
+import { readPeer, type Peer } from './peer.ts';
 import { handshakeTimeoutMs, type TlsTerminator } from './tls.ts';
 
 /** An admitted connection goes to one of these. They set what it carries. */
@@ -35,6 +35,9 @@ export interface InboundOptions {
   readonly identity: () => string;
 }
 
+/** Tells where an accepted connection goes, and why it goes nowhere: '' when it does. */
+export type TargetOf = (socket: Socket) => { target: InboundTarget; refusal: string };
+
 /**
  * Where TCP is declared the server may speak first, and under PERMISSIVE a client in the clear
  * waits so long for it (in Istio for ever). A mesh client says its hello at once and waits for
@@ -47,22 +50,29 @@ const firstRequestTimeoutMs = 60_000;
 
 export class InboundListener {
   readonly #options: InboundOptions;
-  readonly #target: InboundTarget;
+  readonly #targetOf: TargetOf;
   readonly #server: Server;
 
-  constructor(options: InboundOptions, target: InboundTarget) {
+  constructor(options: InboundOptions, targetOf: TargetOf) {
     this.#options = options;
-    this.#target = target;
+    this.#targetOf = targetOf;
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
       this.#accept(socket),
     );
   }
 
-  /** Resolves with the port. @param shared others may listen on it too (SO_REUSEPORT) */
+  /**
+   * Resolves with the port.
+   * @param host '': every address, IPv6 too where the host has it
+   * @param shared others may listen on it too (SO_REUSEPORT)
+   */
   async listen(host: string, port: number, shared: boolean): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
-    this.#server.listen({ host, port, backlog: 1024, reusePort: shared }, resolve);
+    this.#server.listen(
+      { ...(host !== '' && { host }), port, backlog: 1024, reusePort: shared },
+      resolve,
+    );
     await promise;
     // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
     this.#server.on('error', () => undefined);
@@ -83,11 +93,17 @@ export class InboundListener {
       raw.destroy();
       return;
     }
-    const connection = new InboundConnection(raw, this.#target);
+    const { target, refusal } = this.#targetOf(raw);
+    const connection = new InboundConnection(raw, target);
+    if (refusal !== '') {
+      this.#report(connection, refusal, null, '');
+      raw.resetAndDestroy();
+      return;
+    }
     connections.add(connection);
     raw.once('close', () => connections.delete(connection));
     const { policies } = enforced;
-    const { port } = this.#target;
+    const { port } = target;
     const protocol = policies.portProtocol(port);
     const { mode } = policies.mtls(port);
     if (mode === 'DISABLE' && isBytes(protocol)) {
@@ -132,7 +148,7 @@ export class InboundListener {
   ): void {
     connection.setPlaintext();
     const { policies } = this.#enforced();
-    const admission = admitTransport(policies, this.#target.port, null);
+    const admission = admitTransport(policies, connection.target.port, null);
     if (admission.kind === 'refused') {
       this.#refuse(connection, raw, admission.reason, admission.at);
       return;
@@ -143,7 +159,7 @@ export class InboundListener {
   #tls(connection: InboundConnection, raw: Socket, hello: Hello, bytes: Buffer): void {
     connection.transport = 'tls';
     const { policies } = this.#enforced();
-    const admission = admitTransport(policies, this.#target.port, hello);
+    const admission = admitTransport(policies, connection.target.port, hello);
     if (admission.kind === 'refused') {
       this.#refuse(connection, raw, admission.reason, admission.at, hello.sni);
     } else if (admission.kind === 'terminate') {
@@ -167,7 +183,7 @@ export class InboundListener {
     }
     const peer = readPeer(certificate, this.#options.identity());
     connection.setPeer(socket, hello, peer);
-    const refusal = this.#judgePeer(hello, peer.identities, peer.notAfterMs);
+    const refusal = this.#judgePeer(connection.target.port, hello, peer);
     if (refusal !== '') {
       this.#refuse(connection, socket, refusal, null, hello.sni);
       return;
@@ -177,9 +193,9 @@ export class InboundListener {
   }
 
   /** What was in force at the hello may have changed during the handshake. '' when admitted. */
-  #judgePeer(hello: Hello, identities: readonly string[], notAfterMs: number): string {
+  #judgePeer(port: number, hello: Hello, { identities, notAfterMs }: Peer): string {
     const { policies } = this.#enforced();
-    const admission = admitTransport(policies, this.#target.port, hello);
+    const admission = admitTransport(policies, port, hello);
     if (admission.kind !== 'terminate') return 'PeerAuthentication has changed';
     // A resumed session brings a certificate that was verified when the session was made.
     if (notAfterMs <= Date.now()) return "the peer's certificate has expired";
@@ -198,7 +214,7 @@ export class InboundListener {
     const { transport } = connection;
     const enforced = this.#enforced();
     const carried = transport === 'mtls' ? 'mtls' : transport === 'tls' ? 'opaque' : 'plaintext';
-    const { port } = this.#target;
+    const { port } = connection.target;
     if (chooseProtocol(enforced.policies, port, carried, alpn, looksLike) === 'http') {
       servers.http(connection, socket, bytes.length === 0 ? null : bytes, alpn);
     } else {
@@ -222,7 +238,7 @@ export class InboundListener {
 
   #report(downstream: InboundConnection, reason: string, at: string | null, sni: string): void {
     const { transport } = downstream;
-    const destinationPort = this.#target.port;
+    const destinationPort = downstream.target.port;
     const refusal = { downstream, destinationPort, transport, sni, reason, at };
     this.#options.telemetry.connectionRefused(refusal);
   }

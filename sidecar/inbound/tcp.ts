@@ -59,8 +59,8 @@ class TcpCarrier implements Carrier {
     this.#connection = connection;
     this.#downstream = downstream;
     this.#session = session;
-    const { host, port } = connection.target.application;
-    this.#upstream = openPlain(host, port);
+    const { host, port, from } = connection.target.application;
+    this.#upstream = openPlain(host, port, undefined, from);
     this.#upstream.setTimeout(connectTimeoutMs, () => this.#failed());
     this.#upstream.on('error', () => this.#failed());
     this.#upstream.once('connect', () => this.#connected(head));

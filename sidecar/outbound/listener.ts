@@ -15,11 +15,17 @@ export class OutboundListener {
     });
   }
 
-  /** Resolves with the port. @param shared others may listen on it too (SO_REUSEPORT) */
+  /**
+   * Resolves with the port; an empty host is every address, IPv6 too where the system has it.
+   * @param shared others may listen on it too (SO_REUSEPORT)
+   */
   async listen({ host, port }: Address, shared: boolean): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
-    this.#server.listen({ host, port, backlog: 1024, reusePort: shared }, resolve);
+    this.#server.listen(
+      { ...(host !== '' && { host }), port, backlog: 1024, reusePort: shared },
+      resolve,
+    );
     await promise;
     // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
     this.#server.on('error', () => undefined);

@@ -104,14 +104,19 @@ export class Member {
   }
 }
 
-/** A plain connection, begun. @param host also a name, resolved by the system */
-export function openPlain(host: string, port: number, onread?: OnReadOpts): Socket {
+/**
+ * A plain connection, begun.
+ * @param host also a name, resolved by the system
+ * @param from source address; '': the system's choice
+ */
+export function openPlain(host: string, port: number, onread?: OnReadOpts, from = ''): Socket {
   return connect({
     host,
     port,
     allowHalfOpen: true,
     noDelay: true,
     ...(onread !== undefined && { onread }),
+    ...(from !== '' && { localAddress: from }),
   });
 }
 

@@ -12,6 +12,10 @@ export class OwnPorts {
     this.#ports.add(port);
   }
 
+  has(port: number): boolean {
+    return this.#ports.has(port);
+  }
+
   /**
    * Destroys a connection that turns out to lead to this sidecar, before anything is sent. Only the
    * address that was reached tells: names and notations for one's own are without number.

@@ -77,6 +77,8 @@ function withPorts(settings: SidecarSettings, ports: Ports): SidecarSettings {
       ...mapping,
       listen: { ...mapping.listen, port: ports.inboundPorts[i] ?? mapping.listen.port },
     })),
+    captureInbound: { ...settings.captureInbound, port: ports.capturedInboundPort },
+    captureOutbound: { ...settings.captureOutbound, port: ports.capturedOutboundPort },
     outbound: settings.outbound && { ...settings.outbound, port: ports.outboundPort },
     outboundPorts: settings.outboundPorts.map((mapping, i) => ({
       ...mapping,

@@ -99,7 +99,7 @@ test('a bad resource is refused in the words of selvage check', () => {
     allowed: false,
     status: {
       message:
-        'AuthorizationPolicy shop/a: a policy with the action DENY and no rules never matches anything [rules-missing]\n    mend: add a rule; an empty one, `- {}`, matches every request',
+        'AuthorizationPolicy shop/a: spec.action: a policy with the action DENY and no rules never matches anything [rules-missing]\n    mend: add a rule; an empty one, `- {}`, matches every request',
     },
   });
 });

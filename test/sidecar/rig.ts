@@ -200,6 +200,7 @@ export class TestSidecar {
     const inbound = await startInbound({
       ...shared,
       mappings,
+      captured: null,
       connections,
       identity,
       log: silentLog,

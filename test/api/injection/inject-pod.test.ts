@@ -43,6 +43,7 @@ test.each([
     { containers: [{ name: 'a', securityContext: { runAsUser: 1337 } }] },
     /a runs as the user 1337/,
   ],
+  [{ securityContext: { runAsGroup: 1337 } }, /container web runs as the group 1337/],
   [{ containers: 'none' }, /cannot be read: spec\.containers/],
 ])('a pod with %j cannot have a sidecar, and hears why', (spec, reason) => {
   expect(refusal(inject(pod(spec)))).toMatch(reason);

@@ -23,6 +23,8 @@ export interface InjectorInTest {
   readonly injector: Injector;
   readonly config: InjectionConfig;
   readonly identity: RotatingIdentity;
+  /** Where the API server reaches this process. */
+  readonly host: string;
   /** Of both webhook configurations. */
   readonly name: string;
   /** A namespace of its own, removed at the end. */
@@ -80,6 +82,7 @@ export async function startInjectorInTest(): Promise<InjectorInTest> {
     injector,
     config,
     identity,
+    host,
     name,
     async namespace(labels = {}) {
       const own = `inject-${randomBytes(3).toString('hex')}`;

@@ -1,0 +1,52 @@
+// The ports that the kubelet and Prometheus call in the clear: metrics, health, and the application's probes.
+import { startAdmin, type Admin, type AdminReply, type AdminRoute } from '#runtime/admin.ts';
+import type { Address } from '#runtime/setting-types.ts';
+
+import { askApplication, placeOf } from './ask-application.ts';
+import type { AppProbe, PodPorts } from './settings.ts';
+
+export interface PodPortsParts {
+  readonly settings: PodPorts & {
+    readonly podIp: string;
+    readonly capture: 'explicit' | 'transparent';
+    readonly appProbes: readonly AppProbe[];
+  };
+  readonly scrape: () => Promise<AdminReply>;
+  readonly ready: () => AdminReply;
+}
+
+export interface RunningPodPorts {
+  readonly ports: readonly number[];
+  close(): Promise<void>;
+}
+
+/** Rejects when one cannot be listened on. Nothing here changes anything. */
+export async function startPodPorts(parts: PodPortsParts): Promise<RunningPodPorts> {
+  const { settings, scrape, ready } = parts;
+  const health = get('/healthz/ready', '200 while calls are taken, 503 while it ends', ready);
+  const metrics = get('/stats/prometheus', 'metrics', scrape);
+  const plan: readonly (readonly [Address | null, readonly AdminRoute[]])[] = [
+    [settings.metrics, [health, metrics, ...probeRoutes(parts)]],
+    [settings.health, [health]],
+    [settings.prometheus, [metrics]],
+  ];
+  const running: Admin[] = [];
+  for (const [address, routes] of plan) {
+    if (address !== null) running.push(await startAdmin({ ...address, routes }));
+  }
+  return {
+    ports: running.map(({ port }) => port),
+    close: async () => void (await Promise.all(running.map((one) => one.close()))),
+  };
+}
+
+function probeRoutes({ settings }: PodPortsParts): AdminRoute[] {
+  const place = placeOf(settings.podIp, settings.capture === 'transparent');
+  return settings.appProbes.map((probe) =>
+    get(probe.path, 'probe of the application', () => askApplication(probe, place)),
+  );
+}
+
+function get(path: string, doc: string, handler: AdminRoute['handler']): AdminRoute {
+  return { method: 'GET', path, doc, handler };
+}

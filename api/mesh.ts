@@ -26,7 +26,7 @@ export interface MeshResources {
   readonly services: readonly ServiceResource[];
   readonly serviceEntries: readonly ServiceEntry[];
   readonly pods: readonly Pod[];
-  /** Of a cluster; where there are none, pods are found by the selectors of Services. */
+  /** What is behind Services; in a folder, where there are none of a Service, the pods that it selects. */
   readonly endpointSlices: readonly EndpointSlice[];
   /** Deployments, StatefulSets and DaemonSets. */
   readonly deployments: readonly Deployment[];

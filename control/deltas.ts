@@ -71,6 +71,8 @@ export function diffList<T>(
   keyOf: (item: T) => string,
 ): ListDelta<T> | null {
   if (from === to) return null;
+  const aligned = diffAligned(from, to, keyOf);
+  if (aligned !== undefined) return aligned;
   const before = new Map(from.map((item) => [keyOf(item), item]));
   const after = new Map(to.map((item) => [keyOf(item), item]));
   const set = to.filter((item) => !same(before.get(keyOf(item)), item));
@@ -82,6 +84,23 @@ export function diffList<T>(
   const implied = [...kept, ...added].every((key, index) => key === order[index]);
   if (set.length === 0 && remove.length === 0 && implied) return null;
   return implied ? { set, remove } : { set, remove, order };
+}
+
+/** Of lists with the same keys in the same order, as nearly all are: one look at each item. Undefined: they are none. */
+function diffAligned<T>(
+  from: readonly T[],
+  to: readonly T[],
+  keyOf: (item: T) => string,
+): ListDelta<T> | null | undefined {
+  if (from.length !== to.length) return undefined;
+  const set: T[] = [];
+  for (const [i, item] of to.entries()) {
+    const old = from[i];
+    if (old === item) continue;
+    if (old === undefined || keyOf(old) !== keyOf(item)) return undefined;
+    if (!same(old, item)) set.push(item);
+  }
+  return set.length === 0 ? null : { set, remove: [] };
 }
 
 function same(a: unknown, b: unknown): boolean {

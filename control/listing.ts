@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ServiceEntry, WorkloadEntry } from '#api/kinds/service-entry.ts';
 import type { ServiceResource } from '#api/kinds/service.ts';
 import type { MeshResources } from '#api/mesh.ts';
+import { isOfCluster } from '#api/origin.ts';
 import { protocolOf } from '#api/port-protocol.ts';
 import type { Endpoint, Service } from '#api/snapshot.ts';
 import { formatSpiffeId } from '#api/spiffe.ts';
@@ -34,14 +35,25 @@ export interface Listed {
 
 /** @param previous the last list: what of it is still true is used again, the same objects */
 export function listServices(mesh: MeshResources, previous: readonly Listed[]): Listed[] {
-  const finder = mesh.endpointSlices.length > 0 ? new SliceIndex(mesh) : new PodIndex(mesh);
+  const finder = finderOf(mesh);
   const before = new Map(previous.map((one) => [keyOf(one.service), one]));
   const aliases = aliasesOf(mesh.services);
   const listed = [
-    ...mesh.services.flatMap((service) => listService(service, finder, aliases, before)),
+    ...mesh.services.flatMap((service) => listService(service, finder(service), aliases, before)),
     ...mesh.serviceEntries.flatMap((entry) => listEntry(entry, mesh.meshConfig.trustDomain)),
   ];
   return listed.map((one) => again(before, one));
+}
+
+/**
+ * In a cluster EndpointSlices say everything: a Service without them leads nowhere. In a folder they are written for what
+ * no pod of it stands for, beside Services that select pods.
+ */
+function finderOf(mesh: MeshResources): (service: ServiceResource) => EndpointFinder {
+  const slices = new SliceIndex(mesh);
+  if (mesh.endpointSlices.some(isOfCluster)) return () => slices;
+  const pods = new PodIndex(mesh);
+  return (service) => (slices.knows(service) ? slices : pods);
 }
 
 /**

@@ -43,6 +43,11 @@ export class SliceIndex implements EndpointFinder {
     }
   }
 
+  /** Whether there are slices of it, if only empty ones. */
+  knows({ metadata }: ServiceResource): boolean {
+    return this.#slices.has(`${metadata.namespace}/${metadata.name}`);
+  }
+
   endpoints(service: ServiceResource, port: ServicePortSpec): Endpoint[] {
     const found = new Map<string, Candidate>();
     for (const slice of this.#slicesOf(service)) {

@@ -114,15 +114,7 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
     connections: () => ({ inbound: inboundConnections.size, outbound: outboundConnections.size }),
     drain: () => void inboundConnections.drain(drainTimeoutMs),
     closers: [
-      {
-        name: 'callers that do not know yet',
-        close: async () => {
-          if (minDrainMs === 0) return;
-          // They are served, and told with each answer to go elsewhere.
-          inboundConnections.beginDrain();
-          await new Promise((resolve) => setTimeout(resolve, minDrainMs));
-        },
-      },
+      welcome(inboundConnections, minDrainMs),
       // The application may call others while it finishes what it was asked: inbound goes first.
       closer('inbound connections', inbound, () =>
         inboundConnections.drain(drainTimeoutMs - minDrainMs),
@@ -131,6 +123,18 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
       { name: 'upstream connections', close: () => upstreams.close() },
       { name: 'telemetry', close: () => telemetry.close(telemetryCloseMs) },
     ],
+  };
+}
+
+/** Callers that do not know of the end yet are served, and told with each answer to go elsewhere. */
+function welcome(connections: Connections, forMs: number): Closer {
+  return {
+    name: 'callers that do not know yet',
+    close: async () => {
+      if (forMs === 0) return;
+      connections.beginDrain();
+      await new Promise((resolve) => setTimeout(resolve, forMs));
+    },
   };
 }
 

@@ -46,8 +46,12 @@ function ask(path: string): Promise<boolean> {
   return promise;
 }
 
-async function handOver(socket: Socket, release: () => Promise<void>): Promise<void> {
-  await release();
+async function handOver(socket: Socket, release: () => Promise<void>, log: Log): Promise<void> {
+  try {
+    await release();
+  } catch (error) {
+    log.error({ error }, 'the admin endpoint was not released in order; the process ends anyway');
+  }
   socket.end('released\n');
   // The way of every other end: in order, and within the deadline.
   process.kill(process.pid, 'SIGTERM');
@@ -66,11 +70,13 @@ function serve(path: string, release: () => Promise<void>, log: Log): Server {
       log.info({ path }, 'the next version takes over');
       // The path is the next version's from here on.
       server.close();
-      void handOver(socket, release);
+      void handOver(socket, release, log);
     });
   });
   server.on('error', (error) => log.error({ path, error }, 'no upgrade can be offered'));
   // What a version before left behind, which is gone or was told to end.
-  void rm(path, { force: true }).then(() => server.listen(path));
+  rm(path, { force: true })
+    .then(() => server.listen(path))
+    .catch((error: unknown) => log.error({ path, error }, 'no upgrade can be offered'));
   return server;
 }

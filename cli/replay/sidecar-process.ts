@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
+import { sidecarNodeFlags } from '#api/node-flags.ts';
 import { AccessLines } from './access-lines.ts';
 import { SidecarUnusable } from './unusable.ts';
 
@@ -27,7 +28,7 @@ export class SidecarProcess {
     this.failed = this.#failed.promise;
     // Also where nobody waits for it.
     this.failed.catch(() => undefined);
-    this.#child = spawn(process.execPath, [main], {
+    this.#child = spawn(process.execPath, [...sidecarNodeFlags, main], {
       env: {
         ...environment,
         // Standard output is the process's own log.

@@ -3,6 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { sidecarNodeFlags } from '#api/node-flags.ts';
+
 import { Guardian } from './guardian.ts';
 import { type LocalPod, podKey } from './plan.ts';
 import { type PodChanges, podChanges } from './pod-changes.ts';
@@ -37,6 +39,8 @@ export interface MeshOptions {
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const startTimeoutMs = 30_000;
+
+const sidecar = 'sidecar/main.ts';
 
 export class LocalMesh {
   readonly options: MeshOptions;
@@ -222,7 +226,7 @@ export class LocalMesh {
     if (pod.sidecar === null) return null;
     const own = join(this.options.state, 'sidecars', `${pod.namespace}.${pod.name}`);
     await mkdir(own, { recursive: true, mode: 0o700 });
-    return this.#run(`sidecar/${pod.title}`, 'sidecar/main.ts', {
+    return this.#run(`sidecar/${pod.title}`, sidecar, {
       SELVAGE_NAMESPACE: pod.namespace,
       SELVAGE_WORKLOAD: pod.workload,
       SELVAGE_POD: pod.name,
@@ -254,7 +258,7 @@ export class LocalMesh {
     const { events, environment, cwd } = this.options;
     return new Supervised({
       name,
-      argv: [process.execPath, join(root, main)],
+      argv: [process.execPath, ...(main === sidecar ? sidecarNodeFlags : []), join(root, main)],
       cwd,
       env: {
         PATH: environment['PATH'] ?? '',

@@ -1,12 +1,13 @@
 // Snapshots and deltas as lines of bytes; what many sidecars share is encoded once and never copied.
-import type { Service, Snapshot } from '#api/snapshot.ts';
+import type { Snapshot } from '#api/snapshot.ts';
 
 import { diffSnapshots } from '../deltas.ts';
 
 /** One line in parts, to be written in this order. Parts are shared between sidecars: nobody may change them. */
 export type Line = readonly Buffer[];
 
-const servicesBytes = new WeakMap<readonly Service[], Buffer>();
+/** JSON of a list of services, or of what changed in one. */
+const servicesBytes = new WeakMap<object, Buffer>();
 const deltaLines = new WeakMap<Snapshot, WeakMap<Snapshot, Line>>();
 const tail = Buffer.from('}}\n');
 const ping: Line = [Buffer.from('{"type":"ping"}\n')];
@@ -29,17 +30,22 @@ export function lineBytes(line: Line): number {
  * again at once wait with references to the same bytes.
  */
 function encodeSnapshot(snapshot: Snapshot): Line {
-  let services = servicesBytes.get(snapshot.services);
-  if (services === undefined) {
-    services = Buffer.from(JSON.stringify(snapshot.services));
-    servicesBytes.set(snapshot.services, services);
-  }
-  const { services: _, ...rest } = snapshot;
+  const { services, ...rest } = snapshot;
   const head = JSON.stringify(rest).slice(0, -1);
-  return [Buffer.from(`{"type":"snapshot","snapshot":${head},"services":`), services, tail];
+  const start = Buffer.from(`{"type":"snapshot","snapshot":${head},"services":`);
+  return [start, bytesOf(services), tail];
 }
 
-/** The pods of one workload all get the same delta. */
+function bytesOf(services: object): Buffer {
+  let bytes = servicesBytes.get(services);
+  if (bytes === undefined) {
+    bytes = Buffer.from(JSON.stringify(services));
+    servicesBytes.set(services, bytes);
+  }
+  return bytes;
+}
+
+/** The pods of one workload all get the same delta; those of one namespace at least the same services in it. */
 function encodeDelta(base: Snapshot, target: Snapshot): Line {
   let lines = deltaLines.get(target);
   if (lines === undefined) {
@@ -48,8 +54,12 @@ function encodeDelta(base: Snapshot, target: Snapshot): Line {
   }
   let line = lines.get(base);
   if (line === undefined) {
-    const message = { type: 'delta', delta: diffSnapshots(base, target) };
-    line = [Buffer.from(`${JSON.stringify(message)}\n`)];
+    const { services, ...rest } = diffSnapshots(base, target);
+    const head = `{"type":"delta","delta":${JSON.stringify(rest).slice(0, -1)}`;
+    line =
+      services === undefined
+        ? [Buffer.from(`${head}}}\n`)]
+        : [Buffer.from(`${head},"services":`), bytesOf(services), tail];
     lines.set(base, line);
   }
   return line;

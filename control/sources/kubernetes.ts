@@ -179,10 +179,14 @@ export class KubernetesSource implements ResourceSource {
         if (!(error instanceof KubeError) || error.status !== 403) return collection.start();
         const message = `control may not read ConfigMaps at ${collection.path}: the mesh's configuration there is not known`;
         const mend = 'allow it get, list and watch of the ConfigMap "istio" there';
-        this.#forbidden = [
-          ...this.#forbidden,
-          { severity: 'warning', code: 'mesh-config-forbidden', message, mend },
-        ];
+        const code = 'mesh-config-forbidden';
+        const problem: Problem = { severity: 'warning', code, message, mend };
+        this.#forbidden = [...this.#forbidden, problem];
+        const cured = (): void => {
+          this.#forbidden = this.#forbidden.filter((one) => one !== problem);
+        };
+        // It is asked for again and again; the right may be given later.
+        collection.start().then(cured, cured);
         return undefined;
       },
     );

@@ -101,9 +101,11 @@ function enforcedCondition(generation: number, enforcement: Enforcement): Condit
     const message = `${counted}: it applies to no workload with a sidecar`;
     return condition('Enforced', 'False', 'NoSidecars', message);
   }
-  return enforced === of
-    ? condition('Enforced', 'True', 'Enforced', counted)
-    : condition('Enforced', 'False', 'Pending', counted);
+  if (enforced === of) return condition('Enforced', 'True', 'Enforced', counted);
+  const [refusal] = enforcement.refusals;
+  if (refusal === undefined) return condition('Enforced', 'False', 'Pending', counted);
+  const message = `${counted}; it is refused by ${refusal}`;
+  return condition('Enforced', 'False', 'Refused', cut(message));
 }
 
 function condition(
@@ -119,7 +121,11 @@ function wordsOf(problems: readonly Problem[]): string {
   const words = problems
     .map(({ message, mend }) => (mend === undefined ? message : `${message}: ${mend}`))
     .join('; ');
-  return words.length > messageLengthMax ? `${words.slice(0, messageLengthMax - 1)}…` : words;
+  return cut(words);
+}
+
+function cut(text: string): string {
+  return text.length > messageLengthMax ? `${text.slice(0, messageLengthMax - 1)}…` : text;
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {

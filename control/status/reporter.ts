@@ -45,6 +45,8 @@ const enforcedKinds = new Set([
   'RequestAuthentication',
   'PeerAuthentication',
 ]);
+/** Reasons of what the next acknowledgement may change. */
+const onItsWay = new Set(['Pending', 'Refused']);
 /** Written before the next look, so that what changed meanwhile does not wait for minutes. */
 const writesMax = 20;
 
@@ -151,12 +153,12 @@ export class Reporter {
         problems: problems.get(`${kind} ${namespace}/${name}`) ?? [],
         enforcement: enforcedKinds.has(kind) ? tally.of(key) : null,
       });
-      open ||= conditions === null || conditions.some(({ reason }) => reason === 'Pending');
+      const pending = conditions?.some(({ reason }) => onItsWay.has(reason)) ?? true;
+      open ||= pending;
       if (conditions === null || this.#writer.mustWait(target)) continue;
       const present = object['status'];
       const { status, difference } = statusWith(present, generation, conditions, now);
       const { observedGeneration } = (present ?? {}) as { observedGeneration?: unknown };
-      const pending = conditions.some(({ reason }) => reason === 'Pending');
       const setback =
         pending && observedGeneration === generation && statusOf(present, 'Enforced') === 'True';
       const doubtful = known.get(key) !== generation;

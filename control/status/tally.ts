@@ -25,6 +25,15 @@ export interface Enforcement {
   readonly of: number;
   /** `namespace/pod` of those that do not enforce it yet. */
   readonly missing: readonly string[];
+  /** Of those, who refuses it, and why: `shop/web-0: …`. */
+  readonly refusals: readonly string[];
+}
+
+interface Concerned {
+  readonly name: string;
+  /** The generation that it enforces, where that is known. */
+  readonly acked?: number;
+  readonly refused?: string;
 }
 
 /** Every sidecar once: one that changed its replica may be told by two for a moment, and the younger connection counts. */
@@ -57,14 +66,14 @@ export function enforcementOf(mesh: MeshReport, key: string): Enforcement {
 /** Of many resources at one moment: sidecars are gone through once. */
 export class Tally {
   readonly #mesh: MeshReport;
-  /** By resource: whom it concerns, and what each has; null: not known. */
-  readonly #concerned = new Map<string, { readonly name: string; readonly acked?: number }[]>();
+  /** By resource: whom it concerns, and what each has. */
+  readonly #concerned = new Map<string, Concerned[]>();
 
   constructor(mesh: MeshReport) {
     this.#mesh = mesh;
-    for (const { namespace, pod, wanted, acked } of sidecarsOf(mesh.reports)) {
+    for (const { namespace, pod, wanted, acked, refused } of sidecarsOf(mesh.reports)) {
       const name = `${namespace}/${pod}`;
-      for (const key of wanted.keys()) this.#concern(key, { name, acked: acked.get(key) });
+      for (const key of wanted.keys()) this.#concern(key, { name, acked: acked.get(key), refused });
     }
     for (const { namespace, pod, wanted } of mesh.lost) {
       for (const key of wanted.keys()) this.#concern(key, { name: `${namespace}/${pod}` });
@@ -82,10 +91,13 @@ export class Tally {
       enforced: concerned.length - missing.length,
       of: concerned.length,
       missing: missing.map(({ name }) => name).toSorted(),
+      refusals: missing
+        .flatMap(({ name, refused = '' }) => (refused === '' ? [] : [`${name}: ${refused}`]))
+        .toSorted(),
     };
   }
 
-  #concern(key: string, sidecar: { readonly name: string; readonly acked?: number }): void {
+  #concern(key: string, sidecar: Concerned): void {
     const list = this.#concerned.get(key);
     if (list === undefined) this.#concerned.set(key, [sidecar]);
     else list.push(sidecar);

@@ -190,7 +190,8 @@ class Client implements KubeClient {
       const reply = await this.#send(call, limit.signal, false);
       if (reply.status < 200 || reply.status > 299) throw await this.#refusal(call, reply);
       const text = await readText(reply.body, this.#options.replyBytesMax ?? 64 * 1024 * 1024);
-      return JSON.parse(text) as T;
+      // Some servers answer a DELETE with nothing.
+      return (text === '' ? undefined : JSON.parse(text)) as T;
     } catch (error) {
       throw failure(call, error, limit);
     } finally {

@@ -71,7 +71,7 @@ async function loadGetSockOpt(): Promise<GetSockOpt> {
     const { functions } = dlopen(null, {
       getsockopt: { arguments: ['int32', 'int32', 'int32', 'buffer', 'buffer'], return: 'int32' },
     });
-    return functions.getsockopt as GetSockOpt;
+    return functions.getsockopt;
   } catch (error) {
     throw new Error(
       `SELVAGE_CAPTURE=transparent needs node:ffi of Node 26, which ${process.version} does not ` +

@@ -129,7 +129,7 @@ function ownLines(saved: string): string[] {
   return saved
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => /^-A SELVAGE_/.test(line) || jumps.includes(line));
+    .filter((line) => line.startsWith('-A SELVAGE_') || jumps.includes(line));
 }
 
 /** Within each chain; the chains themselves come in an order of iptables' own. */

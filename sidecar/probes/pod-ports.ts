@@ -42,9 +42,15 @@ export async function startPodPorts(parts: PodPortsParts): Promise<RunningPodPor
 
 function probeRoutes({ settings }: PodPortsParts): AdminRoute[] {
   const place = placeOf(settings.podIp, settings.capture === 'transparent');
-  return settings.appProbes.map((probe) =>
-    get(probe.path, 'probe of the application', () => askApplication(probe, place)),
-  );
+  return settings.appProbes.map((probe) => {
+    // The port is open to everybody: the application is never asked the same thing twice at once.
+    let pending: Promise<AdminReply> | null = null;
+    const ask = async (): Promise<AdminReply> => {
+      pending ??= askApplication(probe, place).finally(() => (pending = null));
+      return pending;
+    };
+    return get(probe.path, 'probe of the application', ask);
+  });
 }
 
 function get(path: string, doc: string, handler: AdminRoute['handler']): AdminRoute {

@@ -1,6 +1,8 @@
 // Where log lines go: gathered, written in batches off the event loop, dropped when the sink is slow.
 import { close, open, stat, write } from 'node:fs';
 
+import { fitPiece, isPipe, nonBlockingOf, pieceEnd, writePieces } from './pipe-pieces.ts';
+
 export interface SinkOptions {
   /** `/dev/stdout`, `/dev/stderr` or a file that is appended to. */
   path: string;
@@ -22,6 +24,9 @@ export const sinkDefaults = {
   heldBytesMax: 1024 * 1024,
   lookAgainMs: 5000,
 } as const;
+
+/** A full pipe is asked again after so long, then after twice as long each time. */
+const firstRetryMs = 1;
 
 interface Batch {
   readonly bytes: Buffer;
@@ -49,6 +54,10 @@ export class LogSink {
   /** Null while it is opened, or could not be. */
   private fd: number | null = null;
   private inode = 0;
+  /** Others may write to a pipe between our writes. */
+  private pipe = false;
+  /** Writes to `fd` answer at once. */
+  private nonBlocking = false;
   private opening = false;
   private writing = false;
   private timer: NodeJS.Timeout | null = null;
@@ -62,8 +71,9 @@ export class LogSink {
     this.open();
   }
 
-  /** @param line ASCII, newline included */
-  append(line: string): void {
+  /** @param whole ASCII, newline included; a pipe gets at most 4,096 bytes of it */
+  append(whole: string): void {
+    const line = this.pipe ? fitPiece(whole) : whole;
     const { length } = line;
     if (this.held + length > this.options.heldBytesMax) {
       this.dropped++;
@@ -90,7 +100,8 @@ export class LogSink {
     if (batch === undefined) return;
     this.held -= batch.bytes.length;
     this.writing = true;
-    this.writeAll(this.fd, batch, 0);
+    if (this.nonBlocking) this.writeNow(this.fd, batch, 0, firstRetryMs);
+    else this.writeLater(this.fd, batch, 0);
   }
 
   /** After a rotation (SIGHUP): the old file gets what was written, the new one what follows. */
@@ -113,7 +124,7 @@ export class LogSink {
       await promise;
       clearTimeout(timer);
     }
-    if (this.fd !== null && standardStream(this.options.path) === null) close(this.fd, ignore);
+    if (this.fd !== null && this.isOurs(this.fd)) close(this.fd, ignore);
     this.fd = null;
   }
 
@@ -146,7 +157,10 @@ export class LogSink {
   private open(): void {
     const standard = standardStream(this.options.path);
     if (standard !== null) {
-      this.fd = standard;
+      this.pipe = isPipe(standard);
+      const own = this.pipe ? nonBlockingOf(standard) : null;
+      this.nonBlocking = own !== null;
+      this.fd = own ?? standard;
       this.flush();
       return;
     }
@@ -163,6 +177,7 @@ export class LogSink {
         return;
       }
       this.fd = fd;
+      this.pipe = isPipe(fd);
       this.lookedAtMs = performance.now();
       stat(this.options.path, (_, stats) => {
         this.inode = stats?.ino ?? 0;
@@ -172,30 +187,57 @@ export class LogSink {
     });
   }
 
-  private writeAll(fd: number, batch: Batch, from: number): void {
-    const { bytes, lines } = batch;
-    write(fd, bytes, from, bytes.length - from, null, (error, written) => {
+  /** By the thread pool: a disk may be slow. A pipe gets no more at once than it takes whole. */
+  private writeLater(fd: number, batch: Batch, from: number): void {
+    const { bytes } = batch;
+    const to = this.pipe ? pieceEnd(bytes, from) : bytes.length;
+    write(fd, bytes, from, to - from, null, (error, written) => {
       if (error?.code === 'EAGAIN') {
-        setTimeout(() => this.writeAll(fd, batch, from), this.options.flushAfterMs).unref();
-        return;
+        setTimeout(() => this.writeLater(fd, batch, from), this.options.flushAfterMs).unref();
+      } else if (error === null && from + written < bytes.length) {
+        this.writeLater(fd, batch, from + written);
+      } else {
+        this.written(fd, batch, error);
       }
-      if (error === null && from + written < bytes.length) {
-        this.writeAll(fd, batch, from + written);
-        return;
-      }
-      this.writing = false;
-      this.spare = Buffer.from(bytes.buffer);
-      if (fd !== this.fd && standardStream(this.options.path) === null) close(fd, ignore);
-      if (error !== null) {
-        this.dropped += lines;
-        this.fail(`cannot write access log ${this.options.path}: ${error.message}`);
-        return;
-      }
-      this.look();
-      // The timer of what came meanwhile may have fired already, to no effect.
-      if (this.held > 0) this.flushSoon();
-      this.settle();
     });
+  }
+
+  /** A pipe that is full is asked again soon, and ever later. */
+  private writeNow(fd: number, batch: Batch, from: number, retryMs: number): void {
+    const { bytes } = batch;
+    let at = from;
+    try {
+      at = writePieces(fd, bytes, from);
+    } catch (error) {
+      this.written(fd, batch, error as Error);
+      return;
+    }
+    if (at === bytes.length) {
+      this.written(fd, batch, null);
+      return;
+    }
+    const next = at > from ? firstRetryMs : Math.min(2 * retryMs, this.options.flushAfterMs);
+    setTimeout(() => this.writeNow(fd, batch, at, next), retryMs).unref();
+  }
+
+  private written(fd: number, { bytes, lines }: Batch, error: Error | null): void {
+    this.writing = false;
+    this.spare = Buffer.from(bytes.buffer);
+    if (fd !== this.fd && this.isOurs(fd)) close(fd, ignore);
+    if (error !== null) {
+      this.dropped += lines;
+      this.fail(`cannot write access log ${this.options.path}: ${error.message}`);
+      return;
+    }
+    this.look();
+    // The timer of what came meanwhile may have fired already, to no effect.
+    if (this.held > 0) this.flushSoon();
+    this.settle();
+  }
+
+  /** Standard streams are not ours to close. */
+  private isOurs(fd: number): boolean {
+    return fd !== standardStream(this.options.path);
   }
 
   /** Opens the path anew when it names another file by now. */

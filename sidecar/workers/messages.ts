@@ -13,6 +13,10 @@ export interface WorkerStart {
   readonly svid: Svid;
   readonly snapshot: Snapshot;
   readonly level: string;
+  /** Ports of this process that no call of the application may reach. */
+  readonly ownPorts: readonly number[];
+  /** Connections finish what is under way and close. */
+  readonly draining: boolean;
 }
 
 export type ToWorker =

@@ -48,6 +48,8 @@ const plane = await startDataPlane({
   sharedPorts: true,
   log,
 });
+for (const port of start.ownPorts) plane.upstreams.ownPorts.add(port);
+if (start.draining) plane.drain();
 parentPort?.on('message', (message: ToWorker) => void take(message));
 tell({ kind: 'ready', ports: plane.ports });
 

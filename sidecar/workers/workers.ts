@@ -8,7 +8,7 @@ import type { Identity } from '../identity/identity.ts';
 import type { InForce } from '../in-force.ts';
 import type { SidecarSettings } from '../settings.ts';
 import { mergePages, type Exposition, type MetricData } from '../telemetry/exposition.ts';
-import type { ToWorker, WorkerReport } from './messages.ts';
+import type { ToWorker, WorkerReport, WorkerStart } from './messages.ts';
 import { Slot } from './slot.ts';
 
 export interface WorkersParts {
@@ -26,28 +26,36 @@ const workerUrl = new URL(
   import.meta.url,
 );
 
+/** What a worker that starts later, or anew, is to be told again. */
+interface Told {
+  settings: SidecarSettings;
+  readonly ownPorts: number[];
+  draining: boolean;
+}
+
 /** Rejects when a worker cannot start at first; one that crashes later is started anew. */
 export async function startWorkers(parts: WorkersParts, url = workerUrl): Promise<Planes> {
   const { inForce, identity, log } = parts;
-  let { settings } = parts;
+  const told: Told = { settings: parts.settings, ownPorts: [], draining: false };
   let restarts = 0;
-  const begin = () => {
+  const begin = (): WorkerStart => {
     const { snapshot } = inForce.current() ?? never();
-    return { settings, svid: identity.current(), snapshot, level: log.level };
+    return { ...told, svid: identity.current(), snapshot, level: log.level };
   };
   const onRestart = (): void => void (restarts += 1);
   const slots = Array.from(
     { length: parts.workers },
     (_, number) => new Slot({ number, url, begin, log, onRestart }),
   );
+  const tellAll = (message: ToWorker): void => slots.forEach((slot) => slot.tell(message));
+  // From now on: what changes while a worker starts waits in its port.
+  identity.onChange((svid) => tellAll({ kind: 'svid', svid }));
+  inForce.onChange(({ snapshot }) => tellAll({ kind: 'snapshot', snapshot }));
   const [first, ...others] = slots;
   const ports = await (first ?? never()).start();
   // The first one has found free ports where the system was to choose: the others share them.
-  settings = withPorts(settings, ports);
+  told.settings = withPorts(told.settings, ports);
   await Promise.all(others.map((slot) => slot.start()));
-  const tellAll = (message: ToWorker): void => slots.forEach((slot) => slot.tell(message));
-  identity.onChange((svid) => tellAll({ kind: 'svid', svid }));
-  inForce.onChange(({ snapshot }) => tellAll({ kind: 'snapshot', snapshot }));
   const reports = async (): Promise<WorkerReport[]> => {
     const all = await Promise.all(slots.map((slot) => slot.report()));
     return all.filter((report) => report !== null);
@@ -60,9 +68,15 @@ export async function startWorkers(parts: WorkersParts, url = workerUrl): Promis
     scrape: async () => pageOf(await reports(), restarts),
     clusters: async () => mergeClusters((await reports()).map(({ clusters }) => clusters)),
     connections: async () => sumConnections(await reports()),
-    drain: () => tellAll({ kind: 'drain' }),
+    drain() {
+      told.draining = true;
+      tellAll({ kind: 'drain' });
+    },
     setLevel: (level) => tellAll({ kind: 'level', level }),
-    noteOwnPort: (port) => tellAll({ kind: 'own-port', port }),
+    noteOwnPort(port) {
+      told.ownPorts.push(port);
+      tellAll({ kind: 'own-port', port });
+    },
   };
 }
 
@@ -88,14 +102,22 @@ function withPorts(settings: SidecarSettings, ports: Ports): SidecarSettings {
 }
 
 function pageOf(reports: readonly WorkerReport[], restarts: number): Promise<Exposition> {
-  const own = {
-    name: 'selvage_worker_restarts_total',
-    help: 'Workers that crashed and were started anew.',
-    type: 'counter',
-    aggregator: 'sum',
-    values: [{ value: restarts, labels: {} }],
-  } satisfies MetricData & Record<string, unknown>;
-  return mergePages([...reports.map(({ metrics }) => metrics), [own]]);
+  const own = [
+    metricOf('selvage_workers', 'Workers that serve at this moment.', 'gauge', reports.length),
+    metricOf(
+      'selvage_worker_restarts_total',
+      'Workers that crashed and were started anew.',
+      'counter',
+      restarts,
+    ),
+  ];
+  return mergePages([...reports.map(({ metrics }) => metrics), own]);
+}
+
+function metricOf(name: string, help: string, type: 'gauge' | 'counter', value: number) {
+  const values = [{ value, labels: {} }];
+  return { name, help, type, aggregator: 'sum', values } satisfies MetricData &
+    Record<string, unknown>;
 }
 
 /** The same clusters from each worker, their connections summed. */

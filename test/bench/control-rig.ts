@@ -150,8 +150,8 @@ export class ControlRig {
     this.children.push(child);
     let times: number[] = [];
     child.on('message', (message: Applied) => times.push(...message.times));
-    const collect = async (expected: number): Promise<number[]> => {
-      for (let waited = 0; times.length < expected && waited < 60_000; waited += 10) {
+    const collect = async (expected: number, waitMaxMs = 60_000): Promise<number[]> => {
+      for (let waited = 0; times.length < expected && waited < waitMaxMs; waited += 10) {
         await sleep(10);
       }
       await sleep(50);
@@ -166,7 +166,7 @@ export class ControlRig {
     const startedAtMs = Date.now();
     const perNamespace = workloads / namespaces;
     child.send({ port, credentials, perNamespace, podsEach } satisfies Fleet);
-    const first = await collect(workloads * podsEach);
+    const first = await collect(workloads * podsEach, 300_000);
     return { connectedMs: Math.max(...first) - startedAtMs, collect };
   }
 }

@@ -1,7 +1,8 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { hasProxy } from '#api/in-mesh.ts';
+import type { Container } from '#api/kinds/pod.ts';
 import { loadText, type AnyResource } from '#api/load.ts';
 import { collectMesh } from '#api/mesh.ts';
 import type { Endpoint } from '#api/snapshot.ts';
@@ -76,6 +77,19 @@ function slice(name: string, endpoints: readonly object[], over: object = {}): o
     endpoints,
     ...over,
   };
+}
+
+function alias(name: string, namespace: string, externalName: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace },
+    spec: { type: 'ExternalName', externalName },
+  };
+}
+
+function named(name: string): Container {
+  return { name, command: [], args: [], env: [], workingDir: '', ports: [] };
 }
 
 function viewOf(...objects: object[]): MeshView {
@@ -185,12 +199,6 @@ test('a port is found by its name, and only TCP; a slice for all ports has the n
 });
 
 test('an ExternalName that means a Service is another name for it, one that means a host is none', () => {
-  const alias = (name: string, namespace: string, externalName: string): object => ({
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name, namespace },
-    spec: { type: 'ExternalName', externalName },
-  });
   const view = viewOf(
     service,
     slice('s', []),
@@ -253,7 +261,6 @@ test('whatever slices and pods say, an identity is always that of the pod which 
 });
 
 test('a container of any kind that is called selvage-proxy is a sidecar', () => {
-  const named = (name: string): never => ({ name }) as never;
   expect(hasProxy({ initContainers: [named('selvage-proxy')], containers: [] })).toBe(true);
   expect(hasProxy({ initContainers: [], containers: [named('selvage-proxy')] })).toBe(true);
   expect(hasProxy({ initContainers: [named('a')], containers: [named('b')] })).toBe(false);

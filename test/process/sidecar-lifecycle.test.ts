@@ -198,3 +198,37 @@ test('an application killed in the middle of a call gives 503, the next one work
   await launch(first.port);
   expect((await exchange(await plain(port), get('/'))).status).toBe(200);
 });
+
+test('callers that do not know of the end yet are served for a while, the application to its end', async () => {
+  const application = await rig.application();
+  const outside = await rig.application();
+  const sidecar = await start({}, application.port, { SELVAGE_MIN_DRAIN_MS: '1000' });
+  const [port = 0] = sidecar.ready.inboundPorts;
+  const startedAtMs = performance.now();
+  const ending = sidecar.end();
+  await sidecar.line('stopping');
+  await sleep(200);
+  expect((await sidecar.admin('/ready')).status).toBe(503);
+  const served = await exchange(await plain(port), 'GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+  expect(served.status).toBe(200);
+  expect(served.headers['connection']).toBe('close');
+  // The application's own calls go on as if nothing were: it has not ended yet.
+  const proxy = await plain(sidecar.ready.outboundPort);
+  const target = `http://127.0.0.1:${outside.port}/`;
+  proxy.write(`GET ${target} HTTP/1.1\r\nhost: 127.0.0.1:${outside.port}\r\n\r\n`);
+  const [head] = (await once(proxy, 'data')) as [Buffer];
+  expect(String(head)).toMatch(/^HTTP\/1\.1 200 /);
+  expect(String(head)).not.toMatch(/connection: close/i);
+  expect(await ending).toBe(0);
+  expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(1000);
+});
+
+test('a least time beyond the whole drain is a mistake', async () => {
+  const application = await rig.application();
+  const sidecar = await start({}, application.port, {
+    SELVAGE_MIN_DRAIN_MS: '9000',
+    SELVAGE_DRAIN_TIMEOUT_MS: '1000',
+  });
+  expect(await sidecar.exited).toBe(2);
+  expect(sidecar.errors).toContain('SELVAGE_MIN_DRAIN_MS');
+});

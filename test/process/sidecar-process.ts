@@ -1,12 +1,13 @@
 // A real sidecar process from files: started, read until it is ready, and ended by its own pid.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import type { Snapshot } from '#api/snapshot.ts';
+import { sidecarNodeFlags } from '#api/node-flags.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -45,15 +46,26 @@ export class SidecarProcess {
     this.exited = once(child, 'exit').then(([status]) => status as number | null);
   }
 
-  /** Starts `node sidecar/main.ts`; what `env` gives wins. Resolves when it is ready or gone. */
+  /**
+   * Starts `node sidecar/main.ts`; what `env` gives wins. Resolves when it is ready or gone.
+   * @param prefix a program that runs it, elsewhere or as somebody else
+   */
   static async start(
     files: ProcessFiles,
     application: number,
     env: Record<string, string> = {},
+    prefix: readonly string[] = [],
   ): Promise<SidecarProcess> {
     const folder = await mkdtemp(join(tmpdir(), 'selvage-sidecar-'));
     await writeProcessFiles(folder, files);
-    const child = spawn(process.execPath, ['sidecar/main.ts'], {
+    const [program, ...args] = [
+      ...prefix,
+      process.execPath,
+      ...sidecarNodeFlags,
+      'sidecar/main.ts',
+    ];
+    if (prefix.includes('setpriv')) await giveTo(folder, proxyId);
+    const child = spawn(program, args, {
       cwd: root,
       env: {
         PATH: process.env['PATH'],
@@ -112,6 +124,16 @@ export class SidecarProcess {
     if (typeof ready !== 'object' || ready === null) return;
     this.ready = ready as unknown as ReadyLine;
   }
+}
+
+/** The user and group that the rules of capture leave alone. */
+export const proxyId = 1337;
+
+async function giveTo(folder: string, id: number): Promise<void> {
+  const names = await readdir(folder);
+  await Promise.all(
+    [folder, ...names.map((name) => join(folder, name))].map((path) => chown(path, id, id)),
+  );
 }
 
 export async function writeProcessFiles(folder: string, files: ProcessFiles): Promise<void> {

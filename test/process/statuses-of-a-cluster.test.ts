@@ -64,6 +64,7 @@ test('either replica knows the sidecars of both, one writes statuses, and the ot
         enforced: 2,
         of: 2,
         missing: [],
+        refusals: [],
         unreachable: [],
       });
       expect(await ask(replica, '/sidecars')).toMatchObject([

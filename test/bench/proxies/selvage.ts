@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Snapshot } from '#api/snapshot.ts';
+import { sidecarNodeFlags } from '#api/node-flags.ts';
 import { sidecarFields } from '#sidecar/settings.ts';
 
 import { snapshotOf } from '../snapshot.ts';
@@ -35,7 +36,7 @@ export function selvage(bundled: boolean, source: SnapshotSource | null = null):
   ) => {
     const snapshot = snapshotOf(name, name === 'client' ? role.next : 0, role.carries);
     source?.take(snapshot);
-    return start(process.execPath, [main], {
+    return start(process.execPath, [...sidecarNodeFlags, main], {
       SELVAGE_NAMESPACE: 'bench',
       SELVAGE_WORKLOAD: name,
       SELVAGE_SERVICE_ACCOUNT: name,

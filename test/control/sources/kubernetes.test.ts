@@ -82,6 +82,15 @@ function pod(
   };
 }
 
+function configMap(namespace: string, trustDomain: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'istio', namespace },
+    data: { mesh: `trustDomain: ${trustDomain}\n` },
+  };
+}
+
 function named(from: KubernetesSource): string[] {
   return from.resources().map(nameOf);
 }
@@ -108,7 +117,7 @@ test('what the cluster has is there when the start is over, by age, with its nam
 });
 
 test('several policies applied together are one change; an endpoint is told at once', async () => {
-  const made = await start({ quietMs: 150 });
+  const made = await start({ quietMs: 1000, waitMaxMs: 2000 });
   put(policies, policy('a', '/a'));
   await sleep(20);
   put(policies, policy('b', '/b'));
@@ -124,7 +133,6 @@ test('several policies applied together are one change; an endpoint is told at o
   expect(named(made)).toEqual(['EndpointSlice shop/s']);
   await until(() => changes === 2, 'policies');
   expect(named(made)).toHaveLength(3);
-  await sleep(200);
   expect(changes).toBe(2);
 });
 
@@ -211,12 +219,6 @@ test('while the API server is away the start waits, and later the last state sta
 });
 
 test("the mesh's configuration is the ConfigMap beside control, else the one of Istio", async () => {
-  const configMap = (namespace: string, trustDomain: string): object => ({
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name: 'istio', namespace },
-    data: { mesh: `trustDomain: ${trustDomain}\n` },
-  });
   put(configMaps, configMap('istio-system', 'theirs'));
   put(configMaps, configMap('shop', 'nobody'));
   const made = await start();

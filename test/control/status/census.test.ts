@@ -88,6 +88,7 @@ test('either replica tells of the sidecars of both, and how many enforce a resou
       enforced: 2,
       of: 3,
       missing: ['shop/web-2'],
+      refusals: [],
       unreachable: [],
     });
   }
@@ -102,6 +103,9 @@ test('a refusal is told with its reason', async () => {
   expect(await ask(census, '/sidecars')).toMatchObject([
     { pod: 'web-0', inSync: false, refused: 'no such thing' },
   ]);
+  expect(
+    await ask(census, '/enforced?kind=AuthorizationPolicy&namespace=shop&name=admit'),
+  ).toMatchObject({ enforced: 0, of: 1, refusals: ['shop/web-0: no such thing'] });
 });
 
 test('a resource that control has not seen has no generation, a kind that there is not is a mistake', async () => {

@@ -9,7 +9,7 @@ const good: Finding = {
   generation: 3,
   inForce: 3,
   problems: [],
-  enforcement: { generation: 3, enforced: 2, of: 2, missing: [] },
+  enforcement: { generation: 3, enforced: 2, of: 2, missing: [], refusals: [] },
 };
 const mistake: Problem = {
   severity: 'error',
@@ -31,13 +31,13 @@ test('a valid resource that all enforce is accepted and enforced', () => {
 });
 
 test('until all enforce it, it is pending, with the numbers', () => {
-  const some = { generation: 3, enforced: 1, of: 2, missing: ['shop/web-1'] };
+  const some = { generation: 3, enforced: 1, of: 2, missing: ['shop/web-1'], refusals: [] };
   expect(enforced({ ...good, enforcement: some })).toMatchObject({
     status: 'False',
     reason: 'Pending',
     message: 'enforced by 1 of 2 sidecars',
   });
-  const unseen = { generation: null, enforced: 2, of: 2, missing: [] };
+  const unseen = { generation: null, enforced: 2, of: 2, missing: [], refusals: [] };
   expect(enforced({ ...good, enforcement: unseen })).toMatchObject({
     status: 'False',
     reason: 'Pending',
@@ -45,8 +45,18 @@ test('until all enforce it, it is pending, with the numbers', () => {
   });
 });
 
+test('a sidecar that refuses it is named, with its reason', () => {
+  const refusals = ['shop/web-1: no such thing'];
+  const some = { generation: 3, enforced: 1, of: 2, missing: ['shop/web-1'], refusals };
+  expect(enforced({ ...good, enforcement: some })).toMatchObject({
+    status: 'False',
+    reason: 'Refused',
+    message: 'enforced by 1 of 2 sidecars; it is refused by shop/web-1: no such thing',
+  });
+});
+
 test('a resource that concerns no sidecar is told apart from one that all enforce', () => {
-  const nobody = { generation: 3, enforced: 0, of: 0, missing: [] };
+  const nobody = { generation: 3, enforced: 0, of: 0, missing: [], refusals: [] };
   expect(enforced({ ...good, enforcement: nobody })).toMatchObject({
     status: 'False',
     reason: 'NoSidecars',
@@ -122,14 +132,14 @@ test('a time changes only with its status, and what is written already is no dif
   };
   expect(statusWith(old, 3, wanted, now)).toEqual({ status: old, difference: 'none' });
   expect(statusWith(old, 4, wanted, now).difference).toBe('status');
-  const more = { generation: 3, enforced: 3, of: 3, missing: [] };
+  const more = { generation: 3, enforced: 3, of: 3, missing: [], refusals: [] };
   const grown = statusWith(old, 3, conditionsOf({ ...good, enforcement: more }) ?? [], now);
   expect(grown.difference).toBe('message');
   expect(grown.status.conditions[1]).toMatchObject({
     message: 'enforced by 3 of 3 sidecars',
     lastTransitionTime: then,
   });
-  const fewer = { generation: 3, enforced: 1, of: 3, missing: ['a/b', 'a/c'] };
+  const fewer = { generation: 3, enforced: 1, of: 3, missing: ['a/b', 'a/c'], refusals: [] };
   const less = statusWith(old, 3, conditionsOf({ ...good, enforcement: fewer }) ?? [], now);
   expect(less.difference).toBe('status');
   expect(less.status.conditions[1]).toMatchObject({ lastTransitionTime: '2026-01-01T12:00:00Z' });

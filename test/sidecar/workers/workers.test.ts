@@ -29,7 +29,8 @@ beforeEach(async () => {
 });
 afterEach(() => rig.close());
 
-async function start(policies = ''): Promise<Planes> {
+/** @param meanwhile called while the workers start */
+async function start(policies = '', meanwhile = (): void => undefined): Promise<Planes> {
   const application = await rig.application((_request, response) => response.end('ok'));
   const settings = readSidecarSettings(
     {
@@ -49,7 +50,9 @@ async function start(policies = ''): Promise<Planes> {
   inForce.apply(snapshotOf({ policies, application: application.port }, 1));
   const identity = new HandIdentity(await rig.svid(spiffe('shop', 'payments')));
   const log = createLog('test', 'silent');
-  const planes = await startWorkers({ settings, inForce, identity, log, workers: 2 }, url);
+  const starting = startWorkers({ settings, inForce, identity, log, workers: 2 }, url);
+  meanwhile();
+  const planes = await starting;
   rig.onClose(async () => {
     for (const closer of planes.closers) await closer.close();
   });
@@ -97,6 +100,31 @@ test('a new snapshot is enforced by every worker', async () => {
   expect((await exchange(await mutual(port, client), get('/'))).status).toBe(200);
 });
 
+test('a snapshot that comes while workers start is enforced by every one of them', async () => {
+  const planes = await start('', () =>
+    inForce.apply(snapshotOf({ policies: strict, application: 1 }, 2)),
+  );
+  const [port = 0] = planes.ports.inboundPorts;
+  const refused = Array.from({ length: 16 }, () => call(port).catch(() => 0));
+  expect(await Promise.all(refused)).toEqual(refused.map(() => 0));
+});
+
+test('a worker that is started anew while the others drain drains too', async () => {
+  const planes = await start();
+  const [port = 0] = planes.ports.inboundPorts;
+  planes.drain();
+  planes.noteOwnPort(65_536);
+  await expect
+    .poll(() => counted(planes, /^selvage_worker_restarts_total /), { timeout: 10_000 })
+    .toBe(1);
+  // Both answer again once two workers count connections.
+  await expect.poll(() => bothAnswer(planes), { timeout: 10_000 }).toBe(true);
+  const replies = await Promise.all(
+    Array.from({ length: 24 }, async () => exchange(await plain(port), keptAlive)),
+  );
+  expect(replies.map(({ headers }) => headers['connection'])).toEqual(replies.map(() => 'close'));
+});
+
 test('a worker that crashes is started anew, and no call on the other one fails', async () => {
   const planes = await start();
   const [port = 0] = planes.ports.inboundPorts;
@@ -126,6 +154,13 @@ test('clusters of several workers are one, with the connections of all', () => {
   ];
   expect(mergeClusters([view(2, ''), view(3, 'refused'), []])).toEqual(view(5, 'refused'));
 });
+
+const keptAlive = 'GET / HTTP/1.1\r\nhost: payments\r\n\r\n';
+
+async function bothAnswer(planes: Planes): Promise<boolean> {
+  const { body } = await planes.scrape();
+  return /^selvage_workers 2$/m.test(body);
+}
 
 /** A connection that asks again and again. */
 async function keepAlive(

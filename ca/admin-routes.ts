@@ -1,6 +1,5 @@
 // The CA's admin endpoint: health, metrics, and the rotation of the root.
 import { jsonReply, type AdminReply, type AdminRoute } from '#runtime/admin.ts';
-import type { Clock } from '#runtime/clock.ts';
 import type { CaMetrics } from './metrics.ts';
 import { RotationError } from './rotation.ts';
 import type { Roots } from './roots.ts';
@@ -9,20 +8,18 @@ export interface AdminParts {
   readonly roots: Roots;
   readonly metrics: CaMetrics;
   readonly reload: () => Promise<void>;
-  readonly clock: Clock;
+  /** Able to sign. */
+  readonly ready: () => boolean;
 }
 
-export function adminRoutes({ roots, metrics, reload, clock }: AdminParts): AdminRoute[] {
+export function adminRoutes({ roots, metrics, reload, ready }: AdminParts): AdminRoute[] {
   return [
     { method: 'GET', path: '/healthz', doc: 'alive', handler: () => ({ body: 'ok\n' }) },
     {
       method: 'GET',
       path: '/ready',
       doc: 'able to sign',
-      handler: () =>
-        roots.current().issuer.notAfterMs > clock.now()
-          ? { body: 'ready\n' }
-          : { status: 503, body: 'the issuer has expired\n' },
+      handler: () => readiness(ready()),
     },
     {
       method: 'GET',
@@ -58,6 +55,28 @@ export function adminRoutes({ roots, metrics, reload, clock }: AdminParts): Admi
       },
     },
   ];
+}
+
+/** For the kubelet. Liveness says only that there is a process: one that waits for the API server must not be killed. */
+export function healthRoutes(ready: () => boolean): AdminRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/healthz/ready',
+      doc: '200 while able to sign',
+      handler: () => readiness(ready()),
+    },
+    { method: 'GET', path: '/healthz/live', doc: '200', handler: () => ({ body: 'alive\n' }) },
+  ];
+}
+
+function readiness(ready: boolean): AdminReply {
+  return ready
+    ? { body: 'ready\n' }
+    : {
+        status: 503,
+        body: 'not ready: the issuer has expired, or the roots cannot be read\n',
+      };
 }
 
 async function rotate(roots: Roots, query: URLSearchParams): Promise<AdminReply> {

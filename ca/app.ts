@@ -2,14 +2,13 @@
 import { startAdmin, type Admin } from '#runtime/admin.ts';
 import { systemClock, type Clock, type Timer } from '#runtime/clock.ts';
 import type { Log } from '#runtime/log.ts';
-import { adminRoutes } from './admin-routes.ts';
+import { adminRoutes, healthRoutes } from './admin-routes.ts';
 import { startApi, type Api } from './api.ts';
 import { openAudit, type Audit } from './audit.ts';
-import { createJwksAuthenticator } from './identity/jwks.ts';
+import { openBacking, type Backing } from './backing.ts';
 import { createSelfSignedIssuer } from './issuer.ts';
 import { Limit } from './limit.ts';
 import { createMetrics } from './metrics.ts';
-import { isPlugged, readPluggedIssuer, type PluggedFiles } from './plugged.ts';
 import { openRoots, type Roots } from './roots.ts';
 import { Serving } from './serving.ts';
 import type { CaSettings } from './settings.ts';
@@ -18,6 +17,8 @@ import { createSigning } from './signing.ts';
 export interface Ca {
   readonly port: number;
   readonly adminPort: number;
+  /** Null: health is told on the admin port only. */
+  readonly healthPort: number | null;
   /** Reads the operator's issuer again and opens the audit file again; rejects, changing nothing, when it is broken. */
   reload(): Promise<void>;
   close(): Promise<void>;
@@ -32,14 +33,11 @@ export async function startCa(
   log: Log,
   clock: Clock = systemClock,
 ): Promise<Ca> {
-  const roots = await openCaRoots(settings, log, clock);
-  const authenticator = await createJwksAuthenticator({
-    file: settings.jwksFile,
-    issuer: settings.tokenIssuer,
-    audience: settings.tokenAudience,
-    clock,
-    log,
-  });
+  let served: Roots | null = null;
+  const ready = (): boolean => served !== null && canSign(served, clock);
+  const health = await startHealth(settings, ready);
+  const backing = await openBacking(settings, log, clock);
+  const roots = await openCaRoots(settings, backing, log, clock);
   const audit = openAudit(settings.auditFile);
   await roots.tick();
   let api: Api | null = null;
@@ -63,6 +61,7 @@ export async function startCa(
   const policy = {
     trustDomain: settings.trustDomain,
     lifeSecondsMax: settings.leafLifeSeconds,
+    servingNames: namesOf(settings.servingNames),
   };
   const limit = new Limit({
     perIdentity: settings.identityRate,
@@ -72,23 +71,28 @@ export async function startCa(
   api = await startApi({
     ...settings.listen,
     certificate: serving.current(),
-    sign: createSigning({ authenticator, limit, roots, policy, audit, metrics, clock, log }),
+    sign: createSigning({ ...backing, limit, roots, policy, audit, metrics, clock, log }),
     trustBundlePem: () => roots.current().trustBundlePem,
     callTimeoutMs: settings.callTimeoutMs,
     refused: (code) => metrics.refused(code),
     log,
   });
-  const reload = (): Promise<void> => reloadIssuer(settings, roots, audit, log);
+  const reload = (): Promise<void> => reloadIssuer(backing, roots, audit, log);
   const admin = await startAdmin({
     ...settings.admin,
-    routes: adminRoutes({ roots, metrics, reload, clock }),
+    routes: adminRoutes({ roots, metrics, reload, ready }),
   });
-  return running({ api, admin, roots, serving, audit, reload, clock, log, settings });
+  backing.follow(roots);
+  served = roots;
+  const endpoints = { api, admin, health };
+  return running({ ...endpoints, backing, roots, serving, audit, reload, clock, log, settings });
 }
 
 interface Parts {
   readonly api: Api;
   readonly admin: Admin;
+  readonly health: Admin | null;
+  readonly backing: Backing;
   readonly roots: Roots;
   readonly serving: Serving;
   readonly audit: Audit;
@@ -99,7 +103,7 @@ interface Parts {
 }
 
 function running(parts: Parts): Ca {
-  const { api, admin, roots, serving, audit, reload, clock, log, settings } = parts;
+  const { api, admin, health, backing, roots, serving, audit, reload, clock, log } = parts;
   let timer: Timer | null = null;
   const tickLater = (): void => {
     timer = clock.after(tickMs, () => {
@@ -113,49 +117,57 @@ function running(parts: Parts): Ca {
   return {
     port: api.port,
     adminPort: admin.port,
+    healthPort: health?.port ?? null,
     reload,
     async close() {
       timer?.cancel();
       serving.stop();
-      await api.close(settings.drainTimeoutMs);
-      await admin.close();
+      await api.close(parts.settings.drainTimeoutMs);
+      await backing.close();
+      await Promise.all([admin.close(), health?.close()]);
       audit.close();
     },
   };
 }
 
-async function openCaRoots(settings: CaSettings, log: Log, clock: Clock): Promise<Roots> {
-  const files = pluggedFiles(settings);
+async function openCaRoots(
+  settings: CaSettings,
+  backing: Backing,
+  log: Log,
+  clock: Clock,
+): Promise<Roots> {
   const { trustDomain, rootLifeSeconds } = settings;
   return openRoots({
-    folder: settings.folder,
+    store: backing.store,
     overlapMs: settings.overlapSeconds * 1000,
     leafLifeMs: settings.leafLifeSeconds * 1000,
     create: () => createSelfSignedIssuer(trustDomain, rootLifeSeconds * 1000, clock.now()),
-    plugged: isPlugged(files) ? await readPluggedIssuer(files) : null,
+    plugged: await backing.readPlugged(),
     clock,
     log,
   });
 }
 
-async function reloadIssuer(
-  settings: CaSettings,
-  roots: Roots,
-  audit: Audit,
-  log: Log,
-): Promise<void> {
-  const files = pluggedFiles(settings);
-  if (isPlugged(files)) await roots.adopt(await readPluggedIssuer(files));
+async function reloadIssuer(backing: Backing, roots: Roots, audit: Audit, log: Log): Promise<void> {
+  const issuer = await backing.readPlugged();
+  if (issuer !== null) await roots.adopt(issuer);
   audit.reopen();
   log.info({}, 'reloaded');
 }
 
-function pluggedFiles(settings: CaSettings): PluggedFiles {
-  return {
-    certFile: settings.issuerCertFile,
-    keyFile: settings.issuerKeyFile,
-    rootFile: settings.issuerRootFile,
-    p12File: settings.issuerP12File,
-    passwordFile: settings.issuerPasswordFile,
-  };
+function canSign(roots: Roots, clock: Clock): boolean {
+  return roots.upToDate && roots.current().issuer.notAfterMs > clock.now();
+}
+
+/** What the kubelet may reach, and nothing else of the admin endpoint; there before the first root. */
+async function startHealth({ health }: CaSettings, ready: () => boolean): Promise<Admin | null> {
+  return health === null ? null : startAdmin({ ...health, routes: healthRoutes(ready) });
+}
+
+function namesOf(pairs: CaSettings['servingNames']): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const { account, dnsName } of pairs) {
+    names.set(account, [...(names.get(account) ?? []), dnsName]);
+  }
+  return names;
 }

@@ -7,6 +7,7 @@ export interface AuditEntry {
   readonly identity: string;
   /** The pod that the token was bound to; '' where it is not known. */
   readonly pod: string;
+  readonly podUid: string;
   readonly serial: string;
   /** RFC 3339. */
   readonly notAfter: string;

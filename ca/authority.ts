@@ -18,6 +18,8 @@ export interface LeafPlan {
 export interface SigningPolicy {
   readonly trustDomain: string;
   readonly lifeSecondsMax: number;
+  /** `namespace/account` -> DNS names that its certificates get too, for servers whose clients know no SPIFFE IDs. */
+  readonly servingNames: ReadonlyMap<string, readonly string[]>;
 }
 
 /** The life of whatever signs; a leaf never reaches out of it. */
@@ -42,7 +44,7 @@ export function planLeaf(
   refuseOtherNames(csr, uri);
   return {
     uri,
-    dnsNames: [],
+    dnsNames: policy.servingNames.get(`${caller.namespace}/${caller.serviceAccount}`) ?? [],
     ipAddresses: [],
     publicKeyInfo: csr.publicKeyInfo,
     ...planLife(askedSeconds, policy.lifeSecondsMax, issuer, nowMs),

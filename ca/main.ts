@@ -18,7 +18,7 @@ await runProcess({
     return {
       closers: [{ name: 'certificate authority', close: () => ca.close() }],
       closeDeadlineMs: settings.drainTimeoutMs + 2000,
-      ready: { port: ca.port, adminPort: ca.adminPort },
+      ready: { port: ca.port, adminPort: ca.adminPort, healthPort: ca.healthPort },
     };
   },
 });

@@ -18,6 +18,8 @@ const statuses = Object.freeze({
   'token-issuer': 401,
   'token-audience': 401,
   'token-subject': 401,
+  'token-refused': 401,
+  'token-unbound': 401,
   'csr-identity-other': 403,
   'csr-asks-for-ca': 403,
   'path-unknown': 404,

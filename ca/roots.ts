@@ -1,15 +1,15 @@
 // The roots in force: what signs now, what everyone trusts, and the rotation from one root to the next.
 import type { Clock } from '#runtime/clock.ts';
 import type { Log } from '#runtime/log.ts';
-import { assembleIssuer, splitPem, type Issuer } from './issuer.ts';
+import { Issuers, viewOf, type InForce } from './in-force.ts';
+import type { Issuer } from './issuer.ts';
 import * as rotation from './rotation.ts';
 import type { IssuerRecord, Records } from './rotation.ts';
 import { bridge, toRecord } from './issuer-record.ts';
-import { createState, readState, removeLeftovers, writeBundle, writeState } from './state.ts';
+import { DamagedState, StoreConflict, type RootStore, type Stored } from './stores/store.ts';
 
 export interface RootsOptions {
-  /** Folder of the state. */
-  readonly folder: string;
+  readonly store: RootStore;
   /** How long a new root is in the trust bundle before it signs. */
   readonly overlapMs: number;
   /** The longest life of a leaf. */
@@ -22,85 +22,87 @@ export interface RootsOptions {
   readonly log: Log;
 }
 
-/** One consistent view: read once for each certificate. */
-export interface InForce {
-  readonly issuer: Issuer;
-  /** What follows a leaf in its chain, PEM. */
-  readonly chainPem: string;
-  readonly trustBundlePem: string;
-}
+/** How often a step is decided anew because another CA changed the store meanwhile. */
+const conflictsMax = 10;
 
-/** A self-signed root is replaced when this part of its life is left. */
-const graceFraction = 0.2;
-
-/** Reads the folder's state, or makes the first. Rejects when the state is damaged or its issuer's key is missing. */
+/** Reads the store, or makes its first content. Rejects when it is damaged or its issuer's key is missing. */
 export async function openRoots(options: RootsOptions): Promise<Roots> {
-  const { folder, plugged, create, clock, log } = options;
-  let records = await readState(folder);
-  if (records === null) {
-    const issuer = plugged ?? (await create());
-    const origin = plugged === null ? 'self-signed' : 'plugged';
-    const first = toRecord(issuer, origin, clock.now(), options.leafLifeMs);
-    records = [{ ...first, role: 'signing', signingAtMs: clock.now() }];
+  const { store, log } = options;
+  for (let conflicts = 0; ; conflicts += 1) {
     try {
-      await createState(folder, records);
-      log.info({ issuer: issuer.id, origin }, 'first root taken into use');
+      const stored = (await store.read()) ?? (await createFirst(options));
+      const roots = new Roots(options, stored);
+      await roots.begin();
+      return roots;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      return openRoots(options);
+      if (!(error instanceof StoreConflict) || conflicts === conflictsMax) throw error;
+      log.info({ place: store.place }, 'another CA was faster to make the first root: taking its');
     }
   }
-  const roots = new Roots(options, records);
-  await roots.begin();
-  return roots;
+}
+
+async function createFirst(options: RootsOptions): Promise<Stored> {
+  const { store, plugged, create, clock, log } = options;
+  const issuer = plugged ?? (await create());
+  const origin = plugged === null ? 'self-signed' : 'plugged';
+  const record = toRecord(issuer, origin, clock.now(), options.leafLifeMs);
+  const stored = await store.create(rotation.switchSigning([record], clock.now()));
+  log.info({ issuer: issuer.id, origin }, 'first root taken into use');
+  return stored;
 }
 
 export class Roots {
   readonly #options: RootsOptions;
   readonly #listeners: (() => void)[] = [];
-  /** Keys are here and, for self-signed issuers, in the state; a plugged one's only here. */
-  readonly #issuers = new Map<string, Issuer>();
-  #records: Records;
+  readonly #issuers = new Issuers();
+  #stored: Stored;
   #inForce: InForce | null = null;
+  /** When the store was last seen, on the wall clock. */
+  #seenAtMs: number;
   /** Steps run one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(options: RootsOptions, records: Records) {
+  constructor(options: RootsOptions, stored: Stored) {
     this.#options = options;
-    this.#records = records;
-    for (const record of records) {
-      if (record.keyPem === '') continue;
-      const certificates = splitPem(
-        record.certificatePem + record.intermediatesPem + record.rootPem,
-      );
-      this.#issuers.set(record.id, assembleIssuer(record.keyPem, certificates));
-    }
+    this.#stored = stored;
+    this.#seenAtMs = options.clock.now();
+    this.#issuers.take(stored.records);
   }
 
   /** Before the first use: takes the operator's issuer into account. */
   async begin(): Promise<void> {
-    const { plugged, folder, leafLifeMs } = this.#options;
-    await removeLeftovers(folder);
-    if (plugged !== null) await this.#adopt(plugged);
-    const signing = rotation.byRole(this.#records, 'signing');
-    if (signing === undefined || !this.#issuers.has(signing.id)) {
-      throw new Error(
-        `${folder} was signed for by a plugged issuer (${signing?.id ?? 'unknown'}) whose files are not ` +
-          'given: set SELVAGE_CA_ISSUER_*_FILE, or begin anew with an empty SELVAGE_CA_DIR',
-      );
-    }
-    const records = rotation.allowLife(this.#records, leafLifeMs);
-    if (records.some((record, index) => record !== this.#records[index])) {
-      await writeState(folder, records);
-      this.#records = records;
-    }
+    const { plugged, store, leafLifeMs } = this.#options;
+    await this.#step(async () => {
+      if (plugged !== null) await this.#adopt(plugged);
+      const signing = rotation.byRole(this.#records, 'signing');
+      if (signing === undefined || this.#issuers.get(signing.id) === undefined) {
+        throw new Error(
+          `${store.place} was signed for by a plugged issuer (${signing?.id ?? 'unknown'}) that is not ` +
+            'given: give it again (SELVAGE_CA_ISSUER_*_FILE, Secret cacerts), or begin anew without the state',
+        );
+      }
+      const records = rotation.allowLife(this.#records, leafLifeMs);
+      if (records.some((record, index) => record !== this.#records[index])) {
+        this.#stored = await store.replace(records, this.#stored.version);
+      }
+    });
     this.#refresh();
-    await writeBundle(folder, this.#records);
+    await store.tell(this.#records);
   }
 
   current(): InForce {
     if (this.#inForce === null) throw new Error('begin() comes first');
     return this.#inForce;
+  }
+
+  /** Whether the store was seen lately, so that what others changed is known here. */
+  get upToDate(): boolean {
+    const { store, clock } = this.#options;
+    return store.followMs === 0 || clock.now() - this.#seenAtMs < store.followMs;
+  }
+
+  get #records(): Records {
+    return this.#stored.records;
   }
 
   /** For the admin endpoint; without keys. */
@@ -154,56 +156,109 @@ export class Roots {
     });
   }
 
+  /** Takes over what another CA has changed; makes the store again where somebody deleted it. */
+  follow(): Promise<void> {
+    return this.#step(async () => {
+      const { store, log } = this.#options;
+      const stored = await this.#look();
+      if (stored === null) {
+        this.#stored = await store.create(this.#records);
+        log.warn({}, `${store.place} was deleted; made again from memory`);
+      } else if (stored.version !== this.#stored.version) {
+        await this.#take(stored);
+        log.info({ issuer: this.current().issuer.id }, `${store.place} was changed: followed`);
+      }
+    });
+  }
+
+  /** A damaged store was seen too: nobody else can go on from it, so nothing newer than ours is in force. */
+  async #look(): Promise<Stored | null> {
+    const { store, clock } = this.#options;
+    try {
+      const stored = await store.read();
+      this.#seenAtMs = clock.now();
+      return stored;
+    } catch (error) {
+      if (error instanceof DamagedState) this.#seenAtMs = clock.now();
+      throw error;
+    }
+  }
+
   #step(step: () => Promise<void>): Promise<void> {
-    const done = this.#queue.then(step);
+    const done = this.#queue.then(() => this.#decideAnew(step));
     this.#queue = done.catch(() => {});
     return done;
+  }
+
+  /** What was decided on records that another CA has changed meanwhile is decided again on the new ones. */
+  async #decideAnew(step: () => Promise<void>): Promise<void> {
+    for (let conflicts = 0; ; conflicts += 1) {
+      try {
+        await step();
+        return;
+      } catch (error) {
+        if (!(error instanceof StoreConflict) || conflicts === conflictsMax) throw error;
+        const stored = await this.#options.store.read();
+        if (stored !== null) await this.#take(stored);
+      }
+    }
   }
 
   async #adopt(plugged: Issuer): Promise<void> {
     const { log } = this.#options;
     const known = this.#records.find((record) => record.id === plugged.id);
-    this.#issuers.set(plugged.id, plugged);
-    if (known?.role === 'signing' || known?.role === 'published') {
-      const signing = rotation.byRole(this.#records, 'signing');
-      if (signing !== undefined && this.#issuers.has(signing.id)) return;
-      // Restarted in the overlap: the old plugged key is gone, the cross certificate bridges the rest.
-      await this.#switch();
+    const signing = rotation.byRole(this.#records, 'signing');
+    this.#issuers.add(plugged);
+    const canWait = this.#issuers.get(signing?.id) !== undefined;
+    if (known?.role === 'signing') {
+      await this.#withdrawOther(plugged);
       return;
     }
-    const signing = rotation.byRole(this.#records, 'signing');
-    // A root that never signed is not missed when another one takes its place.
-    this.#records = rotation.withdraw(this.#records);
+    if (known?.role === 'published') {
+      // Restarted in the overlap: the old plugged key is gone, the cross certificate bridges the rest.
+      if (!canWait) await this.#switch();
+      return;
+    }
     const sameRoot = this.#records.some((record) => record.rootPem === plugged.rootPem);
-    const canWait = signing !== undefined && this.#issuers.has(signing.id);
-    await this.#publish(plugged, 'plugged');
-    if (sameRoot || !canWait) {
-      await this.#switch();
-      if (!sameRoot) {
-        log.warn(
-          { issuer: plugged.id },
-          'the issuer was replaced by one of another root while the CA was down: workloads trust it only ' +
-            'once they have the new bundle. Reload a running CA instead (SIGHUP or POST /reload)',
-        );
-      }
+    // A root that never signed is not missed when another one takes its place.
+    await this.#publish(plugged, 'plugged', rotation.withdraw(this.#records));
+    if (!sameRoot && canWait) return;
+    await this.#switch();
+    if (!sameRoot) {
+      log.warn(
+        { issuer: plugged.id },
+        'the issuer was replaced by one of another root while the CA was down: workloads trust it only ' +
+          'once they have the new bundle. Replace it under a running CA instead',
+      );
     }
   }
 
-  async #publish(issuer: Issuer, origin: IssuerRecord['origin']): Promise<void> {
+  /** The operator went back to the issuer that signs: the one that was to follow must not take over. */
+  async #withdrawOther(plugged: Issuer): Promise<void> {
+    const waiting = rotation.byRole(this.#records, 'published');
+    if (waiting?.origin !== 'plugged') return;
+    await this.#save(rotation.withdraw(this.#records));
+    this.#options.log.warn({ issuer: plugged.id, withdrawn: waiting.id }, 'new root taken back');
+  }
+
+  async #publish(
+    issuer: Issuer,
+    origin: IssuerRecord['origin'],
+    present: Records = this.#records,
+  ): Promise<void> {
     const { clock, log, overlapMs, leafLifeMs } = this.#options;
-    const signingRecord = rotation.byRole(this.#records, 'signing');
-    const signing = signingRecord && this.#issuers.get(signingRecord.id);
+    const signing = this.#issuers.get(rotation.byRole(present, 'signing')?.id);
     const crossPem = signing === undefined ? '' : await bridge(issuer, signing);
     const record = { ...toRecord(issuer, origin, clock.now(), leafLifeMs), crossPem };
-    const records = rotation.publish(this.#records, record);
-    this.#issuers.set(issuer.id, issuer);
+    const records = rotation.publish(present, record);
+    this.#issuers.add(issuer);
     await this.#save(records);
     log.info({ issuer: issuer.id, origin, overlapMs }, 'new root published in the trust bundle');
   }
 
   async #switch(): Promise<void> {
-    const { clock, log } = this.#options;
-    await this.#save(rotation.switchSigning(this.#records, clock.now()));
+    const { clock, log, store } = this.#options;
+    await this.#save(rotation.switchSigning(this.#records, clock.now(), store.followMs));
     log.info({ issuer: this.current().issuer.id }, 'the new root signs from now on');
   }
 
@@ -211,9 +266,8 @@ export class Roots {
     const { clock, create, log } = this.#options;
     const signing = rotation.byRole(this.#records, 'signing');
     if (signing === undefined || rotation.byRole(this.#records, 'published') !== undefined) return;
-    const { notBeforeMs, notAfterMs } = this.current().issuer;
-    const expired = notAfterMs <= clock.now();
-    if (notAfterMs - clock.now() > (notAfterMs - notBeforeMs) * graceFraction) return;
+    const { notAfterMs } = this.current().issuer;
+    if (!rotation.isInGrace(this.current().issuer, clock.now())) return;
     if (signing.origin === 'plugged') {
       log.warn({ notAfter: new Date(notAfterMs).toISOString() }, 'the plugged issuer expires soon');
       return;
@@ -221,27 +275,24 @@ export class Roots {
     log.info({ notAfter: new Date(notAfterMs).toISOString() }, 'the root expires soon: rotating');
     await this.#publish(await create(), 'self-signed');
     // Nobody trusts an expired root any more: there is nothing to overlap with.
-    if (expired) await this.#switch();
+    if (notAfterMs <= clock.now()) await this.#switch();
   }
 
-  /** Disk first: a root that was handed out must never be forgotten by a crash. */
+  /** The store first: a root that was handed out must never be forgotten by a crash. */
   async #save(records: Records): Promise<void> {
-    const { folder } = this.#options;
-    await writeState(folder, records);
-    this.#records = records;
+    await this.#take(await this.#options.store.replace(records, this.#stored.version));
+  }
+
+  async #take(stored: Stored): Promise<void> {
+    this.#issuers.take(stored.records);
+    this.#stored = stored;
+    this.#seenAtMs = this.#options.clock.now();
     this.#refresh();
-    await writeBundle(folder, records);
+    await this.#options.store.tell(stored.records);
     for (const listener of this.#listeners) listener();
   }
 
   #refresh(): void {
-    const signing = rotation.byRole(this.#records, 'signing');
-    const issuer = signing && this.#issuers.get(signing.id);
-    if (signing === undefined || issuer === undefined) return;
-    this.#inForce = {
-      issuer,
-      chainPem: rotation.chainOf(this.#records, signing),
-      trustBundlePem: rotation.bundleOf(this.#records),
-    };
+    this.#inForce = viewOf(this.#records, this.#issuers, this.#inForce);
   }
 }

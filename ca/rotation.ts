@@ -45,14 +45,18 @@ export function withdraw(records: Records): Records {
   return records.filter((record) => record.role !== 'published');
 }
 
-/** The published issuer signs from now on; the one before is retired and its key forgotten. */
-export function switchSigning(records: Records, nowMs: number): Records {
+/**
+ * The published issuer signs from now on; the one before is retired and its key forgotten.
+ * @param followMs for so long another CA may still sign with it
+ */
+export function switchSigning(records: Records, nowMs: number, followMs = 0): Records {
   const next = byRole(records, 'published');
   if (next === undefined) throw new RotationError('no root waits to sign: publish one first');
   return records.map((record) => {
     if (record.id === next.id) return { ...record, role: 'signing', signingAtMs: nowMs };
     if (record.role !== 'signing') return record;
-    return { ...record, role: 'retired', keyPem: '', leavesEndMs: nowMs + record.leafLifeMs };
+    const leavesEndMs = nowMs + followMs + record.leafLifeMs;
+    return { ...record, role: 'retired', keyPem: '', leavesEndMs };
   });
 }
 
@@ -87,6 +91,16 @@ export function due(records: Records, nowMs: number, overlapMs: number): 'switch
   );
   return expired ? 'drop' : null;
 }
+
+/** Whether a self-signed root is to be replaced: this part of its life is left. */
+export function isInGrace(
+  { notBeforeMs, notAfterMs }: { readonly notBeforeMs: number; readonly notAfterMs: number },
+  nowMs: number,
+): boolean {
+  return notAfterMs - nowMs <= (notAfterMs - notBeforeMs) * graceFraction;
+}
+
+const graceFraction = 0.2;
 
 export function byRole(records: Records, role: IssuerRecord['role']): IssuerRecord | undefined {
   return records.find((record) => record.role === role);

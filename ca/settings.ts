@@ -1,7 +1,22 @@
 // Settings of the CA: the one place where its environment is read.
-import { address, anyText, integer, list, oneOf, requiredText } from '#runtime/setting-types.ts';
+import {
+  address,
+  anyText,
+  integer,
+  list,
+  oneOf,
+  optional,
+  requiredText,
+  url,
+} from '#runtime/setting-types.ts';
 import { logLevels } from '#runtime/log.ts';
-import { describeSettings, readSettings, Wanted, type Settings } from '#runtime/settings.ts';
+import {
+  describeSettings,
+  readSettings,
+  SettingsError,
+  Wanted,
+  type Settings,
+} from '#runtime/settings.ts';
 
 export const caFields = [
   {
@@ -19,10 +34,39 @@ export const caFields = [
     doc: 'address of health, metrics and rotation',
   },
   {
+    name: 'health',
+    env: 'SELVAGE_HEALTH',
+    parse: optional(openAddress),
+    default: '',
+    doc: 'address of /healthz/ready and /healthz/live alone, for the kubelet, as :15021; empty: nowhere',
+  },
+  {
+    name: 'kubernetes',
+    env: 'SELVAGE_KUBERNETES',
+    parse: optional(apiServer),
+    default: '',
+    doc: 'API server of the cluster to serve: in-cluster, a URL, or empty: none',
+  },
+  {
+    name: 'kubernetesFolder',
+    env: 'SELVAGE_KUBERNETES_DIR',
+    parse: requiredText,
+    default: '/var/run/secrets/kubernetes.io/serviceaccount',
+    doc: 'folder with token, ca.crt and namespace of the account that asks the API server',
+  },
+  {
+    name: 'pod',
+    env: 'SELVAGE_POD',
+    parse: anyText,
+    default: '',
+    doc: 'name of the pod, by which replicas tell themselves apart; empty: the host name',
+  },
+  {
     name: 'folder',
     env: 'SELVAGE_CA_DIR',
-    parse: requiredText,
-    doc: 'folder of keys and roots; losing it makes every workload lose trust',
+    parse: anyText,
+    default: '',
+    doc: 'without a cluster: folder of keys and roots; losing it makes every workload lose trust',
   },
   {
     name: 'trustDomain',
@@ -55,15 +99,16 @@ export const caFields = [
   {
     name: 'jwksFile',
     env: 'SELVAGE_CA_JWKS_FILE',
-    parse: requiredText,
-    doc: 'JSON Web Key Set that proves callers',
+    parse: anyText,
+    default: '',
+    doc: 'without a cluster: JSON Web Key Set that proves callers',
   },
   {
     name: 'tokenIssuer',
     env: 'SELVAGE_CA_TOKEN_ISSUER',
     parse: requiredText,
     default: 'selvage-local',
-    doc: 'iss of tokens',
+    doc: 'iss of tokens that the key set proves',
   },
   {
     name: 'tokenAudience',
@@ -115,6 +160,13 @@ export const caFields = [
     doc: "more DNS names for the CA's own certificate, separated by commas",
   },
   {
+    name: 'servingNames',
+    env: 'SELVAGE_CA_SERVING_NAMES',
+    parse: list(',', servingName),
+    default: 'selvage-system/selvage-injector=selvage-injector.selvage-system.svc',
+    doc: 'NAMESPACE/ACCOUNT=DNS.NAME for accounts whose certificates get DNS names too, separated by commas',
+  },
+  {
     name: 'identityRate',
     env: 'SELVAGE_CA_RATE_PER_IDENTITY',
     parse: rate,
@@ -161,8 +213,31 @@ export const caFields = [
 export type CaSettings = Settings<typeof caFields>;
 
 /** The settings of this process; throws one SettingsError that names every mistake. */
-export function readCaSettings(): CaSettings {
-  return readSettings(caFields, process.env);
+export function readCaSettings(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): CaSettings {
+  const contradictory = contradictions(env);
+  try {
+    const settings = readSettings(caFields, env);
+    if (contradictory.length === 0) return settings;
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    throw new SettingsError([...contradictory, ...error.mistakes]);
+  }
+  throw new SettingsError(contradictory);
+}
+
+/** What only shows when several settings are looked at together. */
+function contradictions(env: Readonly<Record<string, string | undefined>>): string[] {
+  const inCluster = (env['SELVAGE_KUBERNETES'] ?? '') !== '';
+  const local = ['SELVAGE_CA_DIR', 'SELVAGE_CA_JWKS_FILE'];
+  return inCluster
+    ? local
+        .filter((name) => (env[name] ?? '') !== '')
+        .map((name) => `${name} and SELVAGE_KUBERNETES are both set: wanted only one of them`)
+    : local
+        .filter((name) => (env[name] ?? '') === '')
+        .map((name) => `${name} is not set: wanted where SELVAGE_KUBERNETES is empty`);
 }
 
 /** The same as text, without secrets, for the log at start. */
@@ -181,6 +256,32 @@ function trustDomain(text: string): string {
 function dnsName(text: string): string {
   if (!/^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(text)) throw new Wanted('a DNS name');
   return text;
+}
+
+/** `:15021` listens on all addresses. */
+function openAddress(text: string): ReturnType<typeof address> {
+  return address(text.startsWith(':') ? `0.0.0.0${text}` : text);
+}
+
+/** The URL of the API server. */
+function apiServer(text: string): URL {
+  if (text !== 'in-cluster') return url('https')(text);
+  const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '443' } = process.env;
+  const parsed = URL.parse(`https://${host.includes(':') ? `[${host}]` : host}:${port}`);
+  if (host === '' || parsed === null) {
+    throw new Wanted(
+      'a URL outside of a pod: KUBERNETES_SERVICE_HOST, which every pod has, is not set',
+    );
+  }
+  return parsed;
+}
+
+/** One account and one name; an account with several names is given several times. */
+function servingName(text: string): { account: string; dnsName: string } {
+  const match = /^([a-z0-9-]{1,63}\/[a-z0-9.-]{1,253})=(.+)$/.exec(text);
+  if (match === null) throw new Wanted('NAMESPACE/ACCOUNT=DNS.NAME');
+  const [, account = '', name = ''] = match;
+  return { account, dnsName: dnsName(name) };
 }
 
 function rate(text: string): { perSecond: number; burst: number } {

@@ -60,6 +60,7 @@ export function createSigning(
       time: new Date(nowMs).toISOString(),
       identity,
       pod: caller.pod,
+      podUid: caller.podUid,
       serial: leaf.serial,
       notAfter,
       caller: call.caller,

@@ -92,13 +92,14 @@ function createIdentity(settings: SidecarSettings, log: Log): Identity {
   if (certFile !== '' || ca === null) {
     return new FileIdentity({ certFile, keyFile, trustBundleFile, log });
   }
-  const { namespace, serviceAccount } = settings;
+  const { namespace, serviceAccount, stateFolder } = settings;
   return createCaIdentity({
     url: ca,
     tokenFile,
     trustBundleFile,
     namespace,
     serviceAccount,
+    stateFolder,
     log,
   });
 }

@@ -95,7 +95,7 @@ export const sidecarFields = [
     env: 'SELVAGE_STATE_DIR',
     parse: anyText,
     default: '',
-    doc: 'where the last snapshot is kept; empty: nowhere',
+    doc: 'where the last snapshot and the certificate with its key are kept; empty: nowhere',
   },
   {
     name: 'snapshotFile',

@@ -6,6 +6,8 @@ export interface ProvenIdentity {
   readonly serviceAccount: string;
   /** The pod where the token is bound to one, for the audit; '' where it is not. */
   readonly pod: string;
+  /** Of the pod; names are used again, these never. '' where it is not known. */
+  readonly podUid: string;
 }
 
 /** JWKS in a local mesh; TokenReview in Kubernetes. */

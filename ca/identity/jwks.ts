@@ -70,7 +70,7 @@ class JwksAuthenticator implements Authenticator {
     } catch (error) {
       throw toRefusal(error, this.#options);
     }
-    return { ...parseSubject(payload.sub ?? ''), pod: '' };
+    return { ...parseSubject(payload.sub ?? ''), pod: '', podUid: '' };
   }
 
   /** A file that broke or went away leaves the keys that were good. */

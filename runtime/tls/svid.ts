@@ -1,9 +1,11 @@
 // The process's own certificate: obtained, renewed at half its life, kept to its end while the CA is away.
-import { X509Certificate, type KeyObject } from 'node:crypto';
 import { Backoff } from '../backoff.ts';
 import { systemClock, type Clock, type Timer } from '../clock.ts';
 import type { Log } from '../log.ts';
+import { BundleFile } from './bundle-file.ts';
 import { createKeyAndCsr } from './csr.ts';
+import { checkBundle, checkSvid, joinBundles, sameRoots } from './svid-check.ts';
+import type { SvidDisk } from './svid-disk.ts';
 
 export interface Svid {
   /** PKCS#8. */
@@ -34,6 +36,10 @@ export interface SvidOptions {
   readonly fetchBundle?: () => Promise<string>;
   /** 60 s where it is left out. */
   readonly bundleEveryMs?: number;
+  /** PEM of roots that others change, as a mounted ConfigMap: looked at every few seconds. */
+  readonly bundleFile?: string;
+  /** Where the certificate outlives the process. */
+  readonly disk?: SvidDisk;
   readonly log: Log;
   readonly clock?: Clock;
   /** 0 to 1, for tests. */
@@ -71,6 +77,7 @@ export class SvidSource {
   #lastError: string | null = null;
   #timer: Timer | null = null;
   #bundleTimer: Timer | null = null;
+  readonly #bundleFile: BundleFile | null;
   #state: 'new' | 'started' | 'stopped' = 'new';
 
   constructor(options: SvidOptions) {
@@ -83,13 +90,21 @@ export class SvidSource {
       jitter: 0.2,
       random: this.#random,
     });
+    const { bundleFile: path } = options;
+    this.#bundleFile =
+      path === undefined
+        ? null
+        : new BundleFile({ path, onChange: (pem) => this.#offer(pem), clock: this.#clock });
   }
 
-  /** Resolves with the first certificate, however long the CA is away; rejects only when stopped before. */
+  /** Resolves with the first certificate, the stored one or a new one, however long the CA is away; rejects only when stopped before. */
   start(): Promise<void> {
     if (this.#state === 'new') {
       this.#state = 'started';
+      // Side by side: a CA that is there is not waited for longer because of the disk.
+      void this.#restore();
       void this.#renew();
+      this.#bundleFile?.start();
     }
     return this.#first.promise;
   }
@@ -119,6 +134,7 @@ export class SvidSource {
     this.#state = 'stopped';
     this.#timer?.cancel();
     this.#bundleTimer?.cancel();
+    this.#bundleFile?.stop();
   }
 
   state(): SvidState {
@@ -133,6 +149,22 @@ export class SvidSource {
     };
   }
 
+  /** The stored certificate serves until the CA answers. */
+  async #restore(): Promise<void> {
+    const stored = await this.#options.disk?.load(this.#clock.now());
+    // The CA tells the roots of today; the stored ones may lack those that came since.
+    const known = stored ? ((await this.#bundleFile?.read()) ?? '') : '';
+    if (!stored || this.#svid !== null || this.#isStopped()) return;
+    const { svid, serial } = stored;
+    this.#serial = serial;
+    this.#take({ ...svid, trustBundlePem: this.#joined(svid.trustBundlePem, known) });
+    const { identity } = svid;
+    const { notAfter } = this.state();
+    this.#options.log.info({ identity, serial, notAfter }, 'stored certificate in force');
+    this.#scheduleBundle();
+    this.#first.resolve();
+  }
+
   async #renew(): Promise<void> {
     this.#timer = null;
     const { log, sign } = this.#options;
@@ -140,12 +172,13 @@ export class SvidSource {
       const { key, keyPem, csrPem } = createKeyAndCsr();
       const reply = await sign(csrPem);
       if (this.#isStopped()) return;
-      const { svid, serial } = checkReply(reply, key, keyPem, this.#clock.now());
+      const { svid, serial } = checkSvid(reply, key, keyPem, this.#clock.now());
       this.#lastError = null;
       this.#backoff.reset();
       this.#serial = serial;
       this.#renewals += 1;
       this.#take(svid);
+      this.#options.disk?.save(svid);
       log.info(
         { identity: svid.identity, serial, notAfter: this.state().notAfter },
         'certificate obtained',
@@ -211,44 +244,37 @@ export class SvidSource {
         checkBundle(trustBundlePem);
         this.#options.log.info({}, 'trust bundle changed');
         this.#take({ ...svid, trustBundlePem });
+        this.#options.disk?.save({ ...svid, trustBundlePem });
       }
     } catch (error) {
       this.#options.log.debug({ error }, 'trust bundle not refreshed; keeping the present one');
     }
     this.#scheduleBundle();
   }
-}
 
-/** A reply that is not for our key, has already ended or names no root must not replace a certificate that works. */
-function checkReply(
-  reply: SignedChain,
-  key: KeyObject,
-  keyPem: string,
-  nowMs: number,
-): { svid: Svid; serial: string } {
-  const leaf = new X509Certificate(reply.chain);
-  if (!leaf.checkPrivateKey(key)) throw new Error('the CA certified another key than ours');
-  const names = leaf.subjectAltName?.split(', ') ?? [];
-  if (!names.includes(`URI:${reply.identity}`)) {
-    throw new Error(`the CA says ${reply.identity}, its certificate ${names.join(', ')}`);
+  /** The file has other roots: those that are new count at once, and the CA is asked which there are now. */
+  #offer(pem: string): void {
+    const { log, fetchBundle } = this.#options;
+    const svid = this.#svid;
+    if (svid === null || this.#isStopped() || sameRoots(pem, svid.trustBundlePem)) return;
+    const trustBundlePem = this.#joined(svid.trustBundlePem, pem);
+    if (!sameRoots(trustBundlePem, svid.trustBundlePem)) {
+      log.info({}, 'roots added from the trust bundle file');
+      this.#take({ ...svid, trustBundlePem });
+      this.#options.disk?.save({ ...svid, trustBundlePem });
+    }
+    if (fetchBundle === undefined) return;
+    this.#bundleTimer?.cancel();
+    void this.#refreshBundle(fetchBundle);
   }
-  const notAfterMs = leaf.validToDate.getTime();
-  if (notAfterMs <= nowMs) {
-    throw new Error(`the CA's certificate ended at ${leaf.validTo}: compare the two clocks`);
-  }
-  checkBundle(reply.trustBundle);
-  const svid = {
-    keyPem,
-    chainPem: reply.chain,
-    trustBundlePem: reply.trustBundle,
-    identity: reply.identity,
-    notAfterMs,
-  };
-  return { svid, serial: leaf.serialNumber };
-}
 
-function checkBundle(pem: string): void {
-  // Throws when the first is no certificate; an empty bundle would mean "trust nobody".
-  const first = new X509Certificate(pem);
-  if (!first.ca) throw new Error('the trust bundle begins with a certificate that is no CA');
+  #joined(presentPem: string, addedPem: string): string {
+    if (addedPem === '') return presentPem;
+    try {
+      return joinBundles(presentPem, addedPem);
+    } catch (error) {
+      this.#options.log.warn({ error }, 'the trust bundle file cannot be used; leaving it out');
+      return presentPem;
+    }
+  }
 }

@@ -4,17 +4,20 @@ import { readFile } from 'node:fs/promises';
 import { parseSpiffeId } from '#api/spiffe.ts';
 import { requestJson } from '#runtime/h2-json.ts';
 import type { Log } from '#runtime/log.ts';
+import { SvidDisk } from '#runtime/tls/svid-disk.ts';
 import { SvidSource, type SignedChain } from '#runtime/tls/svid.ts';
 
 export interface CaOptions {
   readonly url: URL;
   /** Read anew for each request: the kubelet replaces it before it ends. */
   readonly tokenFile: string;
-  /** Roots to trust until the CA has told the present ones. */
+  /** Roots to trust until the CA has told the present ones; new ones in it count at once. */
   readonly trustBundleFile: string;
   /** What the certificate must be for. */
   readonly namespace: string;
   readonly serviceAccount: string;
+  /** Keeps the certificate over a restart; '': nothing does. */
+  readonly stateFolder: string;
   readonly log: Log;
 }
 
@@ -27,11 +30,30 @@ export function createCaIdentity(options: CaOptions): SvidSource {
     log: options.log,
     sign: (csrPem) => sign(options, known, csrPem),
     fetchBundle: () => fetchBundle(options, known),
+    bundleFile: options.trustBundleFile,
+    disk: createDisk(options),
   });
   source.onChange((svid) => {
     known = svid.trustBundlePem;
   });
   return source;
+}
+
+function createDisk(options: CaOptions): SvidDisk | undefined {
+  const { stateFolder: folder, namespace, serviceAccount, log } = options;
+  if (folder === '') return undefined;
+  return new SvidDisk({
+    folder,
+    name: `${namespace}.${serviceAccount}.identity`,
+    fits: (identity) => isOurs(identity, options),
+    log,
+  });
+}
+
+/** The trust domain is the CA's to say. */
+function isOurs(identity: string, { namespace, serviceAccount }: CaOptions): boolean {
+  const id = parseSpiffeId(identity);
+  return id?.namespace === namespace && id.serviceAccount === serviceAccount;
 }
 
 async function sign(options: CaOptions, known: string, csrPem: string): Promise<SignedChain> {
@@ -49,8 +71,7 @@ async function sign(options: CaOptions, known: string, csrPem: string): Promise<
   });
   if (reply.status !== 200 && reply.status !== 201) throw refusalOf(reply.status, reply.body);
   const chain = readReply(reply.body);
-  const id = parseSpiffeId(chain.identity);
-  if (id?.namespace !== options.namespace || id.serviceAccount !== options.serviceAccount) {
+  if (!isOurs(chain.identity, options)) {
     const { namespace, serviceAccount } = options;
     throw new Error(
       `the token is that of ${chain.identity}, not of ${namespace}/${serviceAccount}`,

@@ -34,8 +34,8 @@ async function measureSigning(): Promise<number> {
   const now = Date.now();
   const issuer = await createSelfSignedIssuer('cluster.local', 1e10, now);
   const requests = Array.from({ length: 100 }, () => createKeyAndCsr().csrPem);
-  const caller = { namespace: 'shop', serviceAccount: 'orders', pod: '' };
-  const policy = { trustDomain: 'cluster.local', lifeSecondsMax: 86_400 };
+  const caller = { namespace: 'shop', serviceAccount: 'orders', pod: '', podUid: '' };
+  const policy = { trustDomain: 'cluster.local', lifeSecondsMax: 86_400, servingNames: new Map() };
   const signOne = (index: number): void => {
     const csr = parseCsr(requests[index % requests.length] ?? '');
     signLeaf(issuer, planLeaf(caller, csr, undefined, policy, issuer, now));

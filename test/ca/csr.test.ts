@@ -24,13 +24,13 @@ import { temporaryFolder } from './fixture.ts';
 const folder = temporaryFolder();
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const caller = { namespace: 'shop', serviceAccount: 'orders', pod: '' };
+const caller = { namespace: 'shop', serviceAccount: 'orders', pod: '', podUid: '' };
 const identity = 'spiffe://cluster.local/ns/shop/sa/orders';
 
 /** '' when the request would be signed, else the code of the refusal; throws for any other error. */
 function outcome(pem: string): string {
   try {
-    const policy = { trustDomain: 'cluster.local', lifeSecondsMax: 60 };
+    const policy = { trustDomain: 'cluster.local', lifeSecondsMax: 60, servingNames: new Map() };
     planLeaf(caller, parseCsr(pem), 60, policy, { notBeforeMs: 0, notAfterMs: 1e15 }, 1e12);
     return '';
   } catch (error) {
@@ -130,7 +130,7 @@ test('the message of a refused name is printable, whatever the name', () => {
       caller,
       evil,
       1,
-      { trustDomain: 'cluster.local', lifeSecondsMax: 60 },
+      { trustDomain: 'cluster.local', lifeSecondsMax: 60, servingNames: new Map() },
       { notBeforeMs: 0, notAfterMs: 1e15 },
       1e12,
     );

@@ -6,11 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SigningReply, SigningRefusal, SigningRequest } from '#api/signing.ts';
 import { startCa, type Ca } from '#ca/app.ts';
-import { caFields } from '#ca/settings.ts';
+import { readCaSettings } from '#ca/settings.ts';
 import type { Clock } from '#runtime/clock.ts';
 import { requestJson } from '#runtime/h2-json.ts';
 import { silentLog, type Log } from '#runtime/log.ts';
-import { readSettings } from '#runtime/settings.ts';
 import { createKeyAndCsr } from '#runtime/tls/csr.ts';
 import { createTokenMaker, type TokenMaker } from './tokens.ts';
 
@@ -44,7 +43,7 @@ export async function startTestCa(options: StartOptions = {}): Promise<TestCa> {
   const tokens = options.tokens ?? (await createTokenMaker());
   const env = environment(folder, options.env);
   await tokens.writeJwks(env['SELVAGE_CA_JWKS_FILE'] ?? '');
-  const settings = readSettings(caFields, env);
+  const settings = readCaSettings(env);
   const ca = await startCa(settings, options.log ?? silentLog, options.clock);
   const url = `https://localhost:${ca.port}`;
   const state = join(folder, 'state');

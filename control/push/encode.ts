@@ -10,6 +10,8 @@ export type Line = readonly Buffer[];
 const servicesBytes = new WeakMap<object, Buffer>();
 const deltaLines = new WeakMap<Snapshot, WeakMap<Snapshot, Line>>();
 const tail = Buffer.from('}}\n');
+/** Up to here one write costs less than three. */
+const joinedBytesMax = 4096;
 const ping: Line = [Buffer.from('{"type":"ping"}\n')];
 
 /** One line that brings a sidecar from `base` (null: it has nothing) to `target`. */
@@ -59,8 +61,12 @@ function encodeDelta(base: Snapshot, target: Snapshot): Line {
     line =
       services === undefined
         ? [Buffer.from(`${head}}}\n`)]
-        : [Buffer.from(`${head},"services":`), bytesOf(services), tail];
+        : joined([Buffer.from(`${head},"services":`), bytesOf(services), tail]);
     lines.set(base, line);
   }
   return line;
+}
+
+function joined(line: Line): Line {
+  return lineBytes(line) > joinedBytesMax ? line : [Buffer.concat(line)];
 }

@@ -106,16 +106,7 @@ const requestAuthentication: SchemaAdditions = new Map([
     }),
   ],
   ['jwtRules[].issuer', { maxLength: 2048 }],
-  [
-    'jwtRules[].jwksUri',
-    {
-      maxLength: 2048,
-      ...rules({
-        rule: "self == '' || self.matches('^[hH][tT][tT][pP][sS]?://')",
-        message: 'jwksUri must be an https:// or http:// address',
-      }),
-    },
-  ],
+  ['jwtRules[].jwksUri', { maxLength: 2048, pattern: '^$|^[hH][tT][tT][pP][sS]?://' }],
   ['jwtRules[].audiences[]', { minLength: 1 }],
   ['jwtRules[].fromParams[]', { minLength: 1 }],
   ['jwtRules[].fromCookies[]', { minLength: 1 }],

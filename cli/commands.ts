@@ -100,6 +100,27 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     statuses: '0: all as recorded; 1: differences',
     load: async () => (await import('./replay.ts')).replay,
   },
+  install: {
+    usage: 'install [OPTION]...',
+    summary: 'put the mesh into a cluster',
+    options: [
+      ['--print', 'the manifests, in place of applying them'],
+      ['--overlay NAME', 'dev (one replica) or jaeger (traces)'],
+      ['--image IMAGE', 'of all parts and of sidecars'],
+      ['--wait', 'until all of it runs'],
+      ['--timeout TIME', 'of --wait, as 90s or 2m (120s)'],
+      ...cluster,
+    ],
+    statuses: `0: done; 1: not ready in time; ${unanswered}`,
+    load: async () => (await import('./install.ts')).install,
+  },
+  uninstall: {
+    usage: 'uninstall [OPTION]...',
+    summary: 'take the mesh out of a cluster; CRDs and the namespace stay',
+    options: [...cluster],
+    statuses: `0: done; ${unanswered}`,
+    load: async () => (await import('./uninstall.ts')).uninstall,
+  },
   status: {
     usage: 'status [OPTION]...',
     summary: 'each sidecar of a cluster: what it enforces, since when',

@@ -7,34 +7,55 @@ import type { Resource } from '../resource.ts';
 const port = z.number().int().min(0).max(65535);
 
 export const workloadEntry = z.object({
-  address: z.string().default(''),
-  ports: z.record(z.string(), port).optional(),
-  labels: z.record(z.string(), z.string()).default({}),
-  network: z.string().optional(),
-  locality: z.string().optional(),
-  weight: z.number().int().optional(),
-  serviceAccount: z.string().optional(),
+  address: z.string().default('').describe('An IP address, or with resolution DNS a name.'),
+  ports: z
+    .record(z.string(), port)
+    .optional()
+    .describe('Ports of this endpoint, by the name of the port.'),
+  labels: z.record(z.string(), z.string()).default({}).describe('Labels of this endpoint.'),
+  network: z.string().optional().describe('Network that the endpoint is in.'),
+  locality: z.string().optional().describe('Where it is, as region/zone/subzone.'),
+  weight: z.number().int().optional().describe('Its share of calls, beside the others.'),
+  serviceAccount: z.string().optional().describe('The service account that it runs as.'),
 });
 
 export const serviceEntrySpec = z.object({
-  hosts: z.array(z.string()).min(1),
-  addresses: z.array(z.string()).default([]),
+  hosts: z.array(z.string()).min(1).describe('Names that the service is called by.'),
+  addresses: z.array(z.string()).default([]).describe('Virtual addresses or CIDRs of the service.'),
   ports: z
     .array(
       z.object({
-        number: port,
-        name: z.string().default(''),
-        protocol: z.string().default(''),
-        targetPort: port.optional(),
+        number: port.describe('The port that is called.'),
+        name: z.string().default('').describe('Name of the port, by which endpoints refer to it.'),
+        protocol: z.string().default('').describe('HTTP, HTTPS, HTTP2, GRPC, MONGO, TCP or TLS.'),
+        targetPort: port.optional().describe('The port of the endpoints, where it differs.'),
       }),
     )
-    .default([]),
-  location: z.enum(['MESH_EXTERNAL', 'MESH_INTERNAL']).default('MESH_EXTERNAL'),
-  resolution: z.enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS']).default('NONE'),
-  endpoints: z.array(workloadEntry).default([]),
-  workloadSelector: z.object({ labels: z.record(z.string(), z.string()).default({}) }).optional(),
-  exportTo: z.array(z.string()).default([]),
-  subjectAltNames: z.array(z.string()).default([]),
+    .default([])
+    .describe('Ports of the service.'),
+  location: z
+    .enum(['MESH_EXTERNAL', 'MESH_INTERNAL'])
+    .default('MESH_EXTERNAL')
+    .describe('Whether the endpoints have sidecars.'),
+  resolution: z
+    .enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS'])
+    .default('NONE')
+    .describe('How addresses of the service are found.'),
+  endpoints: z.array(workloadEntry).default([]).describe('Where the service is.'),
+  workloadSelector: z
+    .object({
+      labels: z.record(z.string(), z.string()).default({}).describe('Labels that they all have.'),
+    })
+    .optional()
+    .describe('Pods that are the endpoints, in place of a list.'),
+  exportTo: z
+    .array(z.string())
+    .default([])
+    .describe('Namespaces that see it: "." its own, "*" all.'),
+  subjectAltNames: z
+    .array(z.string())
+    .default([])
+    .describe('Names that certificates of the endpoints may have.'),
 });
 
 export type WorkloadEntry = z.infer<typeof workloadEntry>;

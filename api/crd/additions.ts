@@ -1,0 +1,151 @@
+// What the API server can refuse by itself, beyond the shapes: limits and CEL rules, by kind and path.
+import type { SchemaAdditions } from './schema.ts';
+
+interface CelRule {
+  readonly rule: string;
+  readonly message: string;
+}
+
+// The API server bounds the cost of rules by these lengths; resources in use are far below them.
+const label = { maxLength: 63 };
+const targetsMax = 16;
+
+function rules(...list: readonly CelRule[]): { 'x-kubernetes-validations': readonly CelRule[] } {
+  return { 'x-kubernetes-validations': list };
+}
+
+const oneAttachment: CelRule = {
+  rule: '(has(self.selector)?1:0)+(has(self.targetRef)?1:0)+(has(self.targetRefs)&&self.targetRefs.size()>0?1:0)<=1',
+  message: 'only one of selector and targetRefs may be set',
+};
+
+const selector: readonly (readonly [string, Record<string, unknown>])[] = [
+  [
+    'selector.matchLabels',
+    {
+      maxProperties: 4096,
+      ...rules(
+        {
+          rule: "self.all(key, key != '')",
+          message: 'a label of a selector has no name',
+        },
+        {
+          rule: "self.all(key, !key.contains('*'))",
+          message: 'selectors know no wildcards: write whole labels',
+        },
+      ),
+    },
+  ],
+  [
+    'selector.matchLabels{}',
+    {
+      ...label,
+      ...rules({
+        rule: "!self.contains('*')",
+        message: 'selectors know no wildcards: write whole labels',
+      }),
+    },
+  ],
+];
+
+const noNamespace = rules({
+  rule: "self == ''",
+  message: 'a targetRef may not name a namespace',
+});
+
+function target(path: string): [string, Record<string, unknown>][] {
+  return [
+    [`${path}.group`, { maxLength: 253 }],
+    [`${path}.kind`, { minLength: 1, maxLength: 63 }],
+    [`${path}.name`, { minLength: 1, maxLength: 253 }],
+    [`${path}.namespace`, { maxLength: 253, ...noNamespace }],
+  ];
+}
+
+const targets = [
+  ...target('targetRef'),
+  ['targetRefs', { maxItems: targetsMax }] as const,
+  ...target('targetRefs[]'),
+];
+
+const authorizationPolicy: SchemaAdditions = new Map([
+  [
+    '',
+    rules(
+      oneAttachment,
+      {
+        rule: "(has(self.action) && self.action == 'CUSTOM') == has(self.provider)",
+        message: 'the action CUSTOM needs a provider, and no other action has one',
+      },
+      {
+        rule: "!has(self.action) || !(self.action in ['DENY', 'CUSTOM']) || (has(self.rules) && self.rules.size() > 0)",
+        message:
+          'a policy with the action DENY or CUSTOM and no rules never matches anything: add a rule',
+      },
+    ),
+  ],
+  ...selector,
+  ...targets,
+  ['rules', { maxItems: 512 }],
+  ['rules[].from', { maxItems: 512 }],
+  ['rules[].from[].source.serviceAccounts', { maxItems: 16 }],
+  ['rules[].from[].source.notServiceAccounts', { maxItems: 16 }],
+  ['rules[].when[].key', { minLength: 1 }],
+]);
+
+const requestAuthentication: SchemaAdditions = new Map([
+  ['', rules(oneAttachment)],
+  ...selector,
+  ...targets,
+  ['jwtRules', { maxItems: 4096 }],
+  [
+    'jwtRules[]',
+    rules({
+      rule: "(has(self.issuer) && self.issuer != '') || (has(self.jwksUri) && self.jwksUri != '')",
+      message: "a rule needs an issuer or a jwksUri: write the token's iss as the issuer",
+    }),
+  ],
+  ['jwtRules[].issuer', { maxLength: 2048 }],
+  ['jwtRules[].jwksUri', { maxLength: 2048, pattern: '^$|^[hH][tT][tT][pP][sS]?://' }],
+  ['jwtRules[].audiences[]', { minLength: 1 }],
+  ['jwtRules[].fromParams[]', { minLength: 1 }],
+  ['jwtRules[].fromCookies[]', { minLength: 1 }],
+  ['jwtRules[].fromHeaders[].name', { minLength: 1 }],
+  ['jwtRules[].outputClaimToHeaders[].header', { minLength: 1, pattern: '^[-_A-Za-z0-9]+$' }],
+  ['jwtRules[].outputClaimToHeaders[].claim', { minLength: 1 }],
+]);
+
+const peerAuthentication: SchemaAdditions = new Map([
+  [
+    '',
+    rules({
+      rule: '!has(self.portLevelMtls) || self.portLevelMtls.size() == 0 || (has(self.selector) && has(self.selector.matchLabels) && self.selector.matchLabels.size() > 0)',
+      message: 'portLevelMtls needs a selector: ports are those of one workload',
+    }),
+  ],
+  ...selector,
+  [
+    'portLevelMtls',
+    {
+      maxProperties: 1024,
+      ...rules({
+        rule: "self.all(key, key.matches('^[0-9]{1,5}$') && 0 < int(key) && int(key) <= 65535)",
+        message: "portLevelMtls is keyed by numbers of the workload's ports, from 1 to 65535",
+      }),
+    },
+  ],
+]);
+
+const serviceEntry: SchemaAdditions = new Map([
+  ['hosts', { maxItems: 256 }],
+  ['ports', { maxItems: 256 }],
+  ['endpoints', { maxItems: 4096 }],
+]);
+
+/** By kind. */
+export const additions: Readonly<Record<string, SchemaAdditions>> = {
+  AuthorizationPolicy: authorizationPolicy,
+  RequestAuthentication: requestAuthentication,
+  PeerAuthentication: peerAuthentication,
+  ServiceEntry: serviceEntry,
+};

@@ -1,0 +1,133 @@
+// The CustomResourceDefinition of each kind of Istio's that we read, in all versions that Istio serves.
+import { type KindEntry, kinds } from '../kinds/table.ts';
+import { additions } from './additions.ts';
+import { type JsonSchema, openApiSchema } from './schema.ts';
+
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  readonly jsonPath: string;
+  readonly description: string;
+}
+
+interface Presentation {
+  readonly shortNames: readonly string[];
+  readonly columns: readonly Column[];
+  readonly description: string;
+}
+
+/** The version that etcd holds; the same one as Istio's, so that either may follow the other. */
+const storedVersion = 'v1beta1';
+/** By this label `selvage install` knows what it may replace. */
+export const managedBy = { 'app.kubernetes.io/managed-by': 'selvage' } as const;
+
+const presentations: Readonly<Record<string, Presentation>> = {
+  AuthorizationPolicy: {
+    shortNames: ['ap'],
+    columns: [column('Action', '.spec.action', 'What becomes of calls that match.')],
+    description: 'Says who may call what.',
+  },
+  RequestAuthentication: {
+    shortNames: ['ra'],
+    columns: [],
+    description: 'Says which JSON web tokens are believed.',
+  },
+  PeerAuthentication: {
+    shortNames: ['pa'],
+    columns: [column('Mode', '.spec.mtls.mode', 'Whether mutual TLS is wanted.')],
+    description: 'Says whether ports take plaintext, mutual TLS or both.',
+  },
+  ServiceEntry: {
+    shortNames: ['se'],
+    columns: [
+      column('Hosts', '.spec.hosts', 'Names of the service.'),
+      column('Location', '.spec.location', 'Whether it is in the mesh.'),
+      column('Resolution', '.spec.resolution', 'How its addresses are found.'),
+    ],
+    description: 'Describes a service that no Service of the cluster names.',
+  },
+};
+
+const enforced = column(
+  'Enforced',
+  '.status.conditions[?(@.type=="Enforced")].status',
+  'Whether every sidecar that it concerns goes by it.',
+);
+const age: Column = {
+  name: 'Age',
+  type: 'date',
+  jsonPath: '.metadata.creationTimestamp',
+  description: 'Time since it was made.',
+};
+
+/** Ready to apply: `apiextensions.k8s.io/v1`, by the order of the table. */
+export function customResourceDefinitions(): readonly CustomResourceDefinition[] {
+  return [...kinds.values()].filter(({ complete }) => complete).map(definitionOf);
+}
+
+export interface CustomResourceDefinition {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly spec: object;
+}
+
+function definitionOf(entry: KindEntry): CustomResourceDefinition {
+  const { kind, group, versions } = entry;
+  const presentation = presentations[kind];
+  if (presentation === undefined) throw new Error(`api/crd/definition.ts has no entry for ${kind}`);
+  const plural = pluralOf(kind);
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: {
+      name: `${plural}.${group}`,
+      labels: { 'app.kubernetes.io/part-of': 'selvage', ...managedBy },
+    },
+    spec: {
+      group,
+      scope: entry.namespaced ? 'Namespaced' : 'Cluster',
+      names: {
+        kind,
+        listKind: `${kind}List`,
+        plural,
+        singular: kind.toLowerCase(),
+        shortNames: presentation.shortNames,
+        categories: ['istio-io'],
+      },
+      versions: versions.map((name) => ({
+        name,
+        served: true,
+        storage: name === storedVersion,
+        subresources: { status: {} },
+        additionalPrinterColumns: [...presentation.columns, enforced, age],
+        schema: { openAPIV3Schema: objectSchema(entry, presentation.description) },
+      })),
+    },
+  };
+}
+
+function objectSchema({ kind, spec }: KindEntry, description: string): JsonSchema {
+  return {
+    type: 'object',
+    description,
+    properties: {
+      spec: openApiSchema(spec, additions[kind] ?? new Map()),
+      status: {
+        type: 'object',
+        description: 'Written by the control plane: conditions and the generation they are about.',
+        'x-kubernetes-preserve-unknown-fields': true,
+      },
+    },
+  };
+}
+
+function column(name: string, jsonPath: string, description: string): Column {
+  return { name, type: 'string', jsonPath, description };
+}
+
+/** `authorizationpolicies`, `serviceentries`. */
+function pluralOf(kind: string): string {
+  const word = kind.toLowerCase();
+  return word.endsWith('y') ? `${word.slice(0, -1)}ies` : `${word}s`;
+}

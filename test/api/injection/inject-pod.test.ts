@@ -190,7 +190,8 @@ test('any pod is injected, left or refused; a second time changes nothing, and w
     }),
     { numRuns: 1000 },
   );
-  expect(count).toBeGreaterThan(30);
+
+  expect(count).toBeGreaterThan(100);
 });
 
 test('what is no pod never throws', () => {

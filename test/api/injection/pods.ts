@@ -51,7 +51,10 @@ const probe = fc.oneof(
 );
 const container = fc.record(
   {
-    name: fc.constantFrom('web', 'a', 'b', 'selvage-proxy', 'istio-proxy'),
+    name: fc.oneof(
+      { weight: 30, arbitrary: fc.constantFrom('web', 'a', 'b') },
+      { weight: 1, arbitrary: fc.constantFrom('selvage-proxy', 'istio-proxy') },
+    ),
     env: maybe(
       fc.array(fc.record({ name: fc.constantFrom('A', 'HTTP_PROXY'), value: fc.string() })),
     ),
@@ -64,19 +67,29 @@ const container = fc.record(
   },
   { requiredKeys: ['name'] },
 );
-const annotations = fc.dictionary(
-  fc.constantFrom(
-    'inject',
-    'selvage.dev/capture',
-    'selvage.dev/drain-timeout',
-    'prometheus.io/scrape',
-    'prometheus.io/path',
-    'prometheus.io/port',
-    'sidecar.istio.io/proxyCPU',
-    'sidecar.istio.io/status',
-    'traffic.sidecar.istio.io/excludeInboundPorts',
-  ),
-  fc.oneof(fc.constantFrom('true', 'explicit', '5s', '80', '{}'), fc.string()),
+const goodAnnotations = fc.record(
+  {
+    'selvage.dev/capture': fc.constantFrom('explicit', 'transparent'),
+    'selvage.dev/drain-timeout': fc.constantFrom('5s', '1m'),
+    'prometheus.io/scrape': fc.constantFrom('true', 'false'),
+    'prometheus.io/path': fc.string(),
+    'prometheus.io/port': fc.oneof(fc.constantFrom('80'), fc.string()),
+    'sidecar.istio.io/proxyCPU': fc.constantFrom('1', '50m'),
+    'sidecar.istio.io/status': fc.string(),
+    'sidecar.istio.io/rewriteAppHTTPProbers': fc.constantFrom('true', 'false'),
+    'traffic.sidecar.istio.io/excludeInboundPorts': fc.constantFrom('', '80', '1, 2'),
+  },
+  { requiredKeys: [] },
+);
+const annotations = fc.oneof(
+  { weight: 4, arbitrary: goodAnnotations },
+  {
+    weight: 1,
+    arbitrary: fc.dictionary(
+      fc.constantFrom('inject', 'selvage.dev/capture', 'sidecar.istio.io/proxyCPU'),
+      fc.string(),
+    ),
+  },
 );
 
 /** Pods with a mark, in all shapes that the API server may send. */

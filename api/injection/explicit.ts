@@ -34,7 +34,8 @@ export function localPorts(containers: readonly ContainerManifest[]): Map<number
   const declared = containers
     .flatMap((container) => container.ports ?? [])
     .filter(({ protocol }) => (protocol ?? 'TCP') === 'TCP')
-    .map(({ containerPort }) => containerPort);
+    .map(({ containerPort }) => containerPort)
+    .filter((port) => port >= 1 && port <= 65_535);
   const taken = new Set(declared);
   const mapped = new Map<number, number>();
   let next = firstListenPort;

@@ -153,9 +153,12 @@ function isElsewhere(host: string | null | undefined): boolean {
   return host !== undefined && host !== null && host !== '';
 }
 
-function portOf(port: number | string, container: ContainerManifest): number | null {
-  if (typeof port === 'number') return port >= 1 && port <= 65_535 ? port : null;
-  return container.ports?.find(({ name }) => name === port)?.containerPort ?? null;
+function portOf(written: number | string, container: ContainerManifest): number | null {
+  const port =
+    typeof written === 'number'
+      ? written
+      : (container.ports?.find(({ name }) => name === written)?.containerPort ?? 0);
+  return port >= 1 && port <= 65_535 ? port : null;
 }
 
 function unknownPort(port: number | string): string {

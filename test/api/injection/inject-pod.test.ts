@@ -190,6 +190,7 @@ test('any pod is injected, left or refused; a second time changes nothing, and w
     }),
     { numRuns: 1000 },
   );
+
   expect(count).toBeGreaterThan(100);
 });
 

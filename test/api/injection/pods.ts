@@ -38,9 +38,6 @@ export function environmentOf(manifest: PodManifest, container: string): Record<
 
 const maybe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null | undefined> =>
   fc.oneof(value, fc.constantFrom(null, undefined));
-/** Few of the draws may be refused, or most pods would be. */
-const mostly = <T, U>(usual: fc.Arbitrary<T>, odd: fc.Arbitrary<U>): fc.Arbitrary<T | U> =>
-  fc.oneof({ weight: 15, arbitrary: usual }, { weight: 1, arbitrary: odd });
 const portOrName = fc.oneof(fc.integer({ min: 1, max: 65_535 }), fc.constantFrom('http', 'grpc'));
 const httpGet = fc.record(
   { path: fc.string(), port: portOrName, scheme: fc.constantFrom('HTTP', 'HTTPS') },
@@ -54,7 +51,10 @@ const probe = fc.oneof(
 );
 const container = fc.record(
   {
-    name: mostly(fc.constantFrom('web', 'a', 'b'), fc.constantFrom('selvage-proxy', 'istio-proxy')),
+    name: fc.oneof(
+      { weight: 30, arbitrary: fc.constantFrom('web', 'a', 'b') },
+      { weight: 1, arbitrary: fc.constantFrom('selvage-proxy', 'istio-proxy') },
+    ),
     env: maybe(
       fc.array(fc.record({ name: fc.constantFrom('A', 'HTTP_PROXY'), value: fc.string() })),
     ),
@@ -67,20 +67,29 @@ const container = fc.record(
   },
   { requiredKeys: ['name'] },
 );
-const annotations = fc.dictionary(
-  fc.constantFrom(
-    'inject',
-    'selvage.dev/capture',
-    'selvage.dev/drain-timeout',
-    'prometheus.io/scrape',
-    'prometheus.io/path',
-    'prometheus.io/port',
-    'sidecar.istio.io/proxyCPU',
-    'sidecar.istio.io/status',
-    'traffic.sidecar.istio.io/excludeInboundPorts',
-  ),
-  mostly(fc.constantFrom('true', 'explicit', '5s', '80', '{}'), fc.string()),
-  { maxKeys: 3 },
+const goodAnnotations = fc.record(
+  {
+    'selvage.dev/capture': fc.constantFrom('explicit', 'transparent'),
+    'selvage.dev/drain-timeout': fc.constantFrom('5s', '1m'),
+    'prometheus.io/scrape': fc.constantFrom('true', 'false'),
+    'prometheus.io/path': fc.string(),
+    'prometheus.io/port': fc.oneof(fc.constantFrom('80'), fc.string()),
+    'sidecar.istio.io/proxyCPU': fc.constantFrom('1', '50m'),
+    'sidecar.istio.io/status': fc.string(),
+    'sidecar.istio.io/rewriteAppHTTPProbers': fc.constantFrom('true', 'false'),
+    'traffic.sidecar.istio.io/excludeInboundPorts': fc.constantFrom('', '80', '1, 2'),
+  },
+  { requiredKeys: [] },
+);
+const annotations = fc.oneof(
+  { weight: 4, arbitrary: goodAnnotations },
+  {
+    weight: 1,
+    arbitrary: fc.dictionary(
+      fc.constantFrom('inject', 'selvage.dev/capture', 'sidecar.istio.io/proxyCPU'),
+      fc.string(),
+    ),
+  },
 );
 
 /** Pods with a mark, in all shapes that the API server may send. */
@@ -91,7 +100,7 @@ export const anyPod = fc.record({
       initContainers: maybe(fc.array(container, { maxLength: 3 })),
       containers: fc.array(container, { minLength: 1, maxLength: 3 }),
       volumes: maybe(fc.array(fc.record({ name: fc.constantFrom('data', 'x') }))),
-      hostNetwork: mostly(fc.constant(false), fc.constant(true)),
+      hostNetwork: fc.boolean(),
       terminationGracePeriodSeconds: maybe(fc.nat(100)),
     },
     { requiredKeys: ['containers'] },

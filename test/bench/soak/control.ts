@@ -45,7 +45,10 @@ export async function startControl(world: World): Promise<SoakControl> {
     stream.respond({ ':status': 200, 'content-type': 'application/x-ndjson' });
     const send = (message: ControlMessage): void =>
       void stream.write(`${JSON.stringify(message)}\n`);
-    createInterface(stream).on('line', (text) => {
+    const lines = createInterface(stream);
+    // Of the stream, which it passes on: a sidecar that ends resets its connection.
+    lines.on('error', () => undefined);
+    lines.on('line', (text) => {
       const message = JSON.parse(text) as SidecarMessage;
       if (message.type === 'nack') refusals.push(message.reason);
       if (message.type !== 'hello') return;

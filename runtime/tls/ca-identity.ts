@@ -10,7 +10,7 @@ export interface IdentityOptions {
   readonly ca: URL;
   /** Read at each signing: Kubernetes replaces projected tokens. */
   readonly tokenFile: string;
-  /** PEM; trusted until the CA has said which roots there are now. */
+  /** PEM; trusted until the CA has said which roots there are now. Roots that come into it count at once. */
   readonly trustBundleFile: string;
   readonly log: Log;
 }
@@ -47,6 +47,7 @@ export function createIdentity(options: IdentityOptions): SvidSource {
       if (typeof text !== 'string') throw new Error('the trust bundle is no text');
       return text;
     },
+    bundleFile: trustBundleFile,
     log,
   });
   source.onChange((svid) => {

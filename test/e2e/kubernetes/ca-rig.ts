@@ -6,7 +6,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { parse } from 'yaml';
 import type { SigningRefusal, SigningReply } from '#api/signing.ts';
 import { requestJson } from '#runtime/h2-json.ts';
 import type { ClusterAccess } from '#runtime/kubernetes/access.ts';
@@ -17,6 +16,7 @@ import {
   type KubeObject,
 } from '#runtime/kubernetes/client.ts';
 import { createKeyAndCsr } from '#runtime/tls/csr.ts';
+import { reachedApiServer } from './api-server.ts';
 
 export interface RunningCa {
   readonly child: ChildProcess;
@@ -57,10 +57,9 @@ export interface SignReply {
  * must not meet them.
  */
 export async function reasonToSkip(): Promise<string | null> {
-  const file = process.env['KUBECONFIG'] ?? '';
-  if (file === '')
-    return 'KUBECONFIG names no cluster (start one with ../shared/kube/up, or your own)';
-  const client = createKubeClient(accessOf(file));
+  const access = reachedApiServer();
+  if (access === null) return 'there is no cluster';
+  const client = createKubeClient(access);
   try {
     await client.get('/apis/apps/v1/namespaces/selvage-system/deployments/selvage-ca');
     return 'a CA is installed in this cluster already; these tests start their own';
@@ -73,7 +72,8 @@ export async function reasonToSkip(): Promise<string | null> {
 }
 
 export async function startCaRig(): Promise<CaRig> {
-  const access = accessOf(process.env['KUBECONFIG'] ?? '');
+  const access = reachedApiServer();
+  if (access === null) throw new Error('there is no cluster: ask reasonToSkip first');
   const client = createKubeClient(access);
   const namespace = `selvage-ca-${randomBytes(4).toString('hex')}`;
   const folder = mkdtempSync(join(tmpdir(), 'selvage-ca-e2e-'));
@@ -280,35 +280,4 @@ function podOf(serviceAccountName: string): object {
       containers: [{ name: 'app', image: 'none:dev' }],
     },
   };
-}
-
-/** What is in the kubeconfig, or in a file that it names. */
-const text = (from: Record<string, string>, key: string): string | undefined => {
-  const [data, path] = [from[`${key}-data`], from[key]];
-  if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8');
-  return path === undefined ? undefined : readFileSync(path, 'utf8');
-};
-
-/** The current context of a kubeconfig: certificates in it or beside it, or a token. */
-function accessOf(file: string): ClusterAccess {
-  const config = parse(readFileSync(file, 'utf8')) as KubeConfig;
-  const context = config.contexts.find(({ name }) => name === config['current-context'])?.context;
-  const cluster = config.clusters.find(({ name }) => name === context?.cluster)?.cluster ?? {};
-  const user = config.users.find(({ name }) => name === context?.user)?.user ?? {};
-  const { token } = user;
-  return {
-    server: cluster['server'] ?? '',
-    caPem: text(cluster, 'certificate-authority') ?? '',
-    certPem: text(user, 'client-certificate'),
-    keyPem: text(user, 'client-key'),
-    token: token === undefined ? undefined : () => Promise.resolve(token),
-    namespace: 'default',
-  };
-}
-
-interface KubeConfig {
-  readonly 'current-context': string;
-  readonly contexts: { name: string; context: { cluster: string; user: string } }[];
-  readonly clusters: { name: string; cluster: Record<string, string> }[];
-  readonly users: { name: string; user: Record<string, string> }[];
 }

@@ -185,9 +185,11 @@ test('a root that comes into the file counts at once, and the CA is asked for th
   const answer = Promise.withResolvers<string>();
   const { source } = open(place, { clock, bundleFile, fetchBundle: () => answer.promise });
   await source.start();
-  await seen(clock);
-  writeFileSync(bundleFile, root.rootPem + other.rootPem);
-  await until(clock, () => source.current().trustBundlePem.includes(other.rootPem.trim()));
+  await until(
+    clock,
+    () => source.current().trustBundlePem.includes(other.rootPem.trim()),
+    () => writeFileSync(bundleFile, root.rootPem + other.rootPem),
+  );
   answer.resolve(other.rootPem);
   await until(clock, () => !source.current().trustBundlePem.includes(root.rootPem.trim()));
   expect(source.current().trustBundlePem).toBe(other.rootPem);
@@ -201,10 +203,12 @@ test('a file that breaks changes nothing', async () => {
   const lines: string[] = [];
   const { source } = open(place, { clock, bundleFile, lines });
   await source.start();
-  await seen(clock);
   const before = source.current().trustBundlePem;
-  writeFileSync(bundleFile, 'nothing of use');
-  await until(clock, () => lines.some((line) => line.includes('cannot be used')));
+  await until(
+    clock,
+    () => lines.some((line) => line.includes('cannot be used')),
+    () => writeFileSync(bundleFile, 'nothing of use'),
+  );
   expect(source.current().trustBundlePem).toBe(before);
 });
 
@@ -231,15 +235,17 @@ function changed(text: string, fields: Record<string, unknown>): string {
   return JSON.stringify({ ...(JSON.parse(text) as object), ...fields });
 }
 
-/** The file was looked at for the first time. */
-async function seen(clock: VirtualClock): Promise<void> {
-  for (let i = 0; i < 20; i += 1) await clock.pass(1);
-  await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
-/** Files are read between the ticks, which virtual time alone does not wait for. */
-async function until(clock: VirtualClock, holds: () => boolean): Promise<void> {
+/**
+ * Files are read between the ticks, which virtual time alone does not wait for. What is done `meanwhile` is done again and
+ * again: nobody knows when the first look at a file was over.
+ */
+async function until(
+  clock: VirtualClock,
+  holds: () => boolean,
+  meanwhile: () => void = () => undefined,
+): Promise<void> {
   for (let i = 0; i < 300 && !holds(); i += 1) {
+    meanwhile();
     await clock.pass(1000);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

@@ -4,10 +4,15 @@ import { join } from 'node:path';
 
 import { expect, test } from 'vitest';
 
+import { silentLog } from '#runtime/log.ts';
 import { createConfiguration } from '#sidecar/configuration.ts';
 import { InForce } from '#sidecar/in-force.ts';
 import { readSidecarSettings } from '#sidecar/settings.ts';
-import { silentLog, snapshotOf } from '#test/sidecar/rig.ts';
+import { snapshotOf } from '#test/sidecar/rig.ts';
+
+function svid(): never {
+  throw new Error('a file needs no certificate');
+}
 
 test('a snapshot file of 1970, as an image may have it, is read', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'selvage-snapshot-'));
@@ -26,9 +31,6 @@ test('a snapshot file of 1970, as an image may have it, is read', async () => {
     [],
   );
   const inForce = new InForce();
-  const svid = (): never => {
-    throw new Error('a file needs no certificate');
-  };
   const configuration = createConfiguration({ settings, inForce, svid, log: silentLog });
   await configuration.start();
   expect(inForce.current()?.snapshot.version).toBe(7);

@@ -56,11 +56,10 @@ test('however many ask at once, the application is asked once', async () => {
   const { port } = application.address() as AddressInfo;
   const path = '/app-health/web/readyz';
   const probes = appProbes(JSON.stringify({ [path]: { httpGet: { port } } }));
-  const ready = (): { body: string } => ({ body: '' });
   const running = await startPodPorts({
     settings: { ...settings, appProbes: probes },
     scrape,
-    ready,
+    ready: () => ({ body: '' }),
   });
   const ask = (): Promise<number> => statusOf(running.ports[0], path);
   expect(await Promise.all([ask(), ask(), ask(), ask()])).toEqual([200, 200, 200, 200]);

@@ -41,7 +41,7 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
 
 /** A file that changes is read again; one that is broken changes nothing. */
 function fromFile({ inForce, log }: ConfigurationOptions, file: string): Configuration {
-  // Files of an image may be of 1970, and 0 is a time as any other.
+  // Files of an image may be of 1970, which is 0.
   let seenMs = -1;
   const load = async (): Promise<void> => {
     const { mtimeMs } = await stat(file);

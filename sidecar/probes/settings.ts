@@ -6,7 +6,7 @@ import { Wanted } from '#runtime/settings.ts';
 
 import { listenAddress } from '../capture/settings.ts';
 
-/** What the kubelet would have asked the application itself; `path` is where it asks us. */
+/** What the kubelet would have asked the application itself, hooks too; `path` is where it asks us. */
 export interface AppProbe {
   /** `/app-health/web/readyz`. */
   readonly path: string;
@@ -65,16 +65,13 @@ export const podPortFields = [
     env: 'SELVAGE_APP_PROBES',
     parse: appProbes,
     default: '',
-    doc: 'JSON: path /app-health/<container>/{livez,readyz,startupz} -> the probe as in Kubernetes',
+    doc: 'JSON: /app-health/<container>/{livez,readyz,startupz} -> the probe as in Kubernetes; hooks likewise',
   },
 ] as const;
 
 export type PodPorts = Readonly<Record<'metrics' | 'health' | 'prometheus', Address | null>>;
 
 const probesMax = 256;
-/** Probes, and the HTTP hooks of containers, which come from the kubelet in the clear as well. */
-const probePath =
-  /^\/(?:app-health\/[a-z0-9-]{1,63}\/(?:livez|readyz|startupz)|app-lifecycle\/[a-z0-9-]{1,63}\/(?:prestopz|poststartz))$/;
 
 /** `{"/app-health/web/readyz": {"httpGet": {"port": 8080, "path": "/ready"}, "timeoutSeconds": 1}}`. */
 export function appProbes(text: string): AppProbe[] {
@@ -85,12 +82,17 @@ export function appProbes(text: string): AppProbe[] {
   return entries.map(([path, probe]) => readProbe(path, recordOf(probe, path)));
 }
 
+const probePath = /^\/app-health\/[a-z0-9-]{1,63}\/(?:livez|readyz|startupz)$/;
+const hookPath = /^\/app-lifecycle\/[a-z0-9-]{1,63}\/(?:prestopz|poststartz)$/;
+
 type Json = Readonly<Record<string, unknown>>;
 
 function readProbe(path: string, probe: Json): AppProbe {
-  if (!probePath.test(path)) {
+  const hook = hookPath.test(path);
+  if (!hook && !probePath.test(path)) {
     throw new Wanted(
-      `paths /app-health/<container>/{livez,readyz,startupz} and /app-lifecycle/<container>/{prestopz,poststartz}, not ${path}`,
+      'paths /app-health/<container>/{livez,readyz,startupz} and ' +
+        `/app-lifecycle/<container>/{prestopz,poststartz}, not ${path}`,
     );
   }
   const kinds = ['httpGet', 'tcpSocket', 'grpc'] as const;
@@ -100,7 +102,8 @@ function readProbe(path: string, probe: Json): AppProbe {
     throw new Wanted(`one of httpGet, tcpSocket and grpc at ${path}`);
   }
   const action = recordOf(probe[kind], `${path}.${kind}`);
-  const seconds = probe['timeoutSeconds'] ?? 1;
+  // The kubelet gives a hook all the time that it takes.
+  const seconds = probe['timeoutSeconds'] ?? (hook ? 3600 : 1);
   if (typeof seconds !== 'number' || !(seconds >= 1 && seconds <= 3600)) {
     throw new Wanted(`timeoutSeconds from 1 to 3600 at ${path}`);
   }

@@ -57,6 +57,14 @@ test('probes are read as Kubernetes writes them', () => {
   expect(appProbes('')).toEqual([]);
 });
 
+test('hooks are asked for likewise, and may take their time', () => {
+  const hook = '/app-lifecycle/web/prestopz';
+  const [probe] = appProbes(JSON.stringify({ [hook]: { httpGet: { port: 80, path: '/bye' } } }));
+  expect(probe).toMatchObject({ path: hook, timeoutMs: 3_600_000 });
+  const wrong = { '/app-health/web/prestopz': { tcpSocket: { port: 80 } } };
+  expect(() => appProbes(JSON.stringify(wrong))).toThrow('paths /app-health');
+});
+
 test.each([
   ['{', 'JSON'],
   ['[]', 'an object'],

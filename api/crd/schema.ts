@@ -18,7 +18,14 @@ export type SchemaAdditions = ReadonlyMap<string, Readonly<Record<string, unknow
 
 /** Keywords that structural schemas have and ours need. */
 const plainKeywords = [
-  ...['type', 'enum', 'minimum', 'maximum', 'minItems', 'maxItems', 'minLength', 'maxLength'],
+  'type',
+  'enum',
+  'minimum',
+  'maximum',
+  'minItems',
+  'maxItems',
+  'minLength',
+  'maxLength',
   'pattern',
 ] as const;
 

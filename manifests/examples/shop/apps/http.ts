@@ -11,7 +11,7 @@ type Handler = (request: IncomingMessage, url: URL) => Promise<Answer> | Answer;
 /** Headers that an application must pass on, or the trace and the customer are lost on the way. */
 const passedOn = ['traceparent', 'tracestate', 'x-request-id', 'authorization'];
 
-/** Serves on $PORT: in a mesh the sidecar tells the program its port by the environment. */
+/** Serves on $PORT, which `selvage up` gives, of this machine alone; in a cluster on the containerPort, for the pod. */
 export function serve(name: string, routes: Readonly<Record<string, Handler>>): void {
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost');
@@ -24,8 +24,9 @@ export function serve(name: string, routes: Readonly<Record<string, Handler>>): 
       })
       .catch(() => response.destroy());
   });
-  server.listen(Number(process.env['PORT'] ?? 8080), '127.0.0.1', () => {
-    console.log(`${name} listens on ${process.env['PORT'] ?? 8080}`);
+  const { PORT: port } = process.env;
+  server.listen(Number(port ?? 8080), port === undefined ? undefined : '127.0.0.1', () => {
+    console.log(`${name} listens on ${port ?? 8080}`);
   });
   process.on('SIGTERM', () => server.close(() => process.exit(0)));
 }

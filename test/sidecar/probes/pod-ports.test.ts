@@ -22,7 +22,6 @@ async function statusOf(port: number | undefined, path: string, method = 'GET'):
   return (await fetch(`http://127.0.0.1:${port}${path}`, { method })).status;
 }
 
-
 test('each port answers what it is for, and nothing that changes anything', async () => {
   let status = 200;
   const ready = (): { status: number; body: string } => ({ status, body: '' });

@@ -15,10 +15,30 @@ export default defineConfig({
       {
         test: {
           name: 'process',
-          include: ['test/process/**/*.test.ts', 'test/e2e/**/*.test.ts'],
+          include: ['test/process/**/*.test.ts', 'test/e2e/*.test.ts'],
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      // Both need a cluster, and skip themselves without KUBECONFIG. The first wants one without Selvage in it.
+      {
+        test: {
+          name: 'kubernetes',
+          include: ['test/e2e/kubernetes/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'in-cluster',
+          include: ['test/e2e/in-cluster/**/*.test.ts'],
+          globalSetup: 'test/e2e/in-cluster/setup.ts',
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
         },
       },
     ],

@@ -1,0 +1,24 @@
+// Installs Selvage once for all tests in a cluster, as README says: with kubectl and manifests/overlays/dev.
+import { join } from 'node:path';
+
+import { kubeconfig, kubectl, kubectlOutcome, until } from './cluster.ts';
+
+const overlay = join(import.meta.dirname, '../../../manifests/overlays/dev');
+
+/** Vitest's global setup. */
+export default async function setup(): Promise<void> {
+  if (kubeconfig === '') {
+    process.stderr.write('skipped: tests in a cluster, since KUBECONFIG names none\n');
+    return;
+  }
+  // What the API server does not know yet (kinds of CRDs of the same call) it knows a moment later.
+  await until(
+    'kubectl apply -k',
+    () => kubectlOutcome(['apply', '--server-side', '-k', overlay]),
+    ({ status }) => status === 0,
+  );
+  for (const part of ['ca', 'control', 'injector']) {
+    const deployment = `deployment/selvage-${part}`;
+    await kubectl('-n', 'selvage-system', 'rollout', 'status', deployment, '--timeout=240s');
+  }
+}

@@ -11,9 +11,7 @@ const run = promisify(execFile);
 export const kubeconfig = process.env['KUBECONFIG'] ?? '';
 
 /** A group of tests that needs a cluster with nodes; without one it is skipped, as setup.ts says. */
-export function describeInCluster(name: string, tests: () => void): void {
-  describe.skipIf(kubeconfig === '')(name, tests);
-}
+export const describeInCluster = describe.skipIf(kubeconfig === '');
 
 export interface Outcome {
   readonly status: number;

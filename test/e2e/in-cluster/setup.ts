@@ -6,7 +6,7 @@ import { kubeconfig, kubectl, kubectlOutcome, until } from './cluster.ts';
 const overlay = join(import.meta.dirname, '../../../manifests/overlays/dev');
 
 /** Vitest's global setup. */
-export default async function setup(): Promise<void> {
+export async function setup(): Promise<void> {
   if (kubeconfig === '') {
     process.stderr.write('skipped: tests in a cluster, since KUBECONFIG names none\n');
     return;

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -37,19 +38,23 @@ describeInCluster('sidecars by themselves', () => {
     await place.remove();
   });
 
-  /** The sidecar's process is process 1 of its container. */
-  async function killSidecar(deployment: string): Promise<void> {
+  /** @param signal SIGKILL needs the node to be this machine */
+  async function endSidecar(deployment: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const restarts = (): Promise<string> =>
       place.kubectl('get', 'pods', '-l', `app=${deployment}`, '-o', restartCount);
     const before = Number(await restarts());
-    await place
-      .kubectl('exec', `deployment/${deployment}`, '-c', 'selvage-proxy', '--', ...crash)
-      .catch(() => undefined);
+    if (signal === 'SIGTERM') {
+      const target = `deployment/${deployment}`;
+      await place.kubectl('exec', target, '-c', 'selvage-proxy', '--', ...quit).catch(ignore);
+    } else {
+      const name = await place.kubectl('get', 'pods', '-l', `app=${deployment}`, '-o', podName);
+      process.kill(processOf(name), 'SIGKILL');
+    }
     await until('the sidecar is started anew', restarts, (count) => Number(count) > before);
   }
 
   test('a sidecar that is killed is back within seconds', async () => {
-    await killSidecar('web');
+    await endSidecar('web', 'SIGKILL');
     const startedAtMs = Date.now();
     await until(
       'calls go through again',
@@ -67,7 +72,7 @@ describeInCluster('sidecars by themselves', () => {
     const { calls, failures } = await load.stop();
     expect(calls).toBeGreaterThan(100);
     expect(failures).toEqual([]);
-    await killSidecar('web');
+    await endSidecar('web', 'SIGTERM');
     await until(
       'calls go through again, with the last certificate and snapshot',
       () => place.call('deployment/client', 'http://web/'),
@@ -80,9 +85,30 @@ describeInCluster('sidecars by themselves', () => {
 const restartCount =
   'jsonpath={.items[0].status.initContainerStatuses[?(@.name=="selvage-proxy")].restartCount}';
 
-/** Process 1 of a container takes no signal that it has no handler for, not even SIGKILL from inside: it must crash itself. */
-const crash = [
+const podName = 'jsonpath={.items[0].metadata.name}';
+const quit = [
   'node',
   '-e',
   "fetch('http://127.0.0.1:15000/quitquitquit', { method: 'POST' }).catch(() => {})",
 ];
+
+/**
+ * From inside a container its process 1 cannot be killed. From the node it can, which this machine is
+ * where the cluster runs in namespaces of it.
+ */
+function processOf(pod: string): number {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const found = pids.find((pid) => environmentOf(pid).includes(`\0SELVAGE_POD=${pod}\0`));
+  if (found === undefined) throw new Error(`the sidecar of ${pod} does not run on this machine`);
+  return Number(found);
+}
+
+function environmentOf(pid: string): string {
+  try {
+    return `\0${readFileSync(`/proc/${pid}/environ`, 'latin1')}\0`;
+  } catch {
+    return '';
+  }
+}
+
+function ignore(): void {}

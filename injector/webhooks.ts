@@ -51,7 +51,7 @@ export function mutatingWebhooks(target: WebhookTarget, name = configurationName
           rule('batch', ['jobs']),
         ],
         namespaceSelector: { matchExpressions: [...eligible] },
-        matchConditions: [noReplicaSetOfADeployment, workloadMarkIsNotCarried],
+        matchConditions: [notMadeFromTemplate, workloadMarkIsNotCarried],
       },
       {
         ...common('cronjob.injector.selvage.dev', paths.inject, target),
@@ -195,10 +195,10 @@ const podDoesNotRefuse = {
   expression: `!(${isMarked('false', 'object.metadata')} || ${carriedOnPod} == "false")`,
 };
 
-const noReplicaSetOfADeployment = {
-  name: 'not-a-replicaset-of-a-deployment',
+const notMadeFromTemplate = {
+  name: 'not-made-from-the-template-of-another',
   expression:
-    'request.kind.kind != "ReplicaSet" || !object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false))',
+    '!object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && (request.kind.kind == "ReplicaSet" || (request.kind.kind == "Job" && o.kind == "CronJob")))',
 };
 
 /** "false", "true", or nothing: what they say together. */

@@ -30,16 +30,21 @@ export function annotateWorkload(value: unknown, old?: unknown): unknown {
 
 function annotate(workload: WorkloadManifest, old: unknown): WorkloadManifest {
   const { kind, metadata, spec } = workload;
-  // The template of a Deployment's ReplicaSet must stay equal to the Deployment's, or it makes another.
-  if (kind === 'ReplicaSet' && isControlled(metadata)) return workload;
+  if (isMadeFromTemplate(kind, metadata)) return workload;
   const wanted =
     kind === 'Job' && old !== undefined ? carriedBefore(old) : carriedBy([metadata], spec.template);
   const template = withCarried(spec.template, wanted);
   return template === spec.template ? workload : { ...workload, spec: { ...spec, template } };
 }
 
-function isControlled({ ownerReferences }: Metadata): boolean {
-  return ownerReferences?.some(({ controller }) => controller === true) ?? false;
+/**
+ * The template of a Deployment's ReplicaSet must stay equal to the Deployment's, or it makes another.
+ * That of a CronJob's Job has what the CronJob was marked with, which the Job itself was not.
+ */
+function isMadeFromTemplate(kind: string, { ownerReferences }: Metadata): boolean {
+  const owner = ownerReferences?.find(({ controller }) => controller === true);
+  if (owner === undefined) return false;
+  return kind === 'ReplicaSet' || (kind === 'Job' && owner.kind === 'CronJob');
 }
 
 /** Nothing where the template says as much by itself: a template that changes starts all pods anew. */

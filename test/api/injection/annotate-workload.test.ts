@@ -51,6 +51,16 @@ test('the ReplicaSet of a Deployment keeps the template of the Deployment', () =
   expect(carried(workload('ReplicaSet', yes))).toBe('true');
 });
 
+function ownedBy(kind: string): object {
+  return { ownerReferences: [{ kind, name: 'owner', controller: true }] };
+}
+
+test('the Job of a CronJob keeps the mark that the CronJob gave it, and one of another owner has its own', () => {
+  const ofCronJob = workload('Job', {}, was('true'), ownedBy('CronJob'));
+  expect(annotateWorkload(ofCronJob)).toBe(ofCronJob);
+  expect(carried(workload('Job', yes, {}, ownedBy('Workflow')))).toBe('true');
+});
+
 test('the template of a Job that is there keeps what it has', () => {
   expect(carried(workload('Job', yes))).toBe('true');
   expect(carried(workload('Job', yes), workload('Job', {}))).toBeUndefined();

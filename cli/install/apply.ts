@@ -45,10 +45,11 @@ export async function untilEstablished(client: KubeClient, crd: Manifest): Promi
   const deadline = performance.now() + crdReadyTimeoutMs;
   for (;;) {
     const present = await client.get<KubeObject>(objectPath(crd));
-    const { conditions = [] } = (present['status'] ?? {}) as {
-      conditions?: readonly { type: string; status: string }[];
+    // The API server writes null at first.
+    const { conditions } = (present['status'] ?? {}) as {
+      conditions?: readonly { type: string; status: string }[] | null;
     };
-    if (conditions.some(({ type, status }) => type === 'Established' && status === 'True')) return;
+    if (conditions?.some(({ type, status }) => type === 'Established' && status === 'True')) return;
     if (performance.now() > deadline) {
       throw new CallError(
         `the API server does not serve ${crd.metadata.name}: see kubectl describe crd`,

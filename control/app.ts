@@ -3,11 +3,12 @@ import type { AnyResource } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
 import { startAdmin, type Admin } from '#runtime/admin.ts';
+import { startHealth } from '#runtime/health.ts';
 import type { Log } from '#runtime/log.ts';
 import { createIdentity } from '#runtime/tls/ca-identity.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
 
-import { adminRoutes, healthRoutes } from './admin-routes.ts';
+import { adminRoutes } from './admin-routes.ts';
 import { ChangeLog } from './changes.ts';
 import { AddressGuard } from './jwks/addresses.ts';
 import { fetchLimits, KeyFetcher } from './jwks/fetch.ts';
@@ -71,7 +72,11 @@ export async function startControl(
   );
   const parts: Parts = assemble(source, log, settings, () => svid);
   const { publisher, sessions, metrics } = parts;
-  const health = await startHealth(settings, () => ready);
+  const health = await startHealth(settings.health, {
+    ready: () => ready,
+    readyWhen: 'serving snapshots',
+    metrics: () => metrics.render(),
+  });
   const admin = await startAdmin({
     ...settings.admin,
     routes: adminRoutes({
@@ -122,14 +127,6 @@ export async function startControl(
       await Promise.all([admin.close(), health?.close()]);
     },
   };
-}
-
-/** What the kubelet may reach, and nothing else of the admin endpoint. */
-async function startHealth(
-  { health }: ControlSettings,
-  ready: () => boolean,
-): Promise<Admin | null> {
-  return health === null ? null : startAdmin({ ...health, routes: healthRoutes(ready) });
 }
 
 interface Parts {

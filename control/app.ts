@@ -16,6 +16,7 @@ import { KeySets } from './jwks/key-sets.ts';
 import { createMetrics, type ControlMetrics } from './metrics.ts';
 import { Publisher } from './publisher.ts';
 import { startPushServer, type Credentials, type PushLimits } from './push/server.ts';
+import type { Session } from './push/session.ts';
 import { Sessions } from './push/sessions.ts';
 import type { StreamEvents } from './push/stream.ts';
 import type { ControlSettings } from './settings.ts';
@@ -179,6 +180,7 @@ function assemble(
   });
   const metrics = createMetrics({
     sidecars: () => sessions.count,
+    sidecarsBehind: () => sessions.list().filter(isBehind).length,
     revision: () => snapshots.revision,
     problems: (severity) => publisher.problems().filter((p) => p.severity === severity).length,
     certificateNotAfterMs: () => svid()?.notAfterMs ?? 0,
@@ -201,6 +203,11 @@ function trustDomainOf(svid: Svid): string {
 
 function credentialsOf(svid: Svid): Credentials {
   return { key: svid.keyPem, cert: svid.chainPem, ca: svid.trustBundlePem };
+}
+
+function isBehind(session: Session): boolean {
+  const { acked, wanted } = session.snapshots();
+  return wanted === null || wanted !== acked;
 }
 
 function streamEvents(metrics: ControlMetrics, log: Log): StreamEvents {

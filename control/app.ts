@@ -2,7 +2,7 @@
 import type { AnyResource } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
-import { startAdmin, type Admin } from '#runtime/admin.ts';
+import { startAdmin } from '#runtime/admin.ts';
 import { startHealth } from '#runtime/health.ts';
 import type { Log } from '#runtime/log.ts';
 import { createIdentity } from '#runtime/tls/ca-identity.ts';

@@ -48,7 +48,6 @@ function valuesText(options: InstallOptions): string {
 }
 
 function templateText(): string {
-  const values = (name: string): string => `{{ .Values.${name} }}`;
   const objects = systemObjects({
     image: values('image'),
     imagePullPolicy: values('imagePullPolicy') as InstallOptions['imagePullPolicy'],
@@ -66,6 +65,10 @@ function templateText(): string {
       (_, indent: string, part: string) =>
         `${indent}resources:\n{{ toYaml .Values.resources.${part} | indent ${indent.length + 2} }}`,
     );
+}
+
+function values(name: string): string {
+  return `{{ .Values.${name} }}`;
 }
 
 function mark(part: PartName): Resources {

@@ -41,7 +41,7 @@ test('alerts and dashboard ask for metrics that a process of the mesh has', () =
 test('a panel is titled and asks something', () => {
   for (const { title, targets } of panels) {
     expect(title).not.toBe('');
-    expect(targets.length, title).toBeGreaterThan(0);
+    expect(targets.length).toBeGreaterThan(0);
   }
 });
 

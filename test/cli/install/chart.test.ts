@@ -19,7 +19,7 @@ describe.skipIf(missing.length > 0)('the chart', () => {
     const helm = byName(run('helm', 'template', 'any', chart, '--include-crds'));
     const base = byName(run('kubectl', 'kustomize', join(root, 'base')));
     expect([...helm.keys()].toSorted()).toEqual([...base.keys()].toSorted());
-    for (const [name, object] of base) expect(helm.get(name), name).toEqual(object);
+    for (const [name, object] of base) expect(helm.get(name)).toEqual(object);
   });
 
   test('each value has its place', () => {

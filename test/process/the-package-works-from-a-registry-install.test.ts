@@ -1,5 +1,6 @@
 // What a user gets: the packed package, installed in an empty folder, with none of our sources or tools near.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -60,13 +61,34 @@ test('selvage demo runs the example, whose programs are TypeScript', () => {
   expect(status).toBe(0);
 });
 
-test('selvage up runs the programs of a folder', () => {
+test('selvage up runs the programs of a folder, behind sidecars that count', async () => {
   cpSync(join(app, shop), join(app, 'shop'), { recursive: true });
   writeFileSync(join(app, 'shop/apps/package.json'), '{ "type": "module" }\n');
-  const { status, out } = selvage('up', 'shop', '--send', '--once');
-  expect(out).toMatch(/^18 of 18 calls went as expected$/m);
-  expect(status).toBe(0);
+  const args = ['up', 'shop', '--send', '--first-port', '24000'];
+  const child = spawn(join(app, 'node_modules/.bin/selvage'), args, { cwd: app, env });
+  const ended = once(child, 'exit');
+  let out = '';
+  child.stdout.on('data', (part: Buffer) => (out += part.toString()));
+  try {
+    await expect.poll(() => out, { timeout: 40_000 }).toMatch(/^18 of 18 calls .*$[^]*Ctrl-C/m);
+    const pages = await Promise.all(Array.from({ length: 40 }, (_, i) => metricsAt(24_000 + i)));
+    const counting = pages.filter((page) => page.includes('istio_requests_total{'));
+    expect(counting).toHaveLength(3);
+  } finally {
+    child.kill('SIGINT');
+  }
+  expect(await ended).toEqual([0, null]);
 });
+
+/** Empty where nothing answers, or something else. */
+async function metricsAt(port: number): Promise<string> {
+  try {
+    const url = `http://127.0.0.1:${port}/stats/prometheus`;
+    return await (await fetch(url, { signal: AbortSignal.timeout(3000) })).text();
+  } catch {
+    return '';
+  }
+}
 
 test('selvage inject adds the sidecar', () => {
   const { status, out } = selvage('inject', join(shop, 'shop.yaml'));

@@ -1,11 +1,10 @@
 // A response head that came as HTTP/2 fields (RFC 9113 8.3.2), and the edited copy that goes downstream.
 import { CR, LF, writeLatin1 } from '../bytes.ts';
 import type { FieldEncoder } from '../lines.ts';
+import { statusLine, statusLineBytesMax } from '../status-line.ts';
 import type { ResponseMessage } from '../upstream.ts';
 
 import { FieldLines, type BlockState } from './field-lines.ts';
-
-const statusLineBytes = 32;
 
 export class Http2ResponseHead extends FieldLines implements ResponseMessage {
   readonly chunked = false;
@@ -34,11 +33,11 @@ export class Http2ResponseHead extends FieldLines implements ResponseMessage {
   }
 
   http1BytesMax(extra: string): number {
-    return this.length + this.addedBytes() + extra.length + statusLineBytes;
+    return this.length + this.addedBytes() + extra.length + statusLineBytesMax;
   }
 
   writeHttp1(out: Buffer, offset: number, extra: string): number {
-    offset = writeLatin1(out, `HTTP/1.1 ${this.status} \r\n`, offset);
+    offset = writeLatin1(out, statusLine(this.status), offset);
     offset = this.copyLines(out, offset, 0, this.length);
     offset = this.writeAdded(out, offset);
     if (extra !== '') offset = writeLatin1(out, extra, offset);
@@ -48,7 +47,7 @@ export class Http2ResponseHead extends FieldLines implements ResponseMessage {
   }
 
   http2BytesMax(): number {
-    return this.fieldBytesMax(this.length) + statusLineBytes;
+    return this.fieldBytesMax(this.length) + statusLineBytesMax;
   }
 
   writeHttp2(encoder: FieldEncoder, out: Buffer, offset: number): number {

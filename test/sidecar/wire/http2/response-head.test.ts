@@ -73,9 +73,9 @@ test('it is copied to either version with its edits', () => {
   one.append('server', 'selvage');
   expect(one.contentLength).toBe(5);
   const lines = 'content-length: 5\r\nset-cookie: x\r\nset-cookie: y\r\nserver: selvage\r\n';
-  expect(http1(one)).toBe(`HTTP/1.1 200 \r\n${lines}\r\n`);
+  expect(http1(one)).toBe(`HTTP/1.1 200 OK\r\n${lines}\r\n`);
   expect(http1(one, 'connection: close\r\n')).toBe(
-    `HTTP/1.1 200 \r\n${lines}connection: close\r\n\r\n`,
+    `HTTP/1.1 200 OK\r\n${lines}connection: close\r\n\r\n`,
   );
   expect(http2(one)).toEqual([
     ok,
@@ -86,13 +86,20 @@ test('it is copied to either version with its edits', () => {
   ]);
 });
 
-test.each(['103', '204'])('a length with %s is not passed on', (status) => {
+test.each([
+  ['103', 'Early Hints'],
+  ['204', 'No Content'],
+])('a length with %s is not passed on', (status, reason) => {
   const one = head([
     [':status', status],
     ['content-length', '5'],
     ['x', '1'],
   ]);
-  expect(http1(one)).toBe(`HTTP/1.1 ${status} \r\nx: 1\r\n\r\n`);
+  expect(http1(one)).toBe(`HTTP/1.1 ${status} ${reason}\r\nx: 1\r\n\r\n`);
+});
+
+test('a status that nobody has registered has no phrase', () => {
+  expect(http1(head([[':status', '299']]))).toBe('HTTP/1.1 299 \r\n\r\n');
 });
 
 test('Host and Expect say nothing in a response', () => {

@@ -71,7 +71,10 @@ test('selvage up runs the programs of a folder, behind sidecars that count', asy
   child.stdout.on('data', (part: Buffer) => (out += part.toString()));
   try {
     await expect.poll(() => out, { timeout: 40_000 }).toMatch(/^18 of 18 calls .*$[^]*Ctrl-C/m);
-    const pages = await Promise.all(Array.from({ length: 40 }, (_, i) => metricsAt(24_000 + i)));
+    const urls = [...out.matchAll(/(http:\S+)\/help$/gm)].map(([, url]) => url ?? '');
+    const pages = await Promise.all(
+      urls.map(async (url) => (await fetch(`${url}/stats/prometheus`)).text()),
+    );
     const counting = pages.filter((page) => page.includes('istio_requests_total{'));
     expect(counting).toHaveLength(3);
   } finally {
@@ -79,16 +82,6 @@ test('selvage up runs the programs of a folder, behind sidecars that count', asy
   }
   expect(await ended).toEqual([0, null]);
 });
-
-/** Empty where nothing answers, or something else. */
-async function metricsAt(port: number): Promise<string> {
-  try {
-    const url = `http://127.0.0.1:${port}/stats/prometheus`;
-    return await (await fetch(url, { signal: AbortSignal.timeout(3000) })).text();
-  } catch {
-    return '';
-  }
-}
 
 test('selvage inject adds the sidecar', () => {
   const { status, out } = selvage('inject', join(shop, 'shop.yaml'));

@@ -106,7 +106,7 @@ const DEPLOYMENT = /^(Deployment|StatefulSet|DaemonSet)$/;
 
 /** Every workload: those of Deployments and their like, and the pods that none of them owns. */
 export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
-  const services = Map.groupBy(mesh.services, ({ metadata }) => metadata.namespace);
+  const services = servicesByNamespace(mesh.services);
   const servicesIn = (namespace: string): readonly ServiceResource[] =>
     services.get(namespace) ?? [];
   const stanceOf = stances(mesh.namespaces);
@@ -208,4 +208,18 @@ function byAge<R extends { readonly metadata: ObjectMeta }>(resources: readonly 
     if (older === undefined || newer === undefined) return 0;
     return older.localeCompare(newer) || a.metadata.name.localeCompare(b.metadata.name);
   });
+}
+
+/** Map.groupBy would do, but users' own tests run this on Node 20 too, which has none. */
+function servicesByNamespace(
+  services: readonly ServiceResource[],
+): ReadonlyMap<string, readonly ServiceResource[]> {
+  const grouped = new Map<string, ServiceResource[]>();
+  for (const service of services) {
+    const { namespace } = service.metadata;
+    const group = grouped.get(namespace);
+    if (group === undefined) grouped.set(namespace, [service]);
+    else group.push(service);
+  }
+  return grouped;
 }

@@ -57,19 +57,6 @@ export function adminRoutes({ roots, metrics, reload, ready }: AdminParts): Admi
   ];
 }
 
-/** For the kubelet. Liveness says only that there is a process: one that waits for the API server must not be killed. */
-export function healthRoutes(ready: () => boolean): AdminRoute[] {
-  return [
-    {
-      method: 'GET',
-      path: '/healthz/ready',
-      doc: '200 while able to sign',
-      handler: () => readiness(ready()),
-    },
-    { method: 'GET', path: '/healthz/live', doc: '200', handler: () => ({ body: 'alive\n' }) },
-  ];
-}
-
 function readiness(ready: boolean): AdminReply {
   return ready
     ? { body: 'ready\n' }

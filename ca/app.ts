@@ -1,14 +1,15 @@
 // The CA put together: roots, identity, signing, its endpoint, its admin port.
 import { startAdmin, type Admin } from '#runtime/admin.ts';
 import { systemClock, type Clock, type Timer } from '#runtime/clock.ts';
+import { startHealth } from '#runtime/health.ts';
 import type { Log } from '#runtime/log.ts';
-import { adminRoutes, healthRoutes } from './admin-routes.ts';
+import { adminRoutes } from './admin-routes.ts';
 import { startApi, type Api } from './api.ts';
 import { openAudit, type Audit } from './audit.ts';
 import { openBacking, type Backing } from './backing.ts';
 import { createSelfSignedIssuer } from './issuer.ts';
 import { Limit } from './limit.ts';
-import { createMetrics } from './metrics.ts';
+import { type CaMetrics, createMetrics } from './metrics.ts';
 import { openRoots, type Roots } from './roots.ts';
 import { Serving } from './serving.ts';
 import type { CaSettings } from './settings.ts';
@@ -35,7 +36,12 @@ export async function startCa(
 ): Promise<Ca> {
   let served: Roots | null = null;
   const ready = (): boolean => served !== null && canSign(served, clock);
-  const health = await startHealth(settings, ready);
+  let metrics: CaMetrics | null = null;
+  const health = await startHealth(settings.health, {
+    ready,
+    readyWhen: 'able to sign',
+    metrics: () => metrics?.render() ?? null,
+  });
   const backing = await openBacking(settings, log, clock);
   const roots = await openCaRoots(settings, backing, log, clock);
   const audit = openAudit(settings.auditFile);
@@ -53,11 +59,12 @@ export async function startCa(
     (certificate) => api?.install(certificate),
   );
   roots.onChange(() => serving.renew());
-  const metrics = createMetrics({
+  const counts = createMetrics({
     issuerNotAfterMs: () => roots.current().issuer.notAfterMs,
     servingNotAfterMs: () => serving.current().notAfterMs,
     rootsTrusted: () => roots.records.length,
   });
+  metrics = counts;
   const policy = {
     trustDomain: settings.trustDomain,
     lifeSecondsMax: settings.leafLifeSeconds,
@@ -71,16 +78,16 @@ export async function startCa(
   api = await startApi({
     ...settings.listen,
     certificate: serving.current(),
-    sign: createSigning({ ...backing, limit, roots, policy, audit, metrics, clock, log }),
+    sign: createSigning({ ...backing, limit, roots, policy, audit, metrics: counts, clock, log }),
     trustBundlePem: () => roots.current().trustBundlePem,
     callTimeoutMs: settings.callTimeoutMs,
-    refused: (code) => metrics.refused(code),
+    refused: (code) => counts.refused(code),
     log,
   });
   const reload = (): Promise<void> => reloadIssuer(backing, roots, audit, log);
   const admin = await startAdmin({
     ...settings.admin,
-    routes: adminRoutes({ roots, metrics, reload, ready }),
+    routes: adminRoutes({ roots, metrics: counts, reload, ready }),
   });
   backing.follow(roots);
   served = roots;
@@ -157,11 +164,6 @@ async function reloadIssuer(backing: Backing, roots: Roots, audit: Audit, log: L
 
 function canSign(roots: Roots, clock: Clock): boolean {
   return roots.upToDate && roots.current().issuer.notAfterMs > clock.now();
-}
-
-/** What the kubelet may reach, and nothing else of the admin endpoint; there before the first root. */
-async function startHealth({ health }: CaSettings, ready: () => boolean): Promise<Admin | null> {
-  return health === null ? null : startAdmin({ ...health, routes: healthRoutes(ready) });
 }
 
 function namesOf(pairs: CaSettings['servingNames']): Map<string, string[]> {

@@ -7,8 +7,9 @@ import {
   oneOf,
   optional,
   requiredText,
-  url,
+  openAddress,
 } from '#runtime/setting-types.ts';
+import { apiServer } from '#runtime/kubernetes/api-server-setting.ts';
 import { logLevels } from '#runtime/log.ts';
 import {
   describeSettings,
@@ -38,12 +39,12 @@ export const caFields = [
     env: 'SELVAGE_HEALTH',
     parse: optional(openAddress),
     default: '',
-    doc: 'address of /healthz/ready and /healthz/live alone, for the kubelet, as :15021; empty: nowhere',
+    doc: 'address of /healthz/ready, /healthz/live and /metrics, for kubelet and Prometheus, as :15021; empty: nowhere',
   },
   {
     name: 'kubernetes',
     env: 'SELVAGE_KUBERNETES',
-    parse: optional(apiServer),
+    parse: optional(apiServer(process.env)),
     default: '',
     doc: 'API server of the cluster to serve: in-cluster, a URL, or empty: none',
   },
@@ -256,24 +257,6 @@ function trustDomain(text: string): string {
 function dnsName(text: string): string {
   if (!/^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(text)) throw new Wanted('a DNS name');
   return text;
-}
-
-/** `:15021` listens on all addresses. */
-function openAddress(text: string): ReturnType<typeof address> {
-  return address(text.startsWith(':') ? `0.0.0.0${text}` : text);
-}
-
-/** The URL of the API server. */
-function apiServer(text: string): URL {
-  if (text !== 'in-cluster') return url('https')(text);
-  const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '443' } = process.env;
-  const parsed = URL.parse(`https://${host.includes(':') ? `[${host}]` : host}:${port}`);
-  if (host === '' || parsed === null) {
-    throw new Wanted(
-      'a URL outside of a pod: KUBERNETES_SERVICE_HOST, which every pod has, is not set',
-    );
-  }
-  return parsed;
 }
 
 /** One account and one name; an account with several names is given several times. */

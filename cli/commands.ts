@@ -107,6 +107,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ['--print', 'the manifests, in place of applying them'],
       ['--overlay NAME', 'dev (one replica) or jaeger (traces)'],
       ['--image IMAGE', 'of all parts and of sidecars'],
+      ['--replicas N', 'of each part (2)'],
       ['--wait', 'until all of it runs'],
       ['--timeout TIME', 'of --wait, as 90s or 2m (120s)'],
       ...cluster,

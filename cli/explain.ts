@@ -1,6 +1,6 @@
 // `selvage explain`: whether a call is allowed, which rule decides, and for a denial what came nearest.
 import { readArguments } from './arguments.ts';
-import type { MeshCall } from './calls/call.ts';
+import type { MeshCall } from './calls/mesh-call.ts';
 import { CallError } from './calls/failure.ts';
 import { judgeCall } from './calls/judge-call.ts';
 import { loadModel, type MeshModel, modelOf } from './calls/model.ts';

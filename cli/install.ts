@@ -14,7 +14,7 @@ import {
   type OpenCluster,
   runInCluster,
 } from './cluster/cluster.ts';
-import { applyObject, type Outcome, unreadyText, untilEstablished } from './install/apply.ts';
+import { applyObject, type Outcome, progressOf, untilEstablished } from './install/apply.ts';
 import type { Manifest } from './install/labels.ts';
 import { crdObjects, namespaceObject, systemObjects } from './install/objects.ts';
 import { defaultOptions, type InstallOptions, overlays } from './install/options.ts';
@@ -65,24 +65,31 @@ async function applyAll({ client }: Cluster, options: InstallOptions, io: Io): P
   }
 }
 
+/** A table that grows: a line for each part whenever it comes further. */
 async function untilReady({ client }: Cluster, timeoutMs: number, io: Io): Promise<number> {
   const deadline = performance.now() + timeoutMs;
   const names = parts.map(({ name }) => name);
-  let told = '';
+  const width = Math.max(...names.map((name) => name.length));
+  io.stdout.write(`\n${'PART'.padEnd(width)}  READY\n`);
+  const told = new Map<string, string>();
   for (;;) {
-    const text = await unreadyText(client, names);
-    if (text === null) {
+    const states = await progressOf(client, names);
+    for (const { name, ready } of states) {
+      if (told.get(name) !== ready) io.stdout.write(`${name.padEnd(width)}  ${ready}\n`);
+      told.set(name, ready);
+    }
+    const late = states.filter(({ done }) => !done);
+    if (late.length === 0) {
       io.stdout.write('Selvage runs\n');
       return 0;
     }
     if (performance.now() > deadline) {
+      const text = late.map(({ name, ready }) => `${name} ${ready}`).join(', ');
       io.stderr.write(
         `selvage install: not ready after ${timeoutMs / 1000} s: ${text}; try selvage doctor\n`,
       );
       return 1;
     }
-    if (text !== told) io.stdout.write(`waiting: ${text}\n`);
-    told = text;
     await pass(pollEveryMs);
   }
 }
@@ -96,6 +103,7 @@ function readOptions(args: string[]) {
     wait: { type: 'boolean' },
     overlay: { type: 'string' },
     image: { type: 'string' },
+    replicas: { type: 'string' },
     timeout: { type: 'string' },
   });
   if (positionals.length > 0) throw new CallError(`it takes no "${positionals[0]}"`);
@@ -106,6 +114,18 @@ function readOptions(args: string[]) {
     );
   }
   const image = values.image === undefined ? {} : { image: values.image };
-  const options = { ...defaultOptions(packageJson.version), ...overlay, ...image };
-  return { options, values, timeoutMs: parseDurationMs(values.timeout ?? '120s') ?? 120_000 };
+  const replicas = values.replicas === undefined ? {} : { replicas: readReplicas(values.replicas) };
+  const options = { ...defaultOptions(packageJson.version), ...overlay, ...image, ...replicas };
+  return { options, values, timeoutMs: readTimeout(values.timeout ?? '120s') };
+}
+
+function readReplicas(text: string): number {
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  throw new CallError(`--replicas is a number from 1 to 99, not "${text}"`);
+}
+
+function readTimeout(text: string): number {
+  const timeoutMs = parseDurationMs(text);
+  if (timeoutMs !== null) return timeoutMs;
+  throw new CallError(`--timeout is a time like 90s or 2m, not "${text}"`);
 }

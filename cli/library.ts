@@ -1,15 +1,14 @@
 // `selvage/test`: policies in your own tests. One mesh from YAML, and calls that are allowed or denied, with the reason.
-import type { Decision } from '#policy/judge.ts';
-import type { NearMiss } from '#policy/verdict.ts';
+import type { Decision, NearMiss } from '#policy/verdict.ts';
 
-import type { MeshCall } from './calls/call.ts';
+import type { MeshCall } from './calls/mesh-call.ts';
 import { CallError } from './calls/failure.ts';
 import { judgeCall, type JudgedCall } from './calls/judge-call.ts';
 import { loadModel } from './calls/model.ts';
 import { formatProblem } from './calls/problems.ts';
 import { renderText } from './calls/render.ts';
 
-export type { MeshCall } from './calls/call.ts';
+export type { MeshCall } from './calls/mesh-call.ts';
 
 /** What would become of a call. */
 export interface CallOutcome {

@@ -39,14 +39,6 @@ export function adminRoutes(parts: AdminParts): AdminRoute[] {
   ];
 }
 
-/** For the kubelet: `/healthz/live` as long as the process answers, also while it waits for its CA or for the API server. */
-export function healthRoutes(ready: () => boolean): AdminRoute[] {
-  return [
-    get('/healthz/ready', '200 once snapshots are served', () => readiness(ready())),
-    get('/healthz/live', '200', () => ({ body: 'alive\n' })),
-  ];
-}
-
 function readiness(ready: boolean): AdminReply {
   return ready ? { body: 'ready\n' } : { status: 503, body: 'not ready\n' };
 }

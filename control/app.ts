@@ -2,12 +2,13 @@
 import type { AnyResource } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
-import { startAdmin, type Admin } from '#runtime/admin.ts';
+import { startAdmin } from '#runtime/admin.ts';
+import { startHealth } from '#runtime/health.ts';
 import type { Log } from '#runtime/log.ts';
 import { createIdentity } from '#runtime/tls/ca-identity.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
 
-import { adminRoutes, healthRoutes } from './admin-routes.ts';
+import { adminRoutes } from './admin-routes.ts';
 import { ChangeLog } from './changes.ts';
 import { AddressGuard } from './jwks/addresses.ts';
 import { fetchLimits, KeyFetcher } from './jwks/fetch.ts';
@@ -15,6 +16,7 @@ import { KeySets } from './jwks/key-sets.ts';
 import { createMetrics, type ControlMetrics } from './metrics.ts';
 import { Publisher } from './publisher.ts';
 import { startPushServer, type Credentials, type PushLimits } from './push/server.ts';
+import type { Session } from './push/session.ts';
 import { Sessions } from './push/sessions.ts';
 import type { StreamEvents } from './push/stream.ts';
 import type { ControlSettings } from './settings.ts';
@@ -71,7 +73,11 @@ export async function startControl(
   );
   const parts: Parts = assemble(source, log, settings, () => svid);
   const { publisher, sessions, metrics } = parts;
-  const health = await startHealth(settings, () => ready);
+  const health = await startHealth(settings.health, {
+    ready: () => ready,
+    readyWhen: 'serving snapshots',
+    metrics: () => metrics.render(),
+  });
   const admin = await startAdmin({
     ...settings.admin,
     routes: adminRoutes({
@@ -124,14 +130,6 @@ export async function startControl(
   };
 }
 
-/** What the kubelet may reach, and nothing else of the admin endpoint. */
-async function startHealth(
-  { health }: ControlSettings,
-  ready: () => boolean,
-): Promise<Admin | null> {
-  return health === null ? null : startAdmin({ ...health, routes: healthRoutes(ready) });
-}
-
 interface Parts {
   readonly fetcher: KeyFetcher;
   readonly keys: KeySets;
@@ -182,6 +180,7 @@ function assemble(
   });
   const metrics = createMetrics({
     sidecars: () => sessions.count,
+    sidecarsBehind: () => sessions.list().filter(isBehind).length,
     revision: () => snapshots.revision,
     problems: (severity) => publisher.problems().filter((p) => p.severity === severity).length,
     certificateNotAfterMs: () => svid()?.notAfterMs ?? 0,
@@ -204,6 +203,11 @@ function trustDomainOf(svid: Svid): string {
 
 function credentialsOf(svid: Svid): Credentials {
   return { key: svid.keyPem, cert: svid.chainPem, ca: svid.trustBundlePem };
+}
+
+function isBehind(session: Session): boolean {
+  const { acked, wanted } = session.snapshots();
+  return wanted === null || wanted !== acked;
 }
 
 function streamEvents(metrics: ControlMetrics, log: Log): StreamEvents {

@@ -14,6 +14,8 @@ export interface ControlMetrics {
 /** What is read at each scrape. */
 export interface MetricSources {
   readonly sidecars: () => number;
+  /** Those that do not enforce what they should. */
+  readonly sidecarsBehind: () => number;
   readonly revision: () => number;
   readonly problems: (severity: 'error' | 'warning') => number;
   readonly certificateNotAfterMs: () => number;
@@ -44,6 +46,11 @@ export function createMetrics(sources: MetricSources): ControlMetrics {
     return made;
   };
   gauge('selvage_control_sidecars', 'Sidecars connected.', sources.sidecars);
+  gauge(
+    'selvage_control_sidecars_behind',
+    'Sidecars connected that do not enforce the newest snapshot.',
+    sources.sidecarsBehind,
+  );
   gauge('selvage_control_revision', 'Revision of the resources in force.', sources.revision);
   gauge(
     'selvage_control_certificate_expiry_timestamp_seconds',

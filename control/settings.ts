@@ -1,4 +1,5 @@
 // Settings of control: the one place where its environment is read.
+import { apiServer } from '#runtime/kubernetes/api-server-setting.ts';
 import { logLevels } from '#runtime/log.ts';
 import {
   address,
@@ -9,6 +10,7 @@ import {
   optional,
   requiredText,
   url,
+  openAddress,
 } from '#runtime/setting-types.ts';
 import {
   describeSettings,
@@ -40,7 +42,7 @@ const controlFields = [
     env: 'SELVAGE_HEALTH',
     parse: optional(openAddress),
     default: '',
-    doc: 'address of /healthz/ready alone, for the kubelet, as :15021; empty: nowhere',
+    doc: 'address of /healthz/ready, /healthz/live and /metrics, for kubelet and Prometheus, as :15021; empty: nowhere',
   },
   {
     name: 'resources',
@@ -52,7 +54,7 @@ const controlFields = [
   {
     name: 'kubernetes',
     env: 'SELVAGE_KUBERNETES',
-    parse: optional(kubernetes),
+    parse: optional(apiServer(process.env)),
     default: '',
     doc: 'URL of the API server of the cluster to serve, or "in-cluster"; empty: none',
   },
@@ -142,24 +144,6 @@ export function readControlSettings(): ControlSettings {
 /** The same as text, without secrets, for the log at start. */
 export function describeControlSettings(): Record<string, string> {
   return describeSettings(controlFields, process.env);
-}
-
-/** `:15021` listens on all addresses. */
-function openAddress(text: string): ReturnType<typeof address> {
-  return address(text.startsWith(':') ? `0.0.0.0${text}` : text);
-}
-
-/** The URL of the API server. */
-function kubernetes(text: string): URL {
-  if (text !== 'in-cluster') return url('https')(text);
-  const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '443' } = process.env;
-  const parsed = URL.parse(`https://${host.includes(':') ? `[${host}]` : host}:${port}`);
-  if (host === '' || parsed === null) {
-    throw new Wanted(
-      'a URL outside of a pod: KUBERNETES_SERVICE_HOST, which every pod has, is not set',
-    );
-  }
-  return parsed;
 }
 
 function cidr(text: string): string {

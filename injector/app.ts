@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 
 import { startAdmin, type AdminRoute } from '#runtime/admin.ts';
+import { healthRoutes } from '#runtime/health.ts';
 import { podAccess } from '#runtime/kubernetes/access.ts';
 import { createKubeClient, type KubeClient } from '#runtime/kubernetes/client.ts';
 import type { Log } from '#runtime/log.ts';
@@ -46,8 +47,16 @@ export async function startInjector(
   let svid: Svid | null = null;
   let ready = false;
   const metrics = createMetrics(() => svid?.notAfterMs ?? 0);
-  const admin = await startAdmin({ ...settings.admin, routes: routes(metrics, () => ready) });
-  const health = await startAdmin({ ...settings.health, routes: routes(metrics, () => ready) });
+  const routes = healthRoutes({
+    ready: () => ready,
+    readyWhen: 'answering the API server',
+    metrics: () => metrics.render(),
+  });
+  const admin = await startAdmin({
+    ...settings.admin,
+    routes: [...routes, statsRoute(metrics)],
+  });
+  const health = await startAdmin({ ...settings.health, routes });
   await identity.start();
   svid = identity.current();
   const server = await startWebhookServer({
@@ -103,23 +112,19 @@ function keep(
 }
 
 async function clientOf({ kubernetes }: InjectorSettings): Promise<KubeClient | null> {
-  return kubernetes === null ? null : createKubeClient(await podAccess(kubernetes));
+  return kubernetes === null ? null : createKubeClient(await podAccess(kubernetes.href));
 }
 
 function certificateOf({ keyPem, chainPem }: Svid): ServingCertificate {
   return { key: keyPem, cert: chainPem };
 }
 
-function routes(metrics: InjectorMetrics, ready: () => boolean): AdminRoute[] {
-  return [
-    get('/healthz/ready', '200 once the API server is answered', () =>
-      ready() ? { body: 'ready\n' } : { status: 503, body: 'not ready\n' },
-    ),
-    get('/healthz/live', '200 while the process lives', () => ({ body: 'live\n' })),
-    get('/stats/prometheus', 'metrics', () => metrics.render()),
-  ];
-}
-
-function get(path: string, doc: string, handler: AdminRoute['handler']): AdminRoute {
-  return { method: 'GET', path, doc, handler };
+/** The admin endpoints of all processes have their metrics here. */
+function statsRoute(metrics: InjectorMetrics): AdminRoute {
+  return {
+    method: 'GET',
+    path: '/stats/prometheus',
+    doc: 'metrics',
+    handler: () => metrics.render(),
+  };
 }

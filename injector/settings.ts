@@ -1,14 +1,17 @@
 // Settings of the injector: the one place where its environment is read.
 import type { InjectionConfig } from '#api/injection/config.ts';
+import { apiServer } from '#runtime/kubernetes/api-server-setting.ts';
 import { logLevels } from '#runtime/log.ts';
-import { address, integer, oneOf, requiredText, url } from '#runtime/setting-types.ts';
 import {
-  describeSettings,
-  readSettings,
-  SettingsError,
-  Wanted,
-  type Settings,
-} from '#runtime/settings.ts';
+  address,
+  integer,
+  oneOf,
+  requiredText,
+  url,
+  openAddress,
+  optional,
+} from '#runtime/setting-types.ts';
+import { describeSettings, readSettings, SettingsError, type Settings } from '#runtime/settings.ts';
 
 import { injectionFields, readInjectionConfig } from './injection-fields.ts';
 
@@ -25,7 +28,7 @@ const injectorFields = [
     env: 'SELVAGE_HEALTH',
     parse: openAddress,
     default: ':15021',
-    doc: 'address of /healthz/ready, /healthz/live and /stats/prometheus, for kubelet and Prometheus',
+    doc: 'address of /healthz/ready, /healthz/live and /metrics, for kubelet and Prometheus',
   },
   {
     name: 'admin',
@@ -37,7 +40,7 @@ const injectorFields = [
   {
     name: 'kubernetes',
     env: 'SELVAGE_KUBERNETES',
-    parse: apiServer,
+    parse: optional(apiServer(process.env)),
     default: '',
     doc: 'API server whose webhooks get our caBundle: in-cluster, a URL, or empty: none',
   },
@@ -103,19 +106,4 @@ export function readInjectorSettings(): InjectorSettings {
 /** The same as text, for the log at start. */
 export function describeInjectorSettings(): Record<string, string> {
   return describeSettings([...injectorFields, ...injectionFields], process.env);
-}
-
-/** `:15021` listens on all addresses. */
-function openAddress(text: string): ReturnType<typeof address> {
-  return address(text.startsWith(':') ? `0.0.0.0${text}` : text);
-}
-
-/** The URL; null: there is no cluster. */
-function apiServer(text: string): string | null {
-  if (text === '') return null;
-  if (text !== 'in-cluster') return url('https')(text).href;
-  const host = process.env['KUBERNETES_SERVICE_HOST'] ?? '';
-  const port = process.env['KUBERNETES_SERVICE_PORT'] ?? '443';
-  if (host === '') throw new Wanted('a URL: there is no KUBERNETES_SERVICE_HOST here');
-  return `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -14,9 +14,7 @@ import { presume } from './jwt/presume.ts';
 import type { AdmittedRequest } from './request.ts';
 import { admitRequest } from './request.ts';
 import { admitPeer, admitTransport, chooseProtocol } from './transport.ts';
-import type { Explanation, Verdict } from './verdict.ts';
-
-export type Decision = 'allow' | 'deny' | 'unauthenticated' | 'badrequest' | 'closed' | 'other';
+import type { Decision, Explanation, Verdict } from './verdict.ts';
 
 export interface Outcome {
   readonly decision: Decision;

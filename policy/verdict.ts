@@ -45,3 +45,6 @@ export interface Miss {
   readonly got: string;
   readonly at: string | null;
 }
+
+/** What becomes of a call. */
+export type Decision = 'allow' | 'deny' | 'unauthenticated' | 'badrequest' | 'closed' | 'other';

@@ -69,6 +69,11 @@ export function address(text: string): Address {
   return { host, port };
 }
 
+/** An address to listen on; `:15021` is that port of all addresses. */
+export function openAddress(text: string): Address {
+  return address(text.startsWith(':') ? `0.0.0.0${text}` : text);
+}
+
 /** An absolute URL of one of the given schemes, without credentials. */
 export function url(...schemes: readonly string[]): (text: string) => URL {
   return (text) => {

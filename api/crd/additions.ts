@@ -55,8 +55,8 @@ const noNamespace = rules({
 
 function target(path: string): [string, Record<string, unknown>][] {
   return [
-    [`${path}.group`, { maxLength: 253 }],
-    [`${path}.kind`, { minLength: 1, maxLength: 63 }],
+    [`${path}.group`, { maxLength: 253, pattern: '^$|^[-.a-z0-9]+$' }],
+    [`${path}.kind`, { minLength: 1, maxLength: 63, pattern: '^[a-zA-Z][-a-zA-Z0-9]*$' }],
     [`${path}.name`, { minLength: 1, maxLength: 253 }],
     [`${path}.namespace`, { maxLength: 253, ...noNamespace }],
   ];
@@ -88,8 +88,17 @@ const authorizationPolicy: SchemaAdditions = new Map([
   ...targets,
   ['rules', { maxItems: 512 }],
   ['rules[].from', { maxItems: 512 }],
+  [
+    'rules[].from[].source',
+    rules({
+      rule: '!(has(self.serviceAccounts) || has(self.notServiceAccounts)) || !(has(self.principals) || has(self.notPrincipals) || has(self.namespaces) || has(self.notNamespaces))',
+      message: 'serviceAccounts say the namespace too: leave out principals and namespaces',
+    }),
+  ],
   ['rules[].from[].source.serviceAccounts', { maxItems: 16 }],
+  ['rules[].from[].source.serviceAccounts[]', { maxLength: 320 }],
   ['rules[].from[].source.notServiceAccounts', { maxItems: 16 }],
+  ['rules[].from[].source.notServiceAccounts[]', { maxLength: 320 }],
   ['rules[].when[].key', { minLength: 1 }],
 ]);
 
@@ -100,12 +109,24 @@ const requestAuthentication: SchemaAdditions = new Map([
   ['jwtRules', { maxItems: 4096 }],
   [
     'jwtRules[]',
+    rules(
+      {
+        rule: '(has(self.issuer) && self.issuer.size() > 0) || (has(self.jwksUri) && self.jwksUri.size() > 0)',
+        message: "a rule needs an issuer or a jwksUri: write the token's iss as the issuer",
+      },
+      {
+        rule: '!has(self.jwks) || self.jwks.size() == 0 || !has(self.jwksUri) || self.jwksUri.size() == 0',
+        message: 'only one of jwks and jwksUri may be set',
+      },
+    ),
+  ],
+  [
+    'jwtRules[].timeout',
     rules({
-      rule: "(has(self.issuer) && self.issuer != '') || (has(self.jwksUri) && self.jwksUri != '')",
-      message: "a rule needs an issuer or a jwksUri: write the token's iss as the issuer",
+      rule: "duration(self) >= duration('1ms')",
+      message: 'a timeout is a duration of at least 1ms, as 5s',
     }),
   ],
-  ['jwtRules[].issuer', { maxLength: 2048 }],
   ['jwtRules[].jwksUri', { maxLength: 2048, pattern: '^$|^[hH][tT][tT][pP][sS]?://' }],
   ['jwtRules[].audiences[]', { minLength: 1 }],
   ['jwtRules[].fromParams[]', { minLength: 1 }],
@@ -127,17 +148,35 @@ const peerAuthentication: SchemaAdditions = new Map([
   [
     'portLevelMtls',
     {
-      maxProperties: 1024,
       ...rules({
-        rule: "self.all(key, key.matches('^[0-9]{1,5}$') && 0 < int(key) && int(key) <= 65535)",
+        rule: 'self.all(key, 0 < int(key) && int(key) <= 65535)',
         message: "portLevelMtls is keyed by numbers of the workload's ports, from 1 to 65535",
       }),
     },
   ],
 ]);
 
-const serviceEntry: SchemaAdditions = new Map([
+const serviceEntry: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  [
+    '',
+    rules(
+      {
+        rule: '!has(self.workloadSelector) || !has(self.endpoints)',
+        message: 'only one of workloadSelector and endpoints may be set',
+      },
+      {
+        rule: "!has(self.endpoints) || (has(self.resolution) && self.resolution != 'NONE')",
+        message: 'with the resolution NONE there are no endpoints: write STATIC or DNS',
+      },
+    ),
+  ],
   ['hosts', { maxItems: 256 }],
+  [
+    'hosts[]',
+    rules({ rule: "self != '*'", message: 'a host may not be * alone: name what is called' }),
+  ],
+  ['addresses', { maxItems: 256 }],
+  ['addresses[]', { maxLength: 64 }],
   ['ports', { maxItems: 256 }],
   ['endpoints', { maxItems: 4096 }],
 ]);

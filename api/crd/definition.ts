@@ -93,7 +93,7 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
         plural,
         singular: kind.toLowerCase(),
         shortNames: presentation.shortNames,
-        categories: ['istio-io'],
+        categories: ['istio-io', `${group.split('.')[0]}-istio-io`],
       },
       versions: versions.map((name) => ({
         name,

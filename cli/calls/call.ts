@@ -6,33 +6,8 @@ import type { Workload, WorkloadPort } from '#api/workload.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';
 
 import { CallError } from './failure.ts';
+import type { MeshCall } from './mesh-call.ts';
 import type { MeshModel } from './model.ts';
-
-/** A call in the mesh. Only `from` and `to` are needed. */
-export interface MeshCall {
-  /** `namespace/service-account`, a whole identity `domain/ns/x/sa/y`, or `none`: plaintext. */
-  readonly from: string;
-  /** `namespace/workload`. */
-  readonly to: string;
-  /** The workload's own port; by default its first (`tcp`: its first that carries TCP). */
-  readonly port?: number;
-  /** Default GET. */
-  readonly method?: string;
-  /** With its query. Default `/`. */
-  readonly path?: string;
-  /** By default the name of a Service that selects the workload. */
-  readonly host?: string;
-  /** A list of values makes as many header lines. */
-  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
-  /** Claims of a token whose signature counts as good: `{ iss, sub, aud, … }`. */
-  readonly token?: Readonly<Record<string, unknown>>;
-  /** The client's address. Default 10.0.0.1. */
-  readonly ip?: string;
-  /** Bytes that are not HTTP. */
-  readonly tcp?: boolean;
-  /** What external authorizers answer. Default `deny`. */
-  readonly authorizer?: 'allow' | 'deny';
-}
 
 export interface ResolvedCall {
   readonly workload: MeshWorkload;

@@ -4,7 +4,8 @@ import type { CompiledPolicies } from '#policy/compile.ts';
 import { judge, type Outcome } from '#policy/judge.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';
 
-import { type MeshCall, resolveCall } from './call.ts';
+import { resolveCall } from './call.ts';
+import type { MeshCall } from './mesh-call.ts';
 import type { MeshModel } from './model.ts';
 
 export interface JudgedCall {

@@ -3,7 +3,7 @@ import { describe } from '#policy/explain.ts';
 import type { Miss, NearMiss } from '#policy/verdict.ts';
 
 import { type Colour, paint } from '../table.ts';
-import type { MeshCall } from './call.ts';
+import type { MeshCall } from './mesh-call.ts';
 import type { JudgedCall } from './judge-call.ts';
 
 /** `POST /charges from shop/web to billing/payments:8080`. */

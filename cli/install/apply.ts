@@ -45,10 +45,11 @@ export async function untilEstablished(client: KubeClient, crd: Manifest): Promi
   const deadline = performance.now() + crdReadyTimeoutMs;
   for (;;) {
     const present = await client.get<KubeObject>(objectPath(crd));
-    const { conditions = [] } = (present['status'] ?? {}) as {
-      conditions?: readonly { type: string; status: string }[];
+    // The API server writes null at first.
+    const { conditions } = (present['status'] ?? {}) as {
+      conditions?: readonly { type: string; status: string }[] | null;
     };
-    if (conditions.some(({ type, status }) => type === 'Established' && status === 'True')) return;
+    if (conditions?.some(({ type, status }) => type === 'Established' && status === 'True')) return;
     if (performance.now() > deadline) {
       throw new CallError(
         `the API server does not serve ${crd.metadata.name}: see kubectl describe crd`,
@@ -76,17 +77,20 @@ function strangerText({ kind, metadata }: Manifest): string {
   return `${kind} ${metadata.name} is there, without the labels of Selvage: it is not touched; remove or rename it`;
 }
 
-/** `selvage-ca 1/2`, for each Deployment; null when all run as applied. */
-export async function unreadyText(
-  client: KubeClient,
-  names: readonly string[],
-): Promise<string | null> {
-  const states = await Promise.all(names.map((name) => stateOf(client, name)));
-  if (states.every(({ done }) => done)) return null;
-  return states.map(({ text }) => text).join(', ');
+/** How far a Deployment is. */
+export interface Progress {
+  readonly name: string;
+  /** `1/2`; `?` where the API server did not answer. */
+  readonly ready: string;
+  /** It runs as applied. */
+  readonly done: boolean;
 }
 
-async function stateOf(client: KubeClient, name: string): Promise<{ text: string; done: boolean }> {
+export function progressOf(client: KubeClient, names: readonly string[]): Promise<Progress[]> {
+  return Promise.all(names.map((name) => progress(client, name)));
+}
+
+async function progress(client: KubeClient, name: string): Promise<Progress> {
   try {
     const path = `/apis/apps/v1/namespaces/${systemNamespace}/deployments/${name}`;
     const { metadata, spec, status } = await client.get<
@@ -102,10 +106,10 @@ async function stateOf(client: KubeClient, name: string): Promise<{ text: string
     const wanted = spec?.replicas ?? 1;
     const ready = Math.min(status?.availableReplicas ?? 0, status?.updatedReplicas ?? 0);
     const seen = (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
-    return { text: `${name} ${ready}/${wanted}`, done: seen && ready >= wanted };
+    return { name, ready: `${ready}/${wanted}`, done: seen && ready >= wanted };
   } catch (error) {
     // While the API server restarts.
     if (error instanceof KubeError && error.status < 500) throw error;
-    return { text: `${name} ?`, done: false };
+    return { name, ready: '?', done: false };
   }
 }

@@ -4,7 +4,7 @@ import { systemNamespace } from '#api/injection/names.ts';
 import { mutatingWebhooks, validatingWebhooks } from '#injector/webhooks.ts';
 
 import { inCluster, inSystem, type Manifest, ownLabels } from './labels.ts';
-import type { InstallOptions } from './options.ts';
+import { defaultTrustDomain, type InstallOptions } from './options.ts';
 import { parts } from './parts.ts';
 import { rightsObjects } from './rights.ts';
 import { workloadObjects } from './workloads.ts';
@@ -28,9 +28,15 @@ export function systemObjects(options: InstallOptions): Manifest[] {
   return [
     ...rightsObjects(),
     inSystem('v1', 'ConfigMap', 'selvage-injector', { data: injection(options) }),
+    ...(options.trustDomain === defaultTrustDomain ? [] : [meshObject(options.trustDomain)]),
     ...parts.flatMap((part) => workloadObjects(part, options)),
     ...webhookObjects(),
   ];
+}
+
+/** The configuration of the mesh; it hides one in istio-system, so it is there only where it says something. */
+function meshObject(trustDomain: string): Manifest {
+  return inSystem('v1', 'ConfigMap', 'istio', { data: { mesh: `trustDomain: ${trustDomain}\n` } });
 }
 
 function injection({ image, imagePullPolicy, otlpEndpoint }: InstallOptions): object {

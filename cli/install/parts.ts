@@ -2,7 +2,15 @@
 import { folders, volumes } from '#api/injection/names.ts';
 import { deniedByDefault } from '#control/jwks/addresses.ts';
 
+export type PartName = 'ca' | 'control' | 'injector';
+
+export interface Resources {
+  readonly requests: { readonly cpu: string; readonly memory: string };
+  readonly limits: { readonly memory: string };
+}
+
 export interface Part {
+  readonly part: PartName;
   readonly name: string;
   readonly program: string;
   readonly portName: string;
@@ -13,8 +21,6 @@ export interface Part {
   readonly workload: boolean;
   /** ConfigMap whose data is further environment. */
   readonly configMap?: string;
-  readonly requests: { readonly cpu: string; readonly memory: string };
-  readonly memoryLimit: string;
 }
 
 const inCluster = { SELVAGE_KUBERNETES: 'in-cluster', SELVAGE_HEALTH: '0.0.0.0:15021' };
@@ -26,6 +32,7 @@ const identity = {
 
 export const parts: readonly Part[] = [
   {
+    part: 'ca',
     name: 'selvage-ca',
     program: '/app/ca/main.js',
     portName: 'https-ca',
@@ -37,10 +44,9 @@ export const parts: readonly Part[] = [
         'selvage-system/selvage-injector=selvage-injector.selvage-system.svc',
     },
     workload: false,
-    requests: { cpu: '100m', memory: '128Mi' },
-    memoryLimit: '512Mi',
   },
   {
+    part: 'control',
     name: 'selvage-control',
     program: '/app/control/main.js',
     portName: 'https-push',
@@ -53,10 +59,9 @@ export const parts: readonly Part[] = [
       SELVAGE_JWKS_DENIED: [...new Set([...deniedByDefault, '127.0.0.0/8', '::1'])].join(','),
     },
     workload: true,
-    requests: { cpu: '200m', memory: '256Mi' },
-    memoryLimit: '2Gi',
   },
   {
+    part: 'injector',
     name: 'selvage-injector',
     program: '/app/injector/main.js',
     portName: 'https-webhook',
@@ -65,8 +70,6 @@ export const parts: readonly Part[] = [
     env: { ...inCluster, ...identity },
     workload: true,
     configMap: 'selvage-injector',
-    requests: { cpu: '50m', memory: '96Mi' },
-    memoryLimit: '512Mi',
   },
 ];
 

@@ -7,6 +7,13 @@ import { identityMounts, identityVolumes, type Part } from './parts.ts';
 
 const healthPort = 15021;
 
+/** As Prometheus' customary configuration for pods reads them. */
+const scraped = {
+  'prometheus.io/scrape': 'true',
+  'prometheus.io/port': String(healthPort),
+  'prometheus.io/path': '/metrics',
+};
+
 export function workloadObjects(part: Part, options: InstallOptions): Manifest[] {
   const { name, port, portName, servicePort } = part;
   const selector = { matchLabels: selectorOf(name) };
@@ -24,7 +31,7 @@ export function workloadObjects(part: Part, options: InstallOptions): Manifest[]
         selector,
         strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
         template: {
-          metadata: { labels: { ...ownLabels, ...selectorOf(name) } },
+          metadata: { labels: { ...ownLabels, ...selectorOf(name) }, annotations: scraped },
           spec: podSpec(part, options),
         },
       },
@@ -68,8 +75,12 @@ function podSpec(part: Part, options: InstallOptions): object {
   };
 }
 
-function containerOf(part: Part, { image, imagePullPolicy }: InstallOptions): object {
-  const { name, program, port, portName, workload, configMap, requests, memoryLimit } = part;
+function containerOf(part: Part, options: InstallOptions): object {
+  const { image, imagePullPolicy, resources, trustDomain } = options;
+  const { name, program, port, portName, workload, configMap } = part;
+  // The others learn it from their own certificates.
+  const environment =
+    part.part === 'ca' ? { ...part.env, SELVAGE_TRUST_DOMAIN: trustDomain } : part.env;
   return {
     name,
     image,
@@ -77,7 +88,7 @@ function containerOf(part: Part, { image, imagePullPolicy }: InstallOptions): ob
     command: ['node', program],
     env: [
       { name: 'SELVAGE_POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-      ...Object.entries(part.env).map(([key, value]) => ({ name: key, value })),
+      ...Object.entries(environment).map(([key, value]) => ({ name: key, value })),
     ],
     ...(configMap !== undefined && { envFrom: [{ configMapRef: { name: configMap } }] }),
     ports: [
@@ -89,7 +100,15 @@ function containerOf(part: Part, { image, imagePullPolicy }: InstallOptions): ob
       periodSeconds: 2,
       timeoutSeconds: 3,
     },
-    resources: { requests, limits: { memory: memoryLimit } },
+    // Generous: a process that is busy is no dead one, and all sidecars would feel its restart.
+    livenessProbe: {
+      httpGet: { path: '/healthz/live', port: 'health' },
+      initialDelaySeconds: 10,
+      periodSeconds: 10,
+      timeoutSeconds: 5,
+      failureThreshold: 6,
+    },
+    resources: resources[part.part],
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,

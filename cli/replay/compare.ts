@@ -1,5 +1,5 @@
 // Compares what was decided with what was recorded: the decision, and the policy and rule that made it.
-import type { Decision } from '#policy/judge.ts';
+import type { Decision } from '#policy/verdict.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';
 import { stricter } from '#policy/stricter.ts';
 

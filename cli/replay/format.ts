@@ -3,7 +3,7 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
-import type { Decision } from '#policy/judge.ts';
+import type { Decision } from '#policy/verdict.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';
 
 /** Policies, a workload, and what was decided about each request. */

@@ -1,5 +1,5 @@
 // From what came back, and what the sidecar logged about it, to a decision that can be compared.
-import type { Decision } from '#policy/judge.ts';
+import type { Decision } from '#policy/verdict.ts';
 
 import type { AccessLine } from './access-lines.ts';
 import { arrivedHeader } from './application.ts';

@@ -1,14 +1,13 @@
 // The sidecar under replay: the real process, its listeners, its log and its end.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { sidecarNodeFlags } from '#api/node-flags.ts';
+import { programFile } from '../programs.ts';
 import { AccessLines } from './access-lines.ts';
 import { SidecarUnusable } from './unusable.ts';
 
-const main = join(import.meta.dirname, '../../sidecar/main.ts');
 const readyTimeoutMs = 30_000;
 const killAfterMs = 5000;
 
@@ -28,7 +27,7 @@ export class SidecarProcess {
     this.failed = this.#failed.promise;
     // Also where nobody waits for it.
     this.failed.catch(() => undefined);
-    this.#child = spawn(process.execPath, [...sidecarNodeFlags, main], {
+    this.#child = spawn(process.execPath, [...sidecarNodeFlags, programFile('sidecar')], {
       env: {
         ...environment,
         // Standard output is the process's own log.

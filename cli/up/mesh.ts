@@ -1,10 +1,10 @@
 // The whole mesh on one machine: CA, control plane, and for each pod its sidecar and its programs, as child processes.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { sidecarNodeFlags } from '#api/node-flags.ts';
 
+import { type Program, programFile } from '../programs.ts';
 import { Guardian } from './guardian.ts';
 import { type LocalPod, podKey } from './plan.ts';
 import { type PodChanges, podChanges } from './pod-changes.ts';
@@ -37,10 +37,7 @@ export interface MeshOptions {
   readonly interrupted?: AbortSignal;
 }
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
 const startTimeoutMs = 30_000;
-
-const sidecar = 'sidecar/main.ts';
 
 export class LocalMesh {
   readonly options: MeshOptions;
@@ -197,7 +194,7 @@ export class LocalMesh {
 
   async #startCa(): Promise<void> {
     const { ports, state, trustDomain } = this.options;
-    this.#startAuthority('ca/ca', 'ca/main.ts', {
+    this.#startAuthority('ca', {
       SELVAGE_CA_LISTEN: `127.0.0.1:${ports.ca}`,
       SELVAGE_CA_ADMIN: `127.0.0.1:${ports.caAdmin}`,
       SELVAGE_CA_DIR: join(state, 'ca'),
@@ -211,7 +208,7 @@ export class LocalMesh {
   async #startControl(): Promise<void> {
     const { ports, resources, state } = this.options;
     const account = { namespace: 'selvage-system', serviceAccount: 'selvage-control' };
-    this.#startAuthority('control/control', 'control/main.ts', {
+    this.#startAuthority('control', {
       SELVAGE_CONTROL_LISTEN: `127.0.0.1:${ports.control}`,
       SELVAGE_CONTROL_ADMIN: `127.0.0.1:${ports.controlAdmin}`,
       SELVAGE_RESOURCES: [...resources, join(state, 'pods')].join(':'),
@@ -226,7 +223,7 @@ export class LocalMesh {
     if (pod.sidecar === null) return null;
     const own = join(this.options.state, 'sidecars', `${pod.namespace}.${pod.name}`);
     await mkdir(own, { recursive: true, mode: 0o700 });
-    return this.#run(`sidecar/${pod.title}`, sidecar, {
+    return this.#run(`sidecar/${pod.title}`, 'sidecar', {
       SELVAGE_NAMESPACE: pod.namespace,
       SELVAGE_WORKLOAD: pod.workload,
       SELVAGE_POD: pod.name,
@@ -250,15 +247,16 @@ export class LocalMesh {
     });
   }
 
-  #startAuthority(name: string, main: string, settings: Readonly<Record<string, string>>): void {
-    this.#authorities.push(this.#run(name, main, settings));
+  #startAuthority(name: 'ca' | 'control', settings: Readonly<Record<string, string>>): void {
+    this.#authorities.push(this.#run(`${name}/${name}`, name, settings));
   }
 
-  #run(name: string, main: string, settings: Readonly<Record<string, string>>): Supervised {
+  #run(name: string, program: Program, settings: Readonly<Record<string, string>>): Supervised {
     const { events, environment, cwd } = this.options;
+    const flags = program === 'sidecar' ? sidecarNodeFlags : [];
     return new Supervised({
       name,
-      argv: [process.execPath, ...(main === sidecar ? sidecarNodeFlags : []), join(root, main)],
+      argv: [process.execPath, ...flags, programFile(program)],
       cwd,
       env: {
         PATH: environment['PATH'] ?? '',

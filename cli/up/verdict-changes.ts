@@ -1,7 +1,7 @@
 // What an edit of the YAML changes: every call that the policies name, judged before and after.
 import { policyTestSpec } from '#api/kinds/policy-test.ts';
 
-import type { MeshCall } from '../calls/call.ts';
+import type { MeshCall } from '../calls/mesh-call.ts';
 import { CallError } from '../calls/failure.ts';
 import { judgeCall } from '../calls/judge-call.ts';
 import type { MeshModel } from '../calls/model.ts';

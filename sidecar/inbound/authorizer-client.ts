@@ -13,7 +13,8 @@ const bodyBytesMax = 64 * 1024;
 export function createCheckCall(inForce: InForce, upstreams: Upstreams): CheckCall {
   let agent: Agent | null = null;
   return async (check) => {
-    const { Agent: UndiciAgent, errors } = await import('undici');
+    // By `default`: a bundle of a CommonJS package, loaded lazily, has no other export.
+    const { Agent: UndiciAgent, errors } = (await import('undici')).default;
     agent ??= new UndiciAgent({
       connect: (options, callback) => connect(inForce, upstreams, options, callback),
       keepAliveTimeout: 4000,

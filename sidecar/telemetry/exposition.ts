@@ -45,7 +45,8 @@ export class MetricsPage {
   }
 
   private async load(): Promise<Registry> {
-    const { Registry } = await import('prom-client');
+    // By `default`: a bundle of a CommonJS package, loaded lazily, has no other export.
+    const { Registry } = (await import('prom-client')).default;
     const registry = new Registry();
     const { http, tcp } = this.metrics;
     for (const metric of [
@@ -74,7 +75,7 @@ export interface MetricData {
 
 /** One page of the numbers of several workers: everything is summed. */
 export async function mergePages(pages: readonly MetricData[][]): Promise<Exposition> {
-  const { AggregatorRegistry } = await import('prom-client');
+  const { AggregatorRegistry } = (await import('prom-client')).default;
   const merged = AggregatorRegistry.aggregate(pages as unknown as object[]);
   return { type: merged.contentType, body: await merged.metrics() };
 }

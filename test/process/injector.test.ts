@@ -121,7 +121,7 @@ test('it serves with a certificate of the CA, injects, validates, and ends in or
   const health = (path: string): Promise<Response> =>
     fetch(`http://127.0.0.1:${healthPort}${path}`);
   expect((await health('/healthz/ready')).status).toBe(200);
-  expect(await (await health('/stats/prometheus')).text()).toContain(
+  expect(await (await health('/metrics')).text()).toContain(
     'selvage_injector_reviews_total{webhook="inject",outcome="injected"} 1',
   );
   injector.child.kill('SIGTERM');

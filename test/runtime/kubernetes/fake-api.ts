@@ -269,6 +269,8 @@ export class FakeApi {
       subresource === 'status'
         ? { ...present, status: changed['status'] }
         : { ...changed, status: present['status'] };
+    // As the real one, which keeps the version of what does not change.
+    if (JSON.stringify(next) === JSON.stringify(present)) return { status: 200, body: present };
     return { status: 200, body: this.#store(collection, next as NewObject, present) };
   }
 

@@ -22,6 +22,9 @@ interface Seen {
   reason: string;
 }
 
+/** Some have all the headers of a request in them. */
+const reasonLengthMax = 160;
+
 const results: Readonly<Record<string, Outcome['result']>> = { pass: 'passed', skip: 'skipped' };
 
 /** @param lines JSON; others are passed over. A test that the lines tell no end of has failed. */
@@ -63,7 +66,7 @@ function reasonIn(output: string): string | undefined {
     /Traffic distribution test failed \(.*?\): (.*)$/m.exec(output) ??
     /^\s+Error:\s+(\S.*)$/m.exec(output) ??
     /^panic: (.*)$/m.exec(output);
-  return found?.[1];
+  return found?.[1]?.slice(0, reasonLengthMax);
 }
 
 function eventOf(line: string): Event | undefined {

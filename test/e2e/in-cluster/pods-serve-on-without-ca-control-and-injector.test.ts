@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { caller, service } from './apps.ts';
-import { describeInCluster, kubectl, Place, until } from './cluster.ts';
+import { caller, podSpec, service } from './apps.ts';
+import { apply, describeInCluster, kubectl, Place, until } from './cluster.ts';
 import { Load } from './load.ts';
 
+const inject = { annotations: { inject: 'true' } };
 const parts = ['selvage-ca', 'selvage-control', 'selvage-injector'];
 
 async function scale(replicas: number): Promise<void> {
@@ -35,6 +36,14 @@ describeInCluster('sidecars by themselves', () => {
   });
   afterAll(async () => {
     await scale(1);
+    // The API server reaches a Service a moment after its pods are ready.
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'asks', ...inject } };
+    const manifest = JSON.stringify({ ...pod, spec: podSpec({}) });
+    await until(
+      'the webhook answers',
+      () => apply(manifest, '-n', place.namespace, '--dry-run=server'),
+      (said) => said.includes('pod/asks'),
+    );
     await place.remove();
   });
 

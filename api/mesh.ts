@@ -1,5 +1,5 @@
 // The resources of a mesh by kind, and the workloads among them.
-import { workloadAnnotation } from './in-mesh.ts';
+import { workloadAnnotation } from './injection/names.ts';
 import { type Marked, injectionMarks, stances, wantsSidecar } from './injection.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment, DeploymentKind } from './kinds/deployment.ts';

@@ -2,8 +2,8 @@
 import { createSecureServer, type Http2SecureServer } from 'node:http2';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { SecureServerOptions, ServerHttp2Session } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import { csrBytesMax } from '#api/signing.ts';
+import { listen } from '#runtime/listen.ts';
 import type { Log } from '#runtime/log.ts';
 import { Refusal, type RefusalCode } from './refusal.ts';
 import type { ServingCertificate } from './serving.ts';
@@ -48,9 +48,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   server.on('sessionError', (error) => options.log.debug({ error }, 'session ended with an error'));
   server.on('tlsClientError', (error) => options.log.debug({ error }, 'TLS handshake failed'));
   server.on('request', (request, response) => void serve(request, response, options));
-  await listen(server, options);
+  const { host, port } = options;
+  const taken = await listen(server, { host, port });
   return {
-    port: (server.address() as AddressInfo).port,
+    port: taken,
     install: ({ key, cert }) => server.setSecureContext({ key, cert, minVersion: 'TLSv1.2' }),
     close: (drainMs) => close(server, sessions, drainMs),
   };
@@ -76,18 +77,6 @@ function serverOptions({ certificate, callTimeoutMs }: ApiOptions): SecureServer
     headersTimeout: callTimeoutMs,
     connectionsCheckingInterval: Math.min(callTimeoutMs, 5000),
   };
-}
-
-function listen(server: Http2SecureServer, { host, port }: ApiOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
-      server.on('error', () => undefined);
-      resolve();
-    });
-  });
 }
 
 function close(

@@ -11,13 +11,7 @@ import {
 } from '#runtime/setting-types.ts';
 import { apiServer } from '#runtime/kubernetes/api-server-setting.ts';
 import { logLevels } from '#runtime/log.ts';
-import {
-  describeSettings,
-  readSettings,
-  SettingsError,
-  Wanted,
-  type Settings,
-} from '#runtime/settings.ts';
+import { describeSettings, readSettings, Wanted, type Settings } from '#runtime/settings.ts';
 
 export const caFields = [
   {
@@ -217,15 +211,7 @@ export type CaSettings = Settings<typeof caFields>;
 export function readCaSettings(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): CaSettings {
-  const contradictory = contradictions(env);
-  try {
-    const settings = readSettings(caFields, env);
-    if (contradictory.length === 0) return settings;
-  } catch (error) {
-    if (!(error instanceof SettingsError)) throw error;
-    throw new SettingsError([...contradictory, ...error.mistakes]);
-  }
-  throw new SettingsError(contradictory);
+  return readSettings(caFields, env, contradictions(env));
 }
 
 /** What only shows when several settings are looked at together. */

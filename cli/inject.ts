@@ -5,6 +5,7 @@ import { stanceOf } from '#api/injection.ts';
 import { diffJson, type PatchOperation } from '#api/injection/json-patch.ts';
 import type { TextFile } from '#api/load.ts';
 import { nameOf } from '#api/origin.ts';
+import { type Fields, isFields } from '#api/read-meta.ts';
 import { editYaml } from '#api/yaml-edit.ts';
 import { readYaml } from '#api/yaml.ts';
 import { readInjectionConfig } from '#injector/injection-fields.ts';
@@ -57,8 +58,6 @@ export async function inject(
     return 2;
   }
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /** One run over all files. */
 class Run {
@@ -192,10 +191,6 @@ async function readConfig(
 function isConfigMap(value: unknown): value is { readonly data: Fields } {
   if (!isFields(value) || value['kind'] !== 'ConfigMap' || !isFields(value['data'])) return false;
   return Object.keys(value['data']).some((name) => name.startsWith('SELVAGE_INJECT_'));
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function jsonOf(objects: readonly unknown[]): string {

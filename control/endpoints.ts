@@ -1,7 +1,7 @@
 // Where the ports of a Service lead where nobody says it in EndpointSlices: the ready pods that it selects.
-import { hasProxy, workloadAnnotation } from '#api/in-mesh.ts';
+import { hasProxy } from '#api/in-mesh.ts';
 import { type NamespaceStance, stances, wantsSidecar } from '#api/injection.ts';
-import { localPortsAnnotation } from '#api/injection/names.ts';
+import { localPortsAnnotation, workloadAnnotation } from '#api/injection/names.ts';
 import type { Deployment } from '#api/kinds/deployment.ts';
 import type { Pod } from '#api/kinds/pod.ts';
 import type { ServicePortSpec, ServiceResource } from '#api/kinds/service.ts';

@@ -12,13 +12,7 @@ import {
   url,
   openAddress,
 } from '#runtime/setting-types.ts';
-import {
-  describeSettings,
-  readSettings,
-  SettingsError,
-  Wanted,
-  type Settings,
-} from '#runtime/settings.ts';
+import { describeSettings, readSettings, Wanted, type Settings } from '#runtime/settings.ts';
 
 import { deniedByDefault, parseCidr } from './jwks/addresses.ts';
 
@@ -131,14 +125,7 @@ export function readControlSettings(): ControlSettings {
           'SELVAGE_RESOURCES and SELVAGE_KUBERNETES are both empty: wanted folders, a cluster, or both',
         ]
       : [];
-  try {
-    const settings = readSettings(controlFields, process.env);
-    if (missing.length === 0) return settings;
-  } catch (error) {
-    if (!(error instanceof SettingsError)) throw error;
-    throw new SettingsError([...missing, ...error.mistakes]);
-  }
-  throw new SettingsError(missing);
+  return readSettings(controlFields, process.env, missing);
 }
 
 /** The same as text, without secrets, for the log at start. */

@@ -1,5 +1,6 @@
 // Where the ports of a Service lead in a cluster: the endpoints of its EndpointSlices that take calls now.
-import { hasProxy, workloadAnnotation } from '#api/in-mesh.ts';
+import { hasProxy } from '#api/in-mesh.ts';
+import { workloadAnnotation } from '#api/injection/names.ts';
 import {
   serviceNameLabel,
   type EndpointSlice,

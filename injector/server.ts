@@ -6,8 +6,8 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 
+import { listen } from '#runtime/listen.ts';
 import type { Log } from '#runtime/log.ts';
 
 export interface ServingCertificate {
@@ -93,9 +93,9 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
     response.on('error', (error) => log.debug({ error }, 'an answer could not be sent'));
     void serve(request, response, { answer, limits, log });
   });
-  await listen(server, host, port);
+  const taken = await listen(server, { host, port });
   return {
-    port: (server.address() as AddressInfo).port,
+    port: taken,
     setCertificate: (certificate) => server.setSecureContext(tlsOptions(certificate)),
     close: (graceMs) => close(server, sessions, graceMs),
   };
@@ -185,18 +185,6 @@ function refuse(
 
 function tlsOptions({ key, cert }: ServingCertificate): object {
   return { key, cert, minVersion: 'TLSv1.2', ALPNProtocols: ['h2', 'http/1.1'] };
-}
-
-function listen(server: Http2SecureServer, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
-      server.on('error', () => undefined);
-      resolve();
-    });
-  });
 }
 
 async function close(

@@ -1,6 +1,8 @@
 // The admin endpoint of a process: a table of routes on node:http, on loopback unless told otherwise.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isIP, type AddressInfo } from 'node:net';
+import { isIP } from 'node:net';
+
+import { listen } from './listen.ts';
 
 /**
  * Not imported: an ES import reads every export of a built-in module, and node:http's `WebSocket` then loads all of
@@ -53,16 +55,9 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   });
   server.requestTimeout = 30_000;
   server.headersTimeout = 10_000;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      server.on('error', () => undefined);
-      resolve();
-    });
-  });
+  const taken = await listen(server, { host, port });
   return {
-    port: (server.address() as AddressInfo).port,
+    port: taken,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

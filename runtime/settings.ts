@@ -35,13 +35,17 @@ export class SettingsError extends Error {
   }
 }
 
-/** Reads every field of a table; throws one SettingsError that names every mistake. */
+/**
+ * Reads every field of a table; throws one SettingsError that names every mistake.
+ * @param contradictions mistakes that show only where several fields are looked at together; they come first
+ */
 export function readSettings<const F extends readonly Field[]>(
   fields: F,
   env: Readonly<Record<string, string | undefined>>,
+  contradictions: readonly string[] = [],
 ): Settings<F> {
   const values: Record<string, unknown> = {};
-  const mistakes: string[] = [];
+  const mistakes = [...contradictions];
   for (const field of fields) {
     const text = env[field.env] ?? field.default;
     if (text === undefined) {

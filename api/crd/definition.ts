@@ -1,4 +1,5 @@
 // The CustomResourceDefinition of each kind of Istio's that we read, in all versions that Istio serves.
+import { pluralOf } from '../kinds/plural.ts';
 import { type KindEntry, kinds } from '../kinds/table.ts';
 import { additions } from './additions.ts';
 import { type JsonSchema, openApiSchema } from './schema.ts';
@@ -124,10 +125,4 @@ function objectSchema({ kind, spec }: KindEntry, description: string): JsonSchem
 
 function column(name: string, jsonPath: string, description: string): Column {
   return { name, type: 'string', jsonPath, description };
-}
-
-/** `authorizationpolicies`, `serviceentries`. */
-function pluralOf(kind: string): string {
-  const word = kind.toLowerCase();
-  return word.endsWith('y') ? `${word.slice(0, -1)}ies` : `${word}s`;
 }

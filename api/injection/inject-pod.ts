@@ -1,5 +1,4 @@
 // A pod becomes one with a sidecar: the whole of it in one pure function, for the webhook and for `selvage inject`.
-import { workloadAnnotation } from '../in-mesh.ts';
 import { injectionMarks, isInjected, type Marked, type NamespaceStance } from '../injection.ts';
 import { adapt, withProbes } from './adapt.ts';
 import type { Capture, InjectionConfig } from './config.ts';
@@ -13,6 +12,7 @@ import {
   proxyName,
   statusAnnotation,
   volumes,
+  workloadAnnotation,
 } from './names.ts';
 import { ignoredAnnotations, readOptions, type SidecarOptions } from './options.ts';
 import { scrapeOf } from './scrape.ts';

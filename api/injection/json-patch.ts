@@ -1,4 +1,5 @@
 // JSON Patch (RFC 6902) from a value before and after: as short as the lists of a manifest need, and nothing more.
+import { type Fields, isFields } from '../read-meta.ts';
 
 export type PatchOperation =
   | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: unknown }
@@ -16,15 +17,13 @@ export function equalJson(a: unknown, b: unknown): boolean {
   if (Array.isArray(a)) {
     return Array.isArray(b) && a.length === b.length && a.every((one, i) => equalJson(one, b[i]));
   }
-  if (!isObject(a) || !isObject(b)) return false;
+  if (!isFields(a) || !isFields(b)) return false;
   const keys = Object.keys(a);
   return (
     keys.length === Object.keys(b).length &&
     keys.every((key) => Object.hasOwn(b, key) && equalJson(a[key], b[key]))
   );
 }
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Longer lists are compared from their ends only: the cost of more grows with the square. */
 const alignedItemsMax = 200;
@@ -33,19 +32,14 @@ function diff(before: unknown, after: unknown, path: string, into: PatchOperatio
   if (equalJson(before, after)) return;
   if (Array.isArray(before) && Array.isArray(after)) {
     diffLists(before, after, path, into);
-  } else if (isObject(before) && isObject(after)) {
+  } else if (isFields(before) && isFields(after)) {
     diffObjects(before, after, path, into);
   } else {
     into.push({ op: 'replace', path, value: after });
   }
 }
 
-function diffObjects(
-  before: JsonObject,
-  after: JsonObject,
-  path: string,
-  into: PatchOperation[],
-): void {
+function diffObjects(before: Fields, after: Fields, path: string, into: PatchOperation[]): void {
   for (const key of Object.keys(before)) {
     if (!Object.hasOwn(after, key)) into.push({ op: 'remove', path: `${path}/${escaped(key)}` });
   }
@@ -127,12 +121,8 @@ function longest(before: readonly unknown[], after: readonly unknown[]): Pair[] 
 
 /** Kubernetes' lists of containers, volumes, variables and ports are keyed by name. */
 function isSame(a: unknown, b: unknown): boolean {
-  if (isObject(a) && isObject(b) && typeof a['name'] === 'string') return a['name'] === b['name'];
+  if (isFields(a) && isFields(b) && typeof a['name'] === 'string') return a['name'] === b['name'];
   return equalJson(a, b);
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function escaped(key: string): string {

@@ -1,9 +1,8 @@
 // What injection calls things, in pods, on the network and in annotations: the words that all parts of the mesh share.
 
-import { proxyContainer } from '../in-mesh.ts';
-
 export const initName = 'selvage-init';
-export const proxyName = proxyContainer;
+/** A native sidecar, so among the init containers. */
+export const proxyName = 'selvage-proxy';
 export const systemNamespace = 'selvage-system';
 
 /** Never injected: what keeps the cluster and the mesh itself alive must not wait for the mesh. */
@@ -44,6 +43,8 @@ export const folders = {
 
 /** Written by the injector. */
 export const statusAnnotation = 'sidecar.istio.io/status';
+/** The workload that a pod belongs to, where its owner references do not say. */
+export const workloadAnnotation = 'selvage.dev/workload';
 export const localPortsAnnotation = 'selvage.dev/local-ports';
 /**
  * On pod templates: what the workload itself says of injection. A key of its own, so that a mark that its author takes

@@ -1,5 +1,4 @@
 // The annotations with which a pod adjusts its sidecar: each with its reader, and all mistakes at once.
-import { workloadAnnotation } from '../in-mesh.ts';
 import { nearest } from '../spelling.ts';
 import {
   type AccessLogFormat,
@@ -9,7 +8,7 @@ import {
   type InjectionConfig,
   type LogLevel,
 } from './config.ts';
-import { carriedAnnotation, localPortsAnnotation } from './names.ts';
+import { carriedAnnotation, localPortsAnnotation, workloadAnnotation } from './names.ts';
 import {
   cidrs,
   durationMs,

@@ -1,6 +1,5 @@
 // What the commands read of a live Pod: whose it is, whether it is in the mesh, and how its containers fare.
-import { workloadAnnotation } from '#api/in-mesh.ts';
-import { proxyName } from '#api/injection/names.ts';
+import { proxyName, workloadAnnotation } from '#api/injection/names.ts';
 import type { KubeObject } from '#runtime/kubernetes/client.ts';
 
 export interface PodContainer {

@@ -1,5 +1,6 @@
 // Gathers what the doctor looks at. What cannot be read is written down as such, and the rest is still looked at.
 import { protectedNamespaces, systemNamespace } from '#api/injection/names.ts';
+import { pluralOf } from '#api/kinds/plural.ts';
 import { kinds } from '#api/kinds/table.ts';
 import type { KubeClient, KubeObject } from '#runtime/kubernetes/client.ts';
 import { KubeError } from '#runtime/kubernetes/kube-error.ts';
@@ -137,10 +138,6 @@ async function readCrds(client: KubeClient): Promise<Crd[]> {
   const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
   const found = await Promise.all(names.map((name) => getOrNull(client, `${path}/${name}`)));
   return found.filter((one) => one !== null).map(crdOf);
-}
-
-function pluralOf(kind: string): string {
-  return `${kind.toLowerCase()}s`.replace(/ys$/, 'ies');
 }
 
 function crdOf(object: KubeObject): Crd {

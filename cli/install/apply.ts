@@ -2,6 +2,7 @@
 import { setTimeout as pass } from 'node:timers/promises';
 
 import { systemNamespace } from '#api/injection/names.ts';
+import { pluralOf } from '#api/kinds/plural.ts';
 import type { KubeClient, KubeObject } from '#runtime/kubernetes/client.ts';
 import { KubeError } from '#runtime/kubernetes/kube-error.ts';
 
@@ -66,11 +67,9 @@ export function isOwn({ metadata }: KubeObject): boolean {
 
 export function objectPath({ apiVersion, kind, metadata }: Manifest): string {
   const prefix = apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`;
-  const word = kind.toLowerCase();
-  const plural = word.endsWith('y') ? `${word.slice(0, -1)}ies` : `${word}s`;
   const { name, namespace } = metadata;
   const inside = namespace === undefined ? '' : `/namespaces/${namespace}`;
-  return `${prefix}${inside}/${plural}/${name}`;
+  return `${prefix}${inside}/${pluralOf(kind)}/${name}`;
 }
 
 function strangerText({ kind, metadata }: Manifest): string {

@@ -1,4 +1,5 @@
 // What each part may do in the cluster: what it does, and nothing else.
+import { pluralOf } from '#api/kinds/plural.ts';
 import { kinds } from '#api/kinds/table.ts';
 import { systemNamespace } from '#api/injection/names.ts';
 
@@ -34,8 +35,7 @@ function ownResources(): Map<string, string[]> {
   const groups = new Map<string, string[]>();
   for (const { kind, group, complete } of kinds.values()) {
     if (!complete) continue;
-    const plural = `${kind.toLowerCase()}s`.replace(/ys$/, 'ies');
-    groups.set(group, [...(groups.get(group) ?? []), plural]);
+    groups.set(group, [...(groups.get(group) ?? []), pluralOf(kind)]);
   }
   return groups;
 }

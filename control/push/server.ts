@@ -4,15 +4,14 @@ import { X509Certificate } from 'node:crypto';
 import {
   constants,
   createSecureServer,
-  type Http2SecureServer,
   type Http2Session,
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
 import { formatSpiffeId, parseSpiffeId, type SpiffeId } from '#api/spiffe.ts';
+import { listen } from '#runtime/listen.ts';
 import type { Log } from '#runtime/log.ts';
 import { svidUri } from '#runtime/tls/peer-names.ts';
 
@@ -90,9 +89,9 @@ export async function startPushServer(options: PushServerOptions): Promise<PushS
     stream.on('error', (error) => log.debug({ error }, 'stream of a sidecar failed'));
     route(stream, headers, options);
   });
-  await listen(server, host, port);
+  const taken = await listen(server, { host, port });
   return {
-    port: (server.address() as AddressInfo).port,
+    port: taken,
     setCredentials: (credentials) => server.setSecureContext(tlsOptions(credentials)),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -105,18 +104,6 @@ export async function startPushServer(options: PushServerOptions): Promise<PushS
 
 function tlsOptions({ key, cert, ca }: Credentials): object {
   return { key, cert, ca, minVersion: 'TLSv1.2', ALPNProtocols: ['h2'] };
-}
-
-function listen(server: Http2SecureServer, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
-      server.on('error', () => undefined);
-      resolve();
-    });
-  });
 }
 
 function route(

@@ -1,5 +1,6 @@
 // What the resources of a cluster say of the control plane itself: its replicas, and the pods that should be connected.
-import { hasProxy, workloadAnnotation } from '#api/in-mesh.ts';
+import { hasProxy } from '#api/in-mesh.ts';
+import { workloadAnnotation } from '#api/injection/names.ts';
 import { serviceNameLabel } from '#api/kinds/endpoint-slice.ts';
 import type { AnyResource } from '#api/load.ts';
 

@@ -5,6 +5,7 @@ import type {
   OriginalDestination,
   OriginalDestinationOf,
 } from '../outbound/original-destination.ts';
+import { plainAddress } from '../plain-address.ts';
 
 /** SOL_IP and SOL_IPV6 of <netinet/in.h>; SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST are both 80. */
 const levels = { IPv4: 0, IPv6: 41 } as const;
@@ -43,11 +44,6 @@ export async function loadOriginalDestination(): Promise<OriginalDestinationOf> 
     const came = original.host === local && original.port === socket.localPort;
     return came ? null : original;
   };
-}
-
-/** An IPv4 peer of a dual-stack listener: `::ffff:10.0.0.7` is 10.0.0.7. */
-export function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
 /** struct sockaddr_in: family, port and address in network order. */

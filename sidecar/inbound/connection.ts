@@ -7,6 +7,7 @@ import { admitPeer, admitTransport, type Hello } from '#policy/transport.ts';
 import type { LiveConnection } from '../connections.ts';
 import type { Downstream, Exchange } from '../exchange.ts';
 import type { Enforced } from '../in-force.ts';
+import { plainAddress } from '../plain-address.ts';
 import type { HttpPool } from '../wire/http-pool.ts';
 import type { Peer } from './peer.ts';
 
@@ -61,9 +62,9 @@ export class InboundConnection implements Downstream, LiveConnection {
   constructor(raw: Socket, target: InboundTarget) {
     this.#socket = raw;
     this.target = target;
-    this.remoteAddress = plainAddress(raw.remoteAddress);
+    this.remoteAddress = plainAddress(raw.remoteAddress ?? '');
     this.remotePort = raw.remotePort ?? 0;
-    this.localAddress = plainAddress(raw.localAddress);
+    this.localAddress = plainAddress(raw.localAddress ?? '');
     this.localPort = raw.localPort ?? 0;
     this.facts = this.#makeFacts(false, [], '');
   }
@@ -133,10 +134,4 @@ export class InboundConnection implements Downstream, LiveConnection {
       sni,
     });
   }
-}
-
-/** An IPv4 peer of a dual-stack listener is an IPv4 peer: policies never match the mapped form. */
-function plainAddress(address: string | undefined): string {
-  if (address === undefined) return '';
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

@@ -4,6 +4,8 @@ import type { TLSSocket } from 'node:tls';
 
 import { admitPeer, admitTransport, chooseProtocol, type Hello } from '#policy/transport.ts';
 
+import { listen } from '#runtime/listen.ts';
+
 import type { Connections } from '../connections.ts';
 import type { Enforced, InForce } from '../in-force.ts';
 import { detectionTimeoutOf } from '../protocol-detection.ts';
@@ -66,18 +68,8 @@ export class InboundListener {
    * @param host '': every address, IPv6 too where the host has it
    * @param shared others may listen on it too (SO_REUSEPORT)
    */
-  async listen(host: string, port: number, shared: boolean): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once('error', reject);
-    this.#server.listen(
-      { ...(host !== '' && { host }), port, backlog: 1024, reusePort: shared },
-      resolve,
-    );
-    await promise;
-    // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
-    this.#server.on('error', () => undefined);
-    const address = this.#server.address();
-    return address === null || typeof address === 'string' ? port : address.port;
+  listen(host: string, port: number, shared: boolean): Promise<number> {
+    return listen(this.#server, { host, port, backlog: 1024, reusePort: shared });
   }
 
   /** Takes no new connections; those that are open are the registry's. */

@@ -1,6 +1,7 @@
 // Accepts connections of the application, for the HTTP proxy and for captured ones alike.
 import { createServer, type Server, type Socket } from 'node:net';
 
+import { listen } from '#runtime/listen.ts';
 import type { Address } from '#runtime/setting-types.ts';
 
 export class OutboundListener {
@@ -19,18 +20,8 @@ export class OutboundListener {
    * Resolves with the port; an empty host is every address, IPv6 too where the system has it.
    * @param shared others may listen on it too (SO_REUSEPORT)
    */
-  async listen({ host, port }: Address, shared: boolean): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once('error', reject);
-    this.#server.listen(
-      { ...(host !== '' && { host }), port, backlog: 1024, reusePort: shared },
-      resolve,
-    );
-    await promise;
-    // A connection that could not be accepted (ENOBUFS, ENOMEM): the next one may be.
-    this.#server.on('error', () => undefined);
-    const address = this.#server.address();
-    return address === null || typeof address === 'string' ? port : address.port;
+  listen(address: Address, shared: boolean): Promise<number> {
+    return listen(this.#server, { ...address, backlog: 1024, reusePort: shared });
   }
 
   /** Takes no new connections; those that are open are the registry's. */

@@ -1,4 +1,5 @@
 // Which of our own kinds the API server has, and in which version: asked by trying, since that takes no further right.
+import { pluralOf } from '#api/kinds/plural.ts';
 import type { KindEntry } from '#api/kinds/table.ts';
 import { KubeError, type KubeClient } from '#runtime/kubernetes/client.ts';
 
@@ -26,10 +27,4 @@ export async function servedPath(client: KubeClient, entry: KindEntry): Promise<
     }
   }
   return null;
-}
-
-/** As the API has it: `authorizationpolicies`, `serviceentries`, `gateways`. */
-function pluralOf(kind: string): string {
-  const word = kind.toLowerCase();
-  return word.endsWith('y') && !/[aeiou]y$/.test(word) ? `${word.slice(0, -1)}ies` : `${word}s`;
 }

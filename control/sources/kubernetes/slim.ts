@@ -1,7 +1,6 @@
 // What is kept of the objects of a cluster: what snapshots are made of, a tenth of what the API server sends.
-import { workloadAnnotation } from '#api/in-mesh.ts';
 import { injectionKeys } from '#api/injection.ts';
-import { proxyName } from '#api/injection/names.ts';
+import { proxyName, workloadAnnotation } from '#api/injection/names.ts';
 import { serviceNameLabel } from '#api/kinds/endpoint-slice.ts';
 import type { KubeMeta, KubeObject } from '#runtime/kubernetes/client.ts';
 

@@ -57,7 +57,7 @@ export interface SignReply {
  * must not meet them.
  */
 export async function reasonToSkip(): Promise<string | null> {
-  const access = reachedApiServer();
+  const access = await reachedApiServer();
   if (access === null) return 'there is no cluster';
   const client = createKubeClient(access);
   try {
@@ -72,7 +72,7 @@ export async function reasonToSkip(): Promise<string | null> {
 }
 
 export async function startCaRig(): Promise<CaRig> {
-  const access = reachedApiServer();
+  const access = await reachedApiServer();
   if (access === null) throw new Error('there is no cluster: ask reasonToSkip first');
   const client = createKubeClient(access);
   const namespace = `selvage-ca-${randomBytes(4).toString('hex')}`;

@@ -1,13 +1,12 @@
 // The injector in this process, registered with the cluster that KUBECONFIG names: a real API server calls it.
 import { connect } from 'node:net';
-import { readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 
 import { defaultInjection, type InjectionConfig } from '#api/injection/config.ts';
-import { readYaml } from '#api/yaml.ts';
+import { pluralOf } from '#api/kinds/plural.ts';
+import { readKubeconfig } from '#cli/cluster/kubeconfig.ts';
 import { type Identity, type Injector, startInjector } from '#injector/app.ts';
 import { mutatingWebhooks, validatingWebhooks } from '#injector/webhooks.ts';
-import type { ClusterAccess } from '#runtime/kubernetes/access.ts';
 import { createKubeClient, type KubeClient, KubeError } from '#runtime/kubernetes/client.ts';
 import { silentLog } from '#runtime/log.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
@@ -46,7 +45,7 @@ export interface KubeResource {
 }
 
 export async function startInjectorInTest(): Promise<InjectorInTest> {
-  const access = await accessOf(process.env['KUBECONFIG'] ?? '');
+  const access = await readKubeconfig({ env: process.env });
   const client = createKubeClient(access);
   const host = await ownAddress(access.server);
   const name = `selvage-injector-${randomBytes(3).toString('hex')}`;
@@ -227,31 +226,7 @@ function pathOf(object: object): string {
     metadata: { namespace: string };
   };
   const root = apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`;
-  const plural = `${kind.toLowerCase()}s`.replace(/ys$/, 'ies');
-  return `${root}/namespaces/${metadata.namespace}/${plural}`;
-}
-
-async function accessOf(kubeconfig: string): Promise<ClusterAccess> {
-  const text = await readFile(kubeconfig, 'utf8');
-  const [document] = readYaml(text, kubeconfig).documents;
-  if (document === undefined) throw new Error(`${kubeconfig} is empty`);
-  const { clusters, users } = document.value as {
-    clusters: { cluster: Record<string, string> }[];
-    users: { user: Record<string, string> }[];
-  };
-  const cluster = clusters[0]?.cluster ?? {};
-  const user = users[0]?.user ?? {};
-  return {
-    server: cluster['server'] ?? '',
-    caPem: decoded(cluster['certificate-authority-data']),
-    certPem: decoded(user['client-certificate-data']),
-    keyPem: decoded(user['client-key-data']),
-    namespace: 'default',
-  };
-}
-
-function decoded(value = ''): string {
-  return Buffer.from(value, 'base64').toString('utf8');
+  return `${root}/namespaces/${metadata.namespace}/${pluralOf(kind)}`;
 }
 
 /** The address of this machine that the API server sees. */

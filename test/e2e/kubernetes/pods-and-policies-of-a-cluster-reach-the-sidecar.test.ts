@@ -18,7 +18,7 @@ import { controlIdentity } from '#test/control/push/fixtures.ts';
 
 import { reachedApiServer } from './api-server.ts';
 
-const access = reachedApiServer();
+const access = await reachedApiServer();
 const namespace = `control-reads-${process.pid}`;
 const core = `/api/v1/namespaces/${namespace}`;
 const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';

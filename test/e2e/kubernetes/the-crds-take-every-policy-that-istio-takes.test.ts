@@ -28,7 +28,7 @@ const kinds = new Set(
 );
 const bothNames = { serviceAccounts: ['a/b'], namespaces: ['c'] };
 const bothKeys = { jwks: '{}', jwksUri: 'https://a.b/' };
-const access = reachedApiServer();
+const access = await reachedApiServer();
 
 describe.skipIf(access === null)('our CRDs in a real API server', () => {
   let client: KubeClient;

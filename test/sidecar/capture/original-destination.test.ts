@@ -6,10 +6,10 @@ import { expect, test } from 'vitest';
 
 import {
   loadOriginalDestination,
-  plainAddress,
   readIpv4,
   readIpv6,
 } from '#sidecar/capture/original-destination.ts';
+import { plainAddress } from '#sidecar/plain-address.ts';
 
 const onLinux = process.platform === 'linux';
 

@@ -21,6 +21,15 @@ import { defaultOptions, type InstallOptions, overlays } from './install/options
 import { parts } from './install/parts.ts';
 import type { Io } from './io.ts';
 
+interface InstallCall {
+  /** As they were given, for whoever opens the cluster. */
+  readonly values: object;
+  readonly options: InstallOptions;
+  readonly print: boolean;
+  readonly wait: boolean;
+  readonly timeoutMs: number;
+}
+
 const pollEveryMs = 500;
 
 /** Exit status 0: done; 1: not ready in time; 2: wrong usage, something in the way, or the cluster cannot be asked. */
@@ -29,16 +38,16 @@ export async function install(
   io: Io,
   open: OpenCluster = openCluster,
 ): Promise<number> {
-  let read: ReturnType<typeof readOptions>;
+  let call: InstallCall;
   try {
-    read = readOptions(args);
+    call = readOptions(args);
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
     io.stderr.write(`selvage install: ${error.message}\n`);
     return 2;
   }
-  const { options, values } = read;
-  if (values.print === true) {
+  const { options, values } = call;
+  if (call.print) {
     io.stdout.write(writeYaml([...crdObjects(), namespaceObject(), ...systemObjects(options)]));
     return 0;
   }
@@ -48,7 +57,7 @@ export async function install(
     () => open(values),
     async (cluster) => {
       await applyAll(cluster, options, io);
-      return values.wait === true ? untilReady(cluster, read.timeoutMs, io) : 0;
+      return call.wait ? untilReady(cluster, call.timeoutMs, io) : 0;
     },
   );
 }
@@ -94,9 +103,7 @@ async function untilReady({ client }: Cluster, timeoutMs: number, io: Io): Promi
   }
 }
 
-// The type is what parseArgs makes of the options.
-// oxlint-disable-next-line typescript/explicit-function-return-type
-function readOptions(args: string[]) {
+function readOptions(args: string[]): InstallCall {
   const { values, positionals } = readArguments(args, {
     ...clusterOptions,
     print: { type: 'boolean' },
@@ -116,7 +123,8 @@ function readOptions(args: string[]) {
   const image = values.image === undefined ? {} : { image: values.image };
   const replicas = values.replicas === undefined ? {} : { replicas: readReplicas(values.replicas) };
   const options = { ...defaultOptions(packageJson.version), ...overlay, ...image, ...replicas };
-  return { options, values, timeoutMs: readTimeout(values.timeout ?? '120s') };
+  const { print = false, wait = false, timeout = '120s' } = values;
+  return { values, options, print, wait, timeoutMs: readTimeout(timeout) };
 }
 
 function readReplicas(text: string): number {

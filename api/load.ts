@@ -2,6 +2,7 @@
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment } from './kinds/deployment.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
+import type { ExtensionResource } from './kinds/extension.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
@@ -31,6 +32,7 @@ export type AnyResource =
   | EndpointSlice
   | Pod
   | Deployment
+  | ExtensionResource
   | PolicyTestDocument;
 
 export interface TextFile {

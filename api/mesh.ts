@@ -4,6 +4,7 @@ import { type Marked, injectionMarks, stances, wantsSidecar } from './injection.
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment, DeploymentKind } from './kinds/deployment.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
+import { type ExtensionResource, isExtension } from './kinds/extension.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
@@ -34,6 +35,7 @@ export interface MeshResources {
   readonly authorizationPolicies: readonly AuthorizationPolicy[];
   readonly requestAuthentications: readonly RequestAuthentication[];
   readonly peerAuthentications: readonly PeerAuthentication[];
+  readonly extensions: readonly ExtensionResource[];
   /** Resources that a later one of the same kind, namespace and name took the place of. */
   readonly replaced: readonly { readonly old: AnyResource; readonly by: AnyResource }[];
 }
@@ -98,6 +100,7 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     authorizationPolicies: byAge(of('AuthorizationPolicy')),
     requestAuthentications: byAge(of('RequestAuthentication')),
     peerAuthentications: byAge(of('PeerAuthentication')),
+    extensions: byAge(all.filter((one) => isExtension(one))),
     replaced,
   };
 }

@@ -1,8 +1,11 @@
 // What control pushes to a sidecar: one immutable, numbered snapshot for each workload, and the messages around it.
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
+import type { ExtensionResource } from './kinds/extension.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
+import type { DestinationPolicy, OutboundScope } from './traffic/destination.ts';
+import type { RouteGroup } from './traffic/route.ts';
 import type { PortProtocol, Workload } from './workload.ts';
 
 export type PolicyResource = AuthorizationPolicy | RequestAuthentication | PeerAuthentication;
@@ -56,6 +59,13 @@ export interface Snapshot {
   readonly policies: readonly PolicyResource[];
   /** Services that the workload may call, in a stable order. */
   readonly services: readonly Service[];
+  /** How its calls are routed; the first group of a host and port counts. Left out, as all below: nothing is said. */
+  readonly routes?: readonly RouteGroup[];
+  /** How it treats the services that it calls, by host. */
+  readonly destinations?: readonly DestinationPolicy[];
+  /** Resources of our own kinds that apply to the workload, valid ones, oldest first. */
+  readonly extensions?: readonly ExtensionResource[];
+  readonly scope?: OutboundScope;
 }
 
 /** One line (JSON) from a sidecar to control. The first is a hello. */
@@ -78,7 +88,8 @@ export type ControlMessage =
   | { readonly type: 'ping' };
 
 /**
- * Turns the snapshot `from` into `to`. Keys are `kind/namespace/name` of policies and `namespace/name` of services.
+ * Turns the snapshot `from` into `to`. Keys are `kind/namespace/name` of policies and extensions, `namespace/name` of
+ * services, `key` of routes and `host` of destinations.
  * `order` lists all keys of `to`; left out, it means: those of `from` less the removed, then new ones in the order of `set`.
  */
 export interface SnapshotDelta {
@@ -86,14 +97,17 @@ export interface SnapshotDelta {
   readonly to: number;
   readonly mesh?: MeshConfig;
   readonly workload?: Workload;
-  readonly policies?: {
-    readonly set: readonly PolicyResource[];
-    readonly remove: readonly string[];
-    readonly order?: readonly string[];
-  };
-  readonly services?: {
-    readonly set: readonly Service[];
-    readonly remove: readonly string[];
-    readonly order?: readonly string[];
-  };
+  readonly policies?: ListDelta<PolicyResource>;
+  readonly services?: ListDelta<Service>;
+  readonly routes?: ListDelta<RouteGroup>;
+  readonly destinations?: ListDelta<DestinationPolicy>;
+  readonly extensions?: ListDelta<ExtensionResource>;
+  /** Null: there is none any more. */
+  readonly scope?: OutboundScope | null;
+}
+
+export interface ListDelta<T> {
+  readonly set: readonly T[];
+  readonly remove: readonly string[];
+  readonly order?: readonly string[];
 }

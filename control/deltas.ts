@@ -1,11 +1,16 @@
 // The difference of two snapshots, as small as it can be said.
 import { isDeepStrictEqual } from 'node:util';
 
-import type { PolicyResource, Service, Snapshot, SnapshotDelta } from '#api/snapshot.ts';
+import type { ListDelta, Service, Snapshot, SnapshotDelta } from '#api/snapshot.ts';
 
-/** Key of a policy in a delta. */
-export function policyKey(policy: PolicyResource): string {
-  return `${policy.kind}/${policy.metadata.namespace}/${policy.metadata.name}`;
+/** Key of a policy or an extension in a delta. */
+export function policyKey({ kind, metadata }: Keyed): string {
+  return `${kind}/${metadata.namespace}/${metadata.name}`;
+}
+
+interface Keyed {
+  readonly kind: string;
+  readonly metadata: { readonly namespace: string; readonly name: string };
 }
 
 /** Key of a service in a delta. */
@@ -17,13 +22,20 @@ export function serviceKey(service: Service): string {
 export function diffSnapshots(from: Snapshot, to: Snapshot): SnapshotDelta {
   const policies = diffList(from.policies, to.policies, policyKey);
   const services = diffServices(from.services, to.services);
+  const routes = diffList(from.routes ?? [], to.routes ?? [], ({ key }) => key);
+  const destinations = diffList(from.destinations ?? [], to.destinations ?? [], ({ host }) => host);
+  const extensions = diffList(from.extensions ?? [], to.extensions ?? [], policyKey);
   return {
     from: from.version,
     to: to.version,
-    ...(same(from.mesh, to.mesh) ? {} : { mesh: to.mesh }),
-    ...(same(from.workload, to.workload) ? {} : { workload: to.workload }),
-    ...(policies === null ? {} : { policies }),
-    ...(services === null ? {} : { services }),
+    ...(!same(from.mesh, to.mesh) && { mesh: to.mesh }),
+    ...(!same(from.workload, to.workload) && { workload: to.workload }),
+    ...(policies !== null && { policies }),
+    ...(services !== null && { services }),
+    ...(routes !== null && { routes }),
+    ...(destinations !== null && { destinations }),
+    ...(extensions !== null && { extensions }),
+    ...(!same(from.scope, to.scope) && { scope: to.scope ?? null }),
   };
 }
 
@@ -50,18 +62,7 @@ function diffServices(from: readonly Service[], to: readonly Service[]): ListDel
 
 /** Whether a delta says that nothing but the number changed. */
 export function isEmptyDelta(delta: SnapshotDelta): boolean {
-  return (
-    delta.mesh === undefined &&
-    delta.workload === undefined &&
-    delta.policies === undefined &&
-    delta.services === undefined
-  );
-}
-
-export interface ListDelta<T> {
-  readonly set: readonly T[];
-  readonly remove: readonly string[];
-  readonly order?: readonly string[];
+  return Object.keys(delta).every((field) => field === 'from' || field === 'to');
 }
 
 /** Null: the lists are equal. Keys must be unique within each list. */

@@ -13,11 +13,13 @@ export function snapshotOf(resources: MeshResources, workload: Workload, version
 
 /** The snapshot of a workload, from a view that many of them share. */
 export function buildSnapshot(view: MeshView, workload: Workload, version: number): Snapshot {
+  const extensions = view.extensions(workload);
   return {
     version,
     mesh: view.mesh,
     workload,
     policies: view.policies(workload),
     services: view.services(workload.namespace),
+    ...(extensions.length > 0 && { extensions }),
   };
 }

@@ -1,6 +1,7 @@
 // What all snapshots of one moment share: the mesh's settings, its workloads, its services, its policies by namespace.
 import { isDeepStrictEqual } from 'node:util';
 
+import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { MeshConfig } from '#api/kinds/mesh-config.ts';
 import type { PeerAuthentication } from '#api/kinds/peer-authentication.ts';
 import type { RequestAuthentication } from '#api/kinds/request-authentication.ts';
@@ -11,6 +12,7 @@ import type { Workload } from '#api/workload.ts';
 import { appliesTo, selectsLabels } from '#policy/attach.ts';
 
 import { Catalog } from './catalog.ts';
+import { Extensions } from './extensions.ts';
 import { PodWorkloads } from './pods.ts';
 
 /** Who asks for a snapshot, as it says itself. */
@@ -25,6 +27,7 @@ export class MeshView {
   readonly #catalog: Catalog;
   readonly #workloads = new Map<string, Workload>();
   readonly #pods: PodWorkloads;
+  readonly #extensions: Extensions;
   readonly #policies = new Map<string, PolicyResource[]>();
   readonly #generations = new Map<string, number>();
 
@@ -40,6 +43,7 @@ export class MeshView {
     this.mesh = again(previous?.mesh, resources.meshConfig);
     this.#catalog = new Catalog(resources, previous === null ? null : previous.#catalog);
     this.#pods = new PodWorkloads(resources, previous === null ? null : previous.#pods);
+    this.#extensions = new Extensions(resources);
     // In a cluster each pod is known by itself, and one that was never seen gets nothing.
     const described = { ...resources, pods: resources.pods.filter((pod) => !isOfCluster(pod)) };
     for (const { namespace, name, labels, serviceAccount, ports } of workloadsOf(described)) {
@@ -54,7 +58,11 @@ export class MeshView {
       ...requestAuthentications,
       ...resources.peerAuthentications,
     ];
-    for (const { kind, metadata } of [...policies, ...resources.serviceEntries]) {
+    for (const { kind, metadata } of [
+      ...policies,
+      ...resources.serviceEntries,
+      ...resources.extensions,
+    ]) {
       const { namespace, name, generation = 0 } = metadata;
       this.#generations.set(`${kind}/${namespace}/${name}`, generation);
     }
@@ -92,6 +100,10 @@ export class MeshView {
 
   services(namespace: string): readonly Service[] {
     return this.#catalog.visibleTo(namespace);
+  }
+
+  extensions(workload: Workload): ExtensionResource[] {
+    return this.#extensions.of(workload);
   }
 
   /** Policies that may apply to a workload, by kind and then oldest first. */

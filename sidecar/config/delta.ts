@@ -1,5 +1,5 @@
 // Applies a delta of control to the snapshot in force.
-import type { PolicyResource, Service, Snapshot, SnapshotDelta } from '#api/snapshot.ts';
+import type { ListDelta, Service, Snapshot, SnapshotDelta } from '#api/snapshot.ts';
 
 /** Why a delta cannot be applied; the receiver asks for a whole snapshot by refusing it. */
 export class DeltaMismatch extends Error {
@@ -11,32 +11,37 @@ export function applyDelta(base: Snapshot, delta: SnapshotDelta): Snapshot {
   if (delta.from !== base.version) {
     throw new DeltaMismatch(`the delta starts from ${delta.from}, in force is ${base.version}`);
   }
+  const routes = applyOptional(base.routes, delta.routes, ({ key }) => key);
+  const destinations = applyOptional(base.destinations, delta.destinations, ({ host }) => host);
+  const extensions = applyOptional(base.extensions, delta.extensions, resourceKey);
+  const scope = delta.scope === undefined ? base.scope : (delta.scope ?? undefined);
   return {
     version: delta.to,
     mesh: delta.mesh ?? base.mesh,
     workload: delta.workload ?? base.workload,
-    policies:
-      delta.policies === undefined
-        ? base.policies
-        : applyList(base.policies, delta.policies, policyKey),
-    services:
-      delta.services === undefined
-        ? base.services
-        : applyList(base.services, delta.services, serviceKey),
+    policies: applyList(base.policies, delta.policies, resourceKey),
+    services: applyList(base.services, delta.services, serviceKey),
+    ...(routes !== undefined && { routes }),
+    ...(destinations !== undefined && { destinations }),
+    ...(extensions !== undefined && { extensions }),
+    ...(scope !== undefined && { scope }),
   };
 }
 
-interface ListDelta<T> {
-  readonly set: readonly T[];
-  readonly remove: readonly string[];
-  readonly order?: readonly string[];
+function applyOptional<T>(
+  base: readonly T[] | undefined,
+  delta: ListDelta<T> | undefined,
+  keyOf: (item: T) => string,
+): readonly T[] | undefined {
+  return delta === undefined ? base : applyList(base ?? [], delta, keyOf);
 }
 
 function applyList<T>(
   base: readonly T[],
-  delta: ListDelta<T>,
+  delta: ListDelta<T> | undefined,
   keyOf: (item: T) => string,
 ): readonly T[] {
+  if (delta === undefined) return base;
   const removed = new Set(delta.remove);
   const set = new Map(delta.set.map((item) => [keyOf(item), item]));
   const kept: T[] = [];
@@ -71,8 +76,13 @@ function inOrder<T>(
   });
 }
 
-function policyKey(policy: PolicyResource): string {
-  return `${policy.kind}/${policy.metadata.namespace}/${policy.metadata.name}`;
+function resourceKey({ kind, metadata }: Keyed): string {
+  return `${kind}/${metadata.namespace}/${metadata.name}`;
+}
+
+interface Keyed {
+  readonly kind: string;
+  readonly metadata: { readonly namespace: string; readonly name: string };
 }
 
 function serviceKey(service: Service): string {

@@ -33,6 +33,10 @@ function checkSnapshot(value: unknown): Snapshot {
   checkWorkload(snapshot['workload'], 'snapshot.workload');
   each(snapshot['policies'], 'snapshot.policies', checkPolicy);
   each(snapshot['services'], 'snapshot.services', checkService);
+  optional(snapshot, 'snapshot', 'routes', (list, at) => each(list, at, checkRoutes));
+  optional(snapshot, 'snapshot', 'destinations', (list, at) => each(list, at, checkDestination));
+  optional(snapshot, 'snapshot', 'extensions', (list, at) => each(list, at, checkResource));
+  optional(snapshot, 'snapshot', 'scope', checkScope);
   return value as Snapshot;
 }
 
@@ -44,10 +48,18 @@ function checkDelta(value: unknown): SnapshotDelta {
   if (delta['workload'] !== undefined) checkWorkload(delta['workload'], 'delta.workload');
   checkListDelta(delta['policies'], 'delta.policies', checkPolicy);
   checkListDelta(delta['services'], 'delta.services', checkService);
+  checkListDelta(delta['routes'], 'delta.routes', checkRoutes);
+  checkListDelta(delta['destinations'], 'delta.destinations', checkDestination);
+  checkListDelta(delta['extensions'], 'delta.extensions', checkResource);
+  if (delta['scope'] !== null) optional(delta, 'delta', 'scope', checkScope);
   return value as SnapshotDelta;
 }
 
 type Check = (value: unknown, path: string) => void;
+
+function optional(value: Record<string, unknown>, path: string, field: string, check: Check): void {
+  if (value[field] !== undefined) check(value[field], `${path}.${field}`);
+}
 
 function checkListDelta(value: unknown, path: string, check: Check): void {
   if (value === undefined) return;
@@ -89,10 +101,45 @@ const policyKinds = new Set<unknown>([
 function checkPolicy(value: unknown, path: string): void {
   const policy = object(value, path);
   if (!policyKinds.has(policy['kind'])) throw new ShapeError(`${path}.kind is no kind of policy`);
-  const metadata = object(policy['metadata'], `${path}.metadata`);
+  checkResource(value, path);
+}
+
+function checkResource(value: unknown, path: string): void {
+  const resource = object(value, path);
+  text(resource['kind'], `${path}.kind`);
+  const metadata = object(resource['metadata'], `${path}.metadata`);
   text(metadata['name'], `${path}.metadata.name`);
   text(metadata['namespace'], `${path}.metadata.namespace`);
-  object(policy['spec'], `${path}.spec`);
+  object(resource['spec'], `${path}.spec`);
+}
+
+function checkRoutes(value: unknown, path: string): void {
+  const group = object(value, path);
+  text(group['key'], `${path}.key`);
+  each(group['hosts'], `${path}.hosts`, text);
+  count(group['port'], `${path}.port`);
+  for (const list of ['http', 'tls', 'tcp']) {
+    each(group[list], `${path}.${list}`, (item, at) => {
+      each(object(item, at)['matches'], `${at}.matches`, object);
+    });
+  }
+}
+
+function checkDestination(value: unknown, path: string): void {
+  const destination = object(value, path);
+  text(destination['host'], `${path}.host`);
+  object(destination['policy'], `${path}.policy`);
+  object(destination['ports'], `${path}.ports`);
+  each(destination['subsets'], `${path}.subsets`, (item, at) => {
+    const subset = object(item, at);
+    text(subset['name'], `${at}.name`);
+    object(subset['labels'], `${at}.labels`);
+    object(subset['policy'], `${at}.policy`);
+  });
+}
+
+function checkScope(value: unknown, path: string): void {
+  text(object(value, path)['mode'], `${path}.mode`);
 }
 
 function checkService(value: unknown, path: string): void {

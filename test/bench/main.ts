@@ -6,6 +6,7 @@
 //     [--rounds N] [--seconds N] [--only text] [--sources] [--write]
 //   npm run bench -- soak [--minutes N] [--proxy envoy]    memory over time, under churn
 //   npm run bench -- decide | control | ca                 the other benchmarks, each by itself
+//   npm run bench -- kubernetes         a sidecar's start and memory, in the cluster that KUBECONFIG names
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -42,11 +43,13 @@ const { values, positionals } = parseArgs({
 
 const startedAtMs = performance.now();
 const kinds = [selvage(!values.sources), envoy('http1'), envoy('http2'), haproxy, nginx];
-const others = ['decide', 'control', 'ca'].filter((name) => positionals.includes(name));
+const others = ['decide', 'control', 'ca', 'kubernetes'].filter((name) =>
+  positionals.includes(name),
+);
 if (others.length > 0) {
   for (const name of others) {
-    const { main } = (await import(`./${name}.ts`)) as { main?: () => void };
-    main?.();
+    const { main } = (await import(`./${name}.ts`)) as { main?: () => unknown };
+    await main?.();
   }
 } else if (positionals.includes('soak')) {
   const { soak } = await import('./soak.ts');

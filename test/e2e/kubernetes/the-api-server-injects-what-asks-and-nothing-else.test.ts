@@ -98,7 +98,8 @@ describe.skipIf(noCluster)('injection by a real API server', () => {
 
   test('a mark that is taken away from a Deployment goes from its template', async () => {
     const namespace = await cluster.namespace();
-    await cluster.create(deployment('web', namespace, { inject: 'true' }));
+    // Paused: its controller would copy each mark to a ReplicaSet whenever it likes, for another review.
+    await cluster.create(deployment('web', namespace, { inject: 'true' }, { paused: true }));
     const path = `/apis/apps/v1/namespaces/${namespace}/deployments/web`;
     const annotate = (inject: string | null): Promise<KubeResource> =>
       cluster.client.patch(path, { metadata: { annotations: { inject } } }, 'merge');
@@ -203,12 +204,17 @@ const pods = { containers: [{ name: 'app', image: 'app:1' }] };
 const template = { metadata: { labels: { app: 'web' } }, spec: pods };
 const selector = { matchLabels: { app: 'web' } };
 
-function deployment(name: string, namespace: string, annotations: object): object {
+function deployment(
+  name: string,
+  namespace: string,
+  annotations: object,
+  over: object = {},
+): object {
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name, namespace, annotations },
-    spec: { replicas: 1, selector, template },
+    spec: { replicas: 1, selector, template, ...over },
   };
 }
 

@@ -244,6 +244,11 @@ export class Turn extends Call {
     this.connection.drain();
   }
 
+  /** HTTP/1.1 has no word for it but an answer. */
+  protected override refuseStream(): boolean {
+    return false;
+  }
+
   protected override release(keep: boolean): void {
     this.connection.turnOver(keep);
   }

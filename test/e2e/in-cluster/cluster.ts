@@ -150,6 +150,7 @@ export async function killSidecar(place: Place, pod: string): Promise<void> {
   const script = `
     const fs = require('node:fs');
     const isSidecar = (id) => {
+      if (id === process.pid) return false;
       try { return fs.readFileSync('/proc/' + id + '/cmdline', 'utf8').includes('/app/sidecar/main.js'); } catch { return false; }
     };
     const ids = fs.readdirSync('/proc').map(Number).filter((id) => id > 0 && isSidecar(id));

@@ -11,7 +11,10 @@ describeInCluster('a killed sidecar', () => {
 
   beforeAll(async () => {
     place = await Place.create('killed');
-    await place.apply(...service({ name: 'callee', sharesProcesses: true }), ...caller({ name: 'web', sharesProcesses: true }));
+    await place.apply(
+      ...service({ name: 'callee', sharesProcesses: true }),
+      ...caller({ name: 'web', sharesProcesses: true }),
+    );
     await place.ready('deployment/callee', 'deployment/web');
   });
   afterAll(() => place.remove());

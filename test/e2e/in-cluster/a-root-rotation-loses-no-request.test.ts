@@ -42,7 +42,7 @@ describeInCluster('a rotation of the root', () => {
     await place.ready(`deployment/${name}`);
   }
 
-  test('loses no request: published, signing, and every certificate replaced', async () => {
+  test('loses no request: published, signing, every certificate replaced, the old one dropped', async () => {
     const load = await Load.start(place, { url: 'http://callee/' });
     const before = certificatesIn(await bundle());
     await rotate('publish');
@@ -54,6 +54,19 @@ describeInCluster('a rotation of the root', () => {
     await restart('callee');
     await load.more(300);
     await restart(load.name);
+    await load.more(300);
+    // The mesh's own certificates too, before the old root is trusted no longer.
+    for (const part of ['ca', 'control', 'injector']) {
+      await kubectl(...system, 'rollout', 'restart', `deployment/selvage-${part}`);
+    }
+    for (const part of ['ca', 'control', 'injector']) {
+      await kubectl(...system, 'rollout', 'status', `deployment/selvage-${part}`, '--timeout=120s');
+    }
+    await load.more(300);
+    const both = certificatesIn(await bundle());
+    await rotate('drop&force=true');
+    await until('the old root to be gone', bundle, (pem) => certificatesIn(pem) < both);
+    await restart('callee');
     await load.more(300);
     expect(await load.end()).toMatchObject({ failures: [], silent: [], pods: 2 });
   });

@@ -13,7 +13,10 @@ process.on('SIGTERM', () => setTimeout(() => server.close(() => process.exit(0))
 `;
 
 /** As `echo`, but deaf from the first moment of SIGTERM: its callers have not heard of it yet. */
-export const abrupt = echo.replace(/process\.on.*\n/, "process.on('SIGTERM', () => server.close());");
+export const abrupt = echo.replace(
+  /process\.on.*\n/,
+  "process.on('SIGTERM', () => server.close());",
+);
 
 /** Does nothing until it is told to end. */
 const idle = "process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1e6);";

@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { caller, service } from './apps.ts';
-import { describeInCluster, killSidecar, kubectl, Place, sidecarRestarts, until } from './cluster.ts';
+import {
+  describeInCluster,
+  killSidecar,
+  kubectl,
+  Place,
+  sidecarRestarts,
+  until,
+} from './cluster.ts';
 import { Load } from './load.ts';
 
 const parts = ['ca', 'control', 'injector'].map((part) => `deployment/selvage-${part}`);

@@ -26,8 +26,10 @@ describeInCluster('a Job', () => {
     });
     await place.kubectl('wait', '--for=condition=Complete', 'job/once', '--timeout=90s');
     const sidecars = await place.kubectl(
-      ...['get', 'pods', '-l', 'job-name=once', '-o'],
-      'jsonpath={.items[*].spec.initContainers[*].name}',
+      'get',
+      'pods',
+      '--selector=job-name=once',
+      '--output=jsonpath={.items[*].spec.initContainers[*].name}',
     );
     expect(sidecars).toContain('selvage-proxy');
   });

@@ -14,6 +14,8 @@ import { lastChunk, writeChunk, writeTrailers } from './chunks.ts';
 import type { Http1Connection } from './connection.ts';
 import { replyText } from './respond.ts';
 
+/** So much of a body is kept for another try. */
+const keptBytesMax = 65_536;
 const chunkedLine = 'transfer-encoding: chunked\r\n';
 const closeLine = 'connection: close\r\n';
 const upgradeLine = 'connection: upgrade\r\n';
@@ -24,6 +26,9 @@ export class Turn extends Call {
   private keeps = false;
   /** The answer's body comes as content, and its length is not known: the client gets chunks. */
   private rechunks = false;
+  /** What of the body came after the head and went upstream, in case it has to go once more. */
+  private kept: Buffer[] = [];
+  private keptBytes = 0;
   /** The upstream gives its answer in small pieces, which go out together; null: as they come. */
   private gathered: TurnWriter | null = null;
 
@@ -188,7 +193,7 @@ export class Turn extends Call {
   send(buffer: Buffer, from: number, to: number, last: boolean): void {
     const { upstream, connection } = this;
     if (upstream === null || this.over) return;
-    this.bodySent = true;
+    if (!this.keep(buffer, from, to)) this.bodySent = true;
     if (this.tunnelled) this.exchange.requestBodyBytes += to - from;
     this.noteFull(upstream.send(buffer, from, to, last), connection);
   }
@@ -211,7 +216,8 @@ export class Turn extends Call {
     const { request, requestBody, firstEnd, limits } = this.connection;
     const { buffer, end } = request;
     if (upstream.framed || !request.chunked) {
-      return upstream.sendHead(request, buffer, end, firstEnd, requestBody.done);
+      const whole = requestBody.done && this.kept.length === 0;
+      return upstream.sendHead(request, buffer, end, firstEnd, whole);
     }
     let more = upstream.sendHead(request, buffer, end, end, false);
     if (more === null || firstEnd === end) return more;
@@ -228,7 +234,13 @@ export class Turn extends Call {
   protected override startSending(more: boolean): void {
     const c = this.connection;
     this.sending = true;
-    c.upstreamFull = !more && !c.requestBody.done;
+    const { kept, upstream } = this;
+    let room = more;
+    for (const [i, piece] of kept.entries()) {
+      const last = c.requestBody.done && i === kept.length - 1;
+      room = upstream?.send(piece, 0, piece.length, last) ?? true;
+    }
+    c.upstreamFull = !room && !c.requestBody.done;
     c.wake();
   }
 
@@ -271,6 +283,19 @@ export class Turn extends Call {
     if (this.rechunks) out.text(lastChunk);
     out.flush();
     this.finish(this.keeps);
+    return true;
+  }
+
+  /** Only bodies of a known length: their bytes are the same to every upstream. @returns false: too much */
+  private keep(buffer: Buffer, from: number, to: number): boolean {
+    const { request } = this.connection;
+    const keeps = this.path.retry !== undefined && !this.tunnelled && !request.chunked;
+    this.keptBytes += to - from;
+    if (!keeps || this.bodySent || this.keptBytes > keptBytesMax) {
+      this.kept = [];
+      return false;
+    }
+    this.kept.push(Buffer.from(buffer.subarray(from, to)));
     return true;
   }
 

@@ -12,10 +12,9 @@ import type { ResponseMessage, UpstreamStream } from '../upstream.ts';
 import { BodyCursor } from './body.ts';
 import { lastChunk, writeChunk, writeTrailers } from './chunks.ts';
 import type { Http1Connection } from './connection.ts';
+import { KeptBody } from './kept-body.ts';
 import { replyText } from './respond.ts';
 
-/** So much of a body is kept for another try. */
-const keptBytesMax = 65_536;
 const chunkedLine = 'transfer-encoding: chunked\r\n';
 const closeLine = 'connection: close\r\n';
 const upgradeLine = 'connection: upgrade\r\n';
@@ -26,9 +25,7 @@ export class Turn extends Call {
   private keeps = false;
   /** The answer's body comes as content, and its length is not known: the client gets chunks. */
   private rechunks = false;
-  /** What of the body came after the head and went upstream, in case it has to go once more. */
-  private kept: Buffer[] = [];
-  private keptBytes = 0;
+  private readonly kept = new KeptBody();
   /** The upstream gives its answer in small pieces, which go out together; null: as they come. */
   private gathered: TurnWriter | null = null;
 
@@ -216,7 +213,7 @@ export class Turn extends Call {
     const { request, requestBody, firstEnd, limits } = this.connection;
     const { buffer, end } = request;
     if (upstream.framed || !request.chunked) {
-      const whole = requestBody.done && this.kept.length === 0;
+      const whole = requestBody.done && this.kept.empty;
       return upstream.sendHead(request, buffer, end, firstEnd, whole);
     }
     let more = upstream.sendHead(request, buffer, end, end, false);
@@ -234,13 +231,8 @@ export class Turn extends Call {
   protected override startSending(more: boolean): void {
     const c = this.connection;
     this.sending = true;
-    const { kept, upstream } = this;
-    let room = more;
-    for (const [i, piece] of kept.entries()) {
-      const last = c.requestBody.done && i === kept.length - 1;
-      room = upstream?.send(piece, 0, piece.length, last) ?? true;
-    }
-    c.upstreamFull = !room && !c.requestBody.done;
+    const room = this.upstream === null || this.kept.sendTo(this.upstream, c.requestBody.done);
+    c.upstreamFull = !(more && room) && !c.requestBody.done;
     c.wake();
   }
 
@@ -286,17 +278,10 @@ export class Turn extends Call {
     return true;
   }
 
-  /** Only bodies of a known length: their bytes are the same to every upstream. @returns false: too much */
+  /** Only bodies of a known length: their bytes are the same to every upstream. */
   private keep(buffer: Buffer, from: number, to: number): boolean {
-    const { request } = this.connection;
-    const keeps = this.path.retry !== undefined && !this.tunnelled && !request.chunked;
-    this.keptBytes += to - from;
-    if (!keeps || this.bodySent || this.keptBytes > keptBytesMax) {
-      this.kept = [];
-      return false;
-    }
-    this.kept.push(Buffer.from(buffer.subarray(from, to)));
-    return true;
+    if (this.path.retry === undefined || this.tunnelled || this.bodySent) return false;
+    return !this.connection.request.chunked && this.kept.keep(buffer, from, to);
   }
 
   private noteFull(more: boolean, connection: Http1Connection): void {

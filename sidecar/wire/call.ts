@@ -95,8 +95,6 @@ export abstract class Call implements RequestStream, UpstreamCall {
   protected abstract abandon(): void;
   /** All is over. @param keep the connection may go on */
   protected abstract release(keep: boolean): void;
-  /** Tells the client that nothing was done with the request. @returns false: it cannot be told */
-  protected abstract refuseStream(code: FailureCode): boolean;
 
   get isHead(): boolean {
     return this.request.method === 'HEAD';
@@ -242,6 +240,11 @@ export abstract class Call implements RequestStream, UpstreamCall {
     if (this.unheard) this.path.unheard?.(x);
     else this.path.finish(x);
     this.release(keep);
+  }
+
+  /** Tells the client that nothing was done with it. @returns false: there is no word for that but an answer */
+  protected refuseStream(_code: FailureCode): boolean {
+    return false;
   }
 
   /** Until the next grant, what comes of the body waits: there is nobody to give it to. */

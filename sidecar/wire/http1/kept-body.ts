@@ -8,10 +8,6 @@ export class KeptBody {
   private pieces: Buffer[] = [];
   private bytes = 0;
 
-  get empty(): boolean {
-    return this.pieces.length === 0;
-  }
-
   /** @returns false: it is too much, and nothing is kept any more */
   keep(buffer: Buffer, from: number, to: number): boolean {
     this.bytes += to - from;

@@ -116,7 +116,122 @@ export class Turn extends Call {
     this.headSent = true;
     if (this.upstream?.framed === false) {
       const out = (this.gathered = c.out);
-      const { upstream, kept } = this;
+      const room = out.reserve(head.http1BytesMax(extra));
+      out.wrote(head.writeHttp1(room, out.offset, extra));
+      c.progressed();
+      return from === to && !last ? true : this.body(buffer, from, to, last);
+    }
+    const inline = this.rechunks ? 0 : to - from;
+    const piece = allocate(head.http1BytesMax(extra) + inline);
+    let length = head.writeHttp1(piece, 0, extra);
+    if (inline > 0) length += buffer.copy(piece, length, from, to);
+    const more = write(c.socket, piece, length);
+    c.progressed();
+    if (this.rechunks) return this.body(buffer, from, to, last) && more;
+    if (last) this.finish(!closes);
+    return more;
+  }
+
+  override body(buffer: Buffer, from: number, to: number, last: boolean): boolean {
+    if (this.over) return true;
+    const c = this.connection;
+    c.progressed();
+    if (this.gathered !== null) return this.gather(this.gathered, buffer, from, to, last);
+    let more = true;
+    if (to > from) {
+      if (this.tunnelled) this.exchange.responseBodyBytes += to - from;
+      more = this.rechunks
+        ? writeChunk(c.socket, buffer, from, to, last)
+        : writeCopy(c.socket, buffer, from, to);
+    } else if (last && this.rechunks) c.socket.write(lastChunk);
+    if (last) this.finish(this.keeps);
+    return more;
+  }
+
+  override trailers(trailers: Trailers): void {
+    if (this.over) return;
+    if (this.gathered !== null) {
+      if (this.rechunks) {
+        this.gathered.text('0\r\n');
+        const room = this.gathered.reserve(trailers.linesBytes + 2);
+        this.gathered.wrote(trailers.writeLines(room, this.gathered.offset));
+        this.gathered.text('\r\n');
+      }
+      this.gathered.flush();
+    } else if (this.rechunks) writeTrailers(this.connection.socket, trailers);
+    this.finish(this.keeps);
+  }
+
+  override upgraded(head: ResponseMessage, buffer: Buffer, from: number, to: number): boolean {
+    if (this.over) return true;
+    const c = this.connection;
+    this.respond(head);
+    const piece = allocate(head.http1BytesMax(upgradeLine));
+    this.headSent = true;
+    this.tunnelled = true;
+    let more = write(c.socket, piece, head.writeHttp1(piece, 0, upgradeLine));
+    if (to > from) more = this.body(buffer, from, to, false);
+    c.becomeTunnel();
+    return more;
+  }
+
+  override drained(): void {
+    if (this.over) return;
+    this.connection.upstreamFull = false;
+    this.connection.wake();
+  }
+
+  // What the downstream connection calls.
+
+  /**
+   * More of the request's body with its framing, or of what goes through a tunnel.
+   * @param last the body ends with it
+   */
+  send(buffer: Buffer, from: number, to: number, last: boolean): void {
+    const { upstream, connection } = this;
+    if (upstream === null || this.over) return;
+    if (!this.keep(buffer, from, to)) this.bodySent = true;
+    if (this.tunnelled) this.exchange.requestBodyBytes += to - from;
+    this.noteFull(upstream.send(buffer, from, to, last), connection);
+  }
+
+  /** The body's end, after its content, where it had chunks. */
+  sendEnd(): void {
+    const { upstream, connection } = this;
+    if (upstream === null || this.over) return;
+    const { trailers } = connection.requestBody;
+    if (trailers === null) upstream.send(noBytes, 0, 0, true);
+    else upstream.sendTrailers(trailers);
+  }
+
+  /** Chunks have to be taken off before the upstream gets the body. */
+  get unchunks(): boolean {
+    return this.upstream !== null && !this.upstream.framed && this.connection.request.chunked;
+  }
+
+  protected override sendRequest(upstream: UpstreamStream): boolean | null {
+    const { request, requestBody, firstEnd, limits } = this.connection;
+    const { buffer, end } = request;
+    if (upstream.framed || !request.chunked) {
+      const whole = requestBody.done && this.kept === null;
+      return upstream.sendHead(request, buffer, end, firstEnd, whole);
+    }
+    let more = upstream.sendHead(request, buffer, end, end, false);
+    if (more === null || firstEnd === end) return more;
+    // What came with the head was read once already: now again, for its content.
+    const again = new BodyCursor(limits);
+    again.begin(true, 0);
+    again.take(buffer, end, firstEnd, (bytes, from, to) => {
+      more = upstream.send(bytes, from, to, false);
+    });
+    if (requestBody.done) this.sendEnd();
+    return more;
+  }
+
+  protected override startSending(more: boolean): void {
+    const c = this.connection;
+    this.sending = true;
+    const { upstream, kept } = this;
     const room = upstream === null || (kept?.sendTo(upstream, c.requestBody.done) ?? true);
     c.upstreamFull = !(more && room) && !c.requestBody.done;
     c.wake();

@@ -81,12 +81,11 @@ export class Turn extends Call {
   }
 
   override serveInside(): void {
-    const c = this.connection;
     if (this.over || this.decided) return;
     this.decided = true;
     this.over = true;
-    c.socket.write('HTTP/1.1 200 OK\r\n\r\n');
-    c.beginAnew();
+    this.connection.socket.write('HTTP/1.1 200 OK\r\n\r\n');
+    this.connection.beginAnew();
   }
 
   // What the upstream connection calls.
@@ -277,8 +276,8 @@ export class Turn extends Call {
   /** Only bodies of a known length: their bytes are the same to every upstream. */
   private keep(buffer: Buffer, from: number, to: number): boolean {
     if (this.path.retry === undefined || this.tunnelled || this.bodySent) return false;
-    if (this.connection.request.chunked) return false;
-    return (this.kept ??= new KeptBody()).keep(buffer, from, to);
+    const { request } = this.connection;
+    return !request.chunked && (this.kept ??= new KeptBody()).keep(buffer, from, to);
   }
 
   private noteFull(more: boolean, connection: Http1Connection): void {

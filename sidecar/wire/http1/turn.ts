@@ -12,7 +12,7 @@ import type { ResponseMessage, UpstreamStream } from '../upstream.ts';
 import { BodyCursor } from './body.ts';
 import { lastChunk, writeChunk, writeTrailers } from './chunks.ts';
 import type { Http1Connection } from './connection.ts';
-import { KeptBody, keptBytesMax } from './kept-body.ts';
+import { isKept, KeptBody } from './kept-body.ts';
 import { replyText } from './respond.ts';
 
 const chunkedLine = 'transfer-encoding: chunked\r\n';
@@ -273,11 +273,10 @@ export class Turn extends Call {
     return true;
   }
 
-  /** Only bodies of a known length: their bytes are the same to every upstream. */
+  /** @returns false: this piece of the body can go but once */
   private keep(buffer: Buffer, from: number, to: number): boolean {
     if (this.path.retry === undefined || this.tunnelled || this.bodySent) return false;
-    const { chunked, contentLength } = this.connection.request;
-    if (chunked || contentLength > keptBytesMax) return false;
+    if (!isKept(this.connection.request)) return false;
     return (this.kept ??= new KeptBody()).keep(buffer, from, to);
   }
 

@@ -1,7 +1,7 @@
 // How every process begins: settings or all their mistakes at once, a log, the app, an orderly end.
 import { createLog, type LogLevel, type ProcessLog } from './log.ts';
 import { SettingsError } from './settings.ts';
-import { closeOnSignal, type Closer } from './shutdown.ts';
+import { closeOnSignal, endOnSignal, type Closer } from './shutdown.ts';
 
 export interface ProcessOptions<Settings> {
   /** For logs and messages: `sidecar`. */
@@ -33,8 +33,10 @@ export async function runProcess<Settings extends { readonly logLevel: LogLevel 
   }
   const log = createLog(options.name, settings.logLevel);
   log.info(options.describe(), 'starting');
+  const whileStarting = endOnSignal(log);
   try {
     const { closers, closeDeadlineMs, ready } = await options.start(settings, log);
+    whileStarting.stop();
     closeOnSignal(closers, { log, deadlineMs: closeDeadlineMs });
     // performance.now() counts from the start of the process.
     log.info({ ...ready, startupMs: Math.round(performance.now()) }, `${options.name} ready`);

@@ -49,6 +49,27 @@ export function closeOnSignal(
   return stop;
 }
 
+/**
+ * Ends the process at once on a signal, while there is nothing to close in order yet. Process 1 of a
+ * container is not ended by a signal that it does not listen to.
+ */
+export function endOnSignal(
+  log: Log,
+  target: ShutdownProcess & Pick<NodeJS.EventEmitter, 'off'> = process,
+): { stop(): void } {
+  const listeners = signals.map(([signal, number]) => {
+    const listener = (): void => {
+      log.info({ reason: signal }, 'stopped while starting');
+      target.exit(128 + number);
+    };
+    target.on(signal, listener);
+    return { signal, listener };
+  });
+  return {
+    stop: () => listeners.forEach(({ signal, listener }) => target.off(signal, listener)),
+  };
+}
+
 async function closeAll(
   closers: readonly Closer[],
   options: ShutdownOptions,

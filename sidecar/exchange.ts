@@ -141,8 +141,10 @@ export class Exchange {
   attempts = 0;
   /** Outbound: the chosen endpoint with its connections; null before, and outside the mesh. */
   member: Member | null = null;
-  /** Members whose connection did not open. */
+  /** Members that did nothing with the call, one for each attempt that failed. */
   tried: readonly Member[] = NO_MEMBERS;
+  /** It failed for the last time, where it might have been tried again. */
+  retriesSpent = false;
   requestId = '';
   /** Value of `grpc-status` from the response's head or trailers; '' without one. */
   grpcStatus = '';
@@ -160,6 +162,12 @@ export class Exchange {
     this.stream = stream;
     this.protocol = protocol;
   }
+
+  /** Envoy's response flags: `-`, `UF`, `UF,URX`. */
+  get flags(): string {
+    const flag = this.failure?.flag ?? '-';
+    return this.retriesSpent && flag !== '-' ? `${flag},URX` : flag;
+  }
 }
 
 /** What a listener does with the exchanges of its connections. Composed once per listener. */
@@ -176,8 +184,13 @@ export interface RequestPath {
    */
   unheard?(exchange: Exchange): void;
   /**
-   * The connection that `forward` asked for never opened, so nothing was sent: another pool to
-   * try, or null to answer with the failure. Without this method the failure is answered.
+   * The upstream did nothing with the request, and it can be sent again: another pool to try, or
+   * null to answer with the failure. Without this method the failure is answered.
    */
   retry?(exchange: Exchange, failure: Failure): UpstreamPool | null;
+  /**
+   * The application never got the request. May add a line to the answer that says so.
+   * @returns whether the client understands a refused stream (HTTP/2) in place of an answer
+   */
+  notProcessed?(exchange: Exchange): boolean;
 }

@@ -33,6 +33,7 @@ export type FailureCode =
   | 'upstream-connect'
   | 'upstream-tls'
   | 'upstream-reset'
+  | 'upstream-refused'
   | 'upstream-malformed'
   | 'upstream-timeout'
   | 'connect-timeout'
@@ -88,6 +89,14 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
     'UC',
     'upstream_reset_before_response_started{connection_termination}',
     'upstream reset before response',
+    false,
+  ],
+  [
+    'upstream-refused',
+    503,
+    'UR',
+    'upstream_reset_before_response_started{remote_refused_stream_reset}',
+    'upstream reset before response: the request was refused unprocessed',
     false,
   ],
   [

@@ -22,6 +22,7 @@ export interface PathLayers {
   /** Called before the observer's `end`. */
   readonly finish?: (x: Exchange) => void;
   readonly retry?: (x: Exchange, failure: Failure) => UpstreamPool | null;
+  readonly notProcessed?: (x: Exchange) => boolean;
   /** A layer threw; the exchange is refused. */
   readonly onFault: (error: unknown, x: Exchange) => void;
 }
@@ -55,14 +56,26 @@ export function composePath(path: PathLayers): RequestPath {
     },
     // Not a request, but there is an answer: it is counted and logged like those of requests.
     unheard: (x) => end(path, x),
-    retry(x, failure) {
-      try {
-        return path.retry?.(x, failure) ?? null;
-      } catch (error) {
-        path.onFault(error, x);
-        return null;
-      }
-    },
+    ...(path.retry !== undefined && { retry: guarded(path, path.retry, null) }),
+    ...(path.notProcessed !== undefined && {
+      notProcessed: guarded(path, path.notProcessed, false),
+    }),
+  };
+}
+
+/** Answers `otherwise` where the step throws. */
+function guarded<More extends unknown[], Result>(
+  path: PathLayers,
+  step: (x: Exchange, ...more: More) => Result,
+  otherwise: Result,
+): (x: Exchange, ...more: More) => Result {
+  return (x, ...more) => {
+    try {
+      return step(x, ...more);
+    } catch (error) {
+      path.onFault(error, x);
+      return otherwise;
+    }
   };
 }
 

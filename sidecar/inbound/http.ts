@@ -7,6 +7,7 @@ import { describe } from '#policy/explain.ts';
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { failures } from '../failures.ts';
 import type { Enforced, InForce } from '../in-force.ts';
+import { notProcessedHeader, notProcessedLine } from '../not-processed.ts';
 import { composePath, ENDED, type Outcome } from '../request-path.ts';
 import { addAskedHeaders, addServiceTime, setServer } from '../response-edits.ts';
 import { sanitizeInbound, stripSteering } from '../sanitize.ts';
@@ -41,12 +42,14 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
       forward,
     ],
     response: [
+      cutNotProcessed,
       setServer,
       addServiceTime,
       addAskedHeaders,
       (x, response) => holdTunnel(inForce, x, response),
     ],
     finish: releaseTunnel,
+    notProcessed: tellPeer,
     onFault,
   });
   return new HttpServer({ http1: http1Limits, http2: http2Limits, path });
@@ -74,6 +77,22 @@ function forward(x: Exchange): Outcome {
   const http2 = protocol === 'detect' ? x.protocol === 'HTTP/2' : isHttp2(protocol);
   x.stream.forward(http2 ? pool : pool.http1);
   return ENDED;
+}
+
+/**
+ * The application did not take the connection (it ends, and its callers have not heard yet): sidecars
+ * are told that they may ask another. Other clients get the plain 503.
+ */
+function tellPeer(x: Exchange): boolean {
+  if (!x.downstream.facts.mtls) return false;
+  if (x.protocol === 'HTTP/2') return true;
+  x.replyHeaders += notProcessedLine;
+  return false;
+}
+
+/** Only sidecars say it: an application that has answered has processed. */
+function cutNotProcessed(_x: Exchange, response: ResponseView): void {
+  if (response.status === 503) response.remove(notProcessedHeader);
 }
 
 function isHttp2(protocol: string): boolean {

@@ -11,6 +11,7 @@ import type { Cluster } from '../upstream/cluster.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { OutboundConnection } from './connection.ts';
 import { findByAuthority, type OriginalDestination } from './original-destination.ts';
+import { defaultRetry } from './retry.ts';
 import { splitAuthority, type Route } from './routes.ts';
 
 export type Destination =
@@ -20,9 +21,6 @@ export type Destination =
 /** Gives the endpoint of a call; null when none is left. */
 type Chooser = Pick<Cluster, 'pick'>;
 
-/** Envoy's and Istio's default: the first attempt and two more. */
-export const attemptsMax = 3;
-
 /** What is noted while a call looks for its endpoint: of an exchange, or of a connection as bytes. */
 export interface Call {
   service: Service | null;
@@ -31,7 +29,7 @@ export interface Call {
   endpoint: Endpoint | null;
   upstreamAddress: string;
   attempts: number;
-  /** Members whose connection did not open. */
+  /** Members that did nothing with the call. */
   tried: readonly Member[];
   details: string;
 }
@@ -87,7 +85,11 @@ export function outside({ host, port }: OriginalDestination): Destination {
 
 /** Takes the next endpoint for the exchange; null when none is left. */
 export function choose(x: Call, cluster: Chooser): Member | null {
-  const member = cluster.pick(x.tried);
+  return chooseBut(x, cluster, x.tried);
+}
+
+function chooseBut(x: Call, cluster: Chooser, but: readonly Member[]): Member | null {
+  const member = cluster.pick(but);
   if (member === null) return null;
   x.member = member;
   x.endpoint = member.endpoint;
@@ -109,9 +111,17 @@ export function poolOf(x: Exchange, member: Member, protocol: PortProtocol): Ups
 
 /** After a connection that did not open: another endpoint to try, or null. */
 export function chooseAnother(x: Call, cluster: Chooser): Member | null {
-  if (x.member === null || x.tried.length + 1 >= attemptsMax) return null;
+  if (x.member === null || x.tried.length + 1 >= defaultRetry.attemptsMax) return null;
   x.tried = [...x.tried, x.member];
   return choose(x, cluster);
+}
+
+/** After an attempt that came to nothing: another endpoint, or where all were tried, any once more. */
+export function chooseAgain(x: Call, cluster: Chooser): Member | null {
+  if (x.member === null) return null;
+  const last = x.member;
+  x.tried = [...x.tried, last];
+  return choose(x, cluster) ?? chooseBut(x, cluster, [last]) ?? chooseBut(x, cluster, []);
 }
 
 /** A connection for CONNECT; a failure after every endpoint was tried. */

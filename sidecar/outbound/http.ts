@@ -18,13 +18,14 @@ import { OutboundConnection } from './connection.ts';
 import {
   type Destination,
   choose,
-  chooseAnother,
+  chooseAgain,
   externalPool,
   findDestination,
   noteConnectFailure,
   openTunnel,
   poolOf,
 } from './destination.ts';
+import { defaultRetry, delayed, retryDelayMs } from './retry.ts';
 
 export interface OutboundHttpOptions {
   readonly inForce: InForce;
@@ -132,18 +133,24 @@ function forwardLayer(options: OutboundHttpOptions): Layer {
   };
 }
 
-/** Istio's default retry, of calls whose connection never opened: nothing of them was sent. */
+/** Istio's default retry, of calls that were certainly not processed. */
 function retry(options: OutboundHttpOptions, x: Exchange, failure: Failure): UpstreamPool | null {
   if (failure.status !== 503 || x.member === null) return null;
   const to = findDestination(x, options.upstreams, x.request.authority, httpPort);
   if (!('cluster' in to)) return null;
-  const member = chooseAnother(x, to.cluster);
+  const policy = defaultRetry;
+  if (x.tried.length + 1 >= policy.attemptsMax) {
+    x.retriesSpent = true;
+    return null;
+  }
+  const member = chooseAgain(x, to.cluster);
   if (member === null) return null;
   x.request.remove(ATTEMPT_COUNT);
   x.request.append(ATTEMPT_COUNT, String(x.tried.length + 1));
   x.request.remove(peerHeader);
   options.telemetry.forwarding(x);
-  return poolOf(x, member, to.protocol);
+  const delayMs = retryDelayMs(policy, x.tried.length);
+  return delayed(poolOf(x, member, to.protocol), delayMs);
 }
 
 /** The engine knows that a connection failed, the member why. */

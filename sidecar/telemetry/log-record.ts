@@ -49,7 +49,7 @@ export class LogRecord {
     this.protocol = x.protocol;
     this.authority = request.authority;
     this.status = x.status;
-    this.flags = failure === null ? '-' : failure.flag;
+    this.flags = x.flags;
     this.details = x.details || (failure === null ? 'via_upstream' : failure.details);
     this.terminationDetails = '';
     this.transportFailure = failure !== null && failure.code === 'upstream-tls' ? x.details : '';

@@ -57,7 +57,7 @@ export class Metrics {
   /** Counts one finished exchange. */
   exchange(x: Exchange): void {
     const slot = slotOf(x.downstream);
-    const flag = x.failure === null ? '-' : x.failure.flag;
+    const flag = x.flags;
     const grpc = x.protocol !== 'HTTP/1.1' && isGrpc(x);
     const base = this.known(x, slot, flag, grpc) ?? this.resolve(x, slot, flag, grpc);
     const { http } = this;

@@ -92,7 +92,7 @@ function attributesOf(x: Exchange): Record<string, AttributeValue> {
     'http.request.body.size': x.requestBodyBytes,
     'http.response.body.size': x.responseBodyBytes,
     component: 'proxy',
-    response_flags: failure === null ? '-' : failure.flag,
+    response_flags: x.flags,
   };
   const agent = request.values('user-agent')[0];
   if (agent !== undefined) attributes['user_agent.original'] = clip(agent);

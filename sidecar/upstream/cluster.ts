@@ -29,7 +29,7 @@ export class Cluster {
   only(endpoint: Endpoint): Pick<Cluster, 'pick'> {
     const key = keyOf(endpoint);
     const member = this.#members.find((one) => keyOf(one.endpoint) === key) ?? null;
-    return { pick: (tried) => (tried.length === 0 ? member : null) };
+    return { pick: (tried) => (member === null || tried.includes(member) ? null : member) };
   }
 
   /** Takes the endpoints of a new snapshot: those that stay keep their connections. */

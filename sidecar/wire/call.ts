@@ -12,12 +12,14 @@ import type { RequestMessage, ResponseMessage, UpstreamCall, UpstreamStream } fr
 
 /** What may be sent again without asking (RFC 9110 9.2.2). */
 const idempotent: ReadonlySet<string> = new Set('GET HEAD OPTIONS TRACE PUT DELETE'.split(' '));
-/** Nothing was sent, so another endpoint may be tried. */
-const connectFailures: ReadonlySet<string> = new Set<FailureCode>([
+/** Nothing was sent. */
+const connectFailures: readonly FailureCode[] = [
   'upstream-connect',
   'connect-timeout',
   'upstream-tls',
-]);
+];
+/** Nothing was done with what was sent: another endpoint may be tried. */
+const notProcessed: ReadonlySet<FailureCode> = new Set([...connectFailures, 'upstream-refused']);
 
 /**
  * Lives for one exchange, so that a layer that calls late, when the client is gone or the
@@ -42,6 +44,7 @@ export abstract class Call implements RequestStream, UpstreamCall {
   /** Body bytes went upstream that are not kept for a replay. */
   protected bodySent = false;
   private pool: UpstreamPool | null = null;
+  private replayed = false;
   private upstreamEnded = false;
   private downstreamEnded = false;
 
@@ -147,8 +150,13 @@ export abstract class Call implements RequestStream, UpstreamCall {
   }
 
   mayReplay(untouched: boolean): boolean {
-    if (this.over || this.bodySent || this.headSent || this.exchange.attempts > 1) return false;
-    return untouched || idempotent.has(this.request.method);
+    if (this.over || this.bodySent || this.headSent || this.replayed) return false;
+    // Where else an untouched request may go is the path's to say, if it does.
+    if (untouched && this.path.retry !== undefined) return false;
+    if (!untouched && !idempotent.has(this.request.method)) return false;
+    this.replayed = true;
+    this.detach();
+    return true;
   }
 
   tunnelEnded(): void {
@@ -193,15 +201,15 @@ export abstract class Call implements RequestStream, UpstreamCall {
       this.finish(false);
       return;
     }
-    if (!this.bodySent && connectFailures.has(code)) {
-      const next = this.path.retry?.(x, failure) ?? null;
-      if (next !== null) {
-        this.ask(next);
-        return;
-      }
+    this.detach();
+    const untouched = notProcessed.has(code);
+    const next = untouched && !this.bodySent ? (this.path.retry?.(x, failure) ?? null) : null;
+    if (next !== null) {
+      this.ask(next);
+      return;
     }
     this.decided = false;
-    this.sending = false;
+    if (untouched && this.path.notProcessed?.(x) === true && this.refuseStream(code)) return;
     refuse(x, failure);
   }
 
@@ -232,6 +240,17 @@ export abstract class Call implements RequestStream, UpstreamCall {
     if (this.unheard) this.path.unheard?.(x);
     else this.path.finish(x);
     this.release(keep);
+  }
+
+  /** Tells the client that nothing was done with it. @returns false: there is no word for that but an answer */
+  protected refuseStream(_code: FailureCode): boolean {
+    return false;
+  }
+
+  /** Until the next grant, what comes of the body waits: there is nobody to give it to. */
+  private detach(): void {
+    this.upstream = null;
+    this.sending = false;
   }
 
   private ask(upstream: UpstreamPool): void {

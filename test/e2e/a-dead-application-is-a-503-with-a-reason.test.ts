@@ -27,7 +27,7 @@ test('a program that is gone for good has no endpoints: 503 without a try', asyn
     () => mesh.charge(),
     ({ status }) => status === 503,
   );
-  expect(reply.body).toMatch(/upstream connect error|no healthy upstream/);
+  expect(reply.body).toMatch(/refused unprocessed|upstream connect error|no healthy upstream/);
 });
 
 test("a sidecar that is killed is a 503 of the caller's, and serves again when it is back", async () => {

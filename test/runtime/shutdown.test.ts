@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { silentLog } from '#runtime/log.ts';
-import { closeOnSignal, type Closer } from '#runtime/shutdown.ts';
+import { closeOnSignal, endOnSignal, type Closer } from '#runtime/shutdown.ts';
 
 class StandIn extends EventEmitter {
   readonly exits: number[] = [];
@@ -53,4 +53,15 @@ test('a second signal ends the process at once', () => {
   expect(target.exits).toEqual([]);
   target.emit('SIGINT');
   expect(target.exits).toEqual([130]);
+});
+
+test('a process that still starts ends at once, and no more so once it is stopped', () => {
+  const target = new StandIn();
+  const starting = endOnSignal(silentLog, target);
+  target.emit('SIGTERM');
+  expect(target.exits).toEqual([143]);
+  starting.stop();
+  target.emit('SIGINT');
+  expect(target.exits).toEqual([143]);
+  expect(target.listenerCount('SIGTERM')).toBe(0);
 });

@@ -33,6 +33,7 @@ export class Recorder implements Telemetry {
   readonly ended: { status: number; details: string; verdict: string; failure: string }[] = [];
   /** Of the requests that ended. */
   readonly protocols: string[] = [];
+  readonly flags: string[] = [];
   readonly refused: ConnectionRefusal[] = [];
   readonly opened: TcpSession[] = [];
   readonly closed: TcpSession[] = [];
@@ -43,6 +44,7 @@ export class Recorder implements Telemetry {
     const failure = x.failure?.code ?? '';
     const verdict = x.verdict === null ? '' : `${x.verdict.namespace}/${x.verdict.policy}`;
     this.protocols.push(x.protocol);
+    this.flags.push(x.flags);
     this.ended.push({ status: x.status, details: x.details, verdict, failure });
   }
   connectionRefused(refusal: ConnectionRefusal): void {

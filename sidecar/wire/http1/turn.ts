@@ -12,6 +12,7 @@ import type { ResponseMessage, UpstreamStream } from '../upstream.ts';
 import { BodyCursor } from './body.ts';
 import { lastChunk, writeChunk, writeTrailers } from './chunks.ts';
 import type { Http1Connection } from './connection.ts';
+import { isKept, KeptBody } from './kept-body.ts';
 import { replyText } from './respond.ts';
 
 const chunkedLine = 'transfer-encoding: chunked\r\n';
@@ -24,6 +25,7 @@ export class Turn extends Call {
   private keeps = false;
   /** The answer's body comes as content, and its length is not known: the client gets chunks. */
   private rechunks = false;
+  private kept: KeptBody | null = null;
   /** The upstream gives its answer in small pieces, which go out together; null: as they come. */
   private gathered: TurnWriter | null = null;
 
@@ -79,12 +81,11 @@ export class Turn extends Call {
   }
 
   override serveInside(): void {
-    const c = this.connection;
     if (this.over || this.decided) return;
     this.decided = true;
     this.over = true;
-    c.socket.write('HTTP/1.1 200 OK\r\n\r\n');
-    c.beginAnew();
+    this.connection.socket.write('HTTP/1.1 200 OK\r\n\r\n');
+    this.connection.beginAnew();
   }
 
   // What the upstream connection calls.
@@ -188,7 +189,7 @@ export class Turn extends Call {
   send(buffer: Buffer, from: number, to: number, last: boolean): void {
     const { upstream, connection } = this;
     if (upstream === null || this.over) return;
-    this.bodySent = true;
+    if (!this.keep(buffer, from, to)) this.bodySent = true;
     if (this.tunnelled) this.exchange.requestBodyBytes += to - from;
     this.noteFull(upstream.send(buffer, from, to, last), connection);
   }
@@ -211,7 +212,8 @@ export class Turn extends Call {
     const { request, requestBody, firstEnd, limits } = this.connection;
     const { buffer, end } = request;
     if (upstream.framed || !request.chunked) {
-      return upstream.sendHead(request, buffer, end, firstEnd, requestBody.done);
+      const whole = requestBody.done && this.kept === null;
+      return upstream.sendHead(request, buffer, end, firstEnd, whole);
     }
     let more = upstream.sendHead(request, buffer, end, end, false);
     if (more === null || firstEnd === end) return more;
@@ -228,7 +230,9 @@ export class Turn extends Call {
   protected override startSending(more: boolean): void {
     const c = this.connection;
     this.sending = true;
-    c.upstreamFull = !more && !c.requestBody.done;
+    const { upstream, kept } = this;
+    const room = upstream === null || (kept?.sendTo(upstream, c.requestBody.done) ?? true);
+    c.upstreamFull = !(more && room) && !c.requestBody.done;
     c.wake();
   }
 
@@ -267,6 +271,13 @@ export class Turn extends Call {
     out.flush();
     this.finish(this.keeps);
     return true;
+  }
+
+  /** @returns false: this piece of the body can go but once */
+  private keep(buffer: Buffer, from: number, to: number): boolean {
+    if (this.path.retry === undefined || this.tunnelled || this.bodySent) return false;
+    if (!isKept(this.connection.request)) return false;
+    return (this.kept ??= new KeptBody()).keep(buffer, from, to);
   }
 
   private noteFull(more: boolean, connection: Http1Connection): void {

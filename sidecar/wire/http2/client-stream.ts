@@ -145,6 +145,7 @@ export class ClientStream implements UpstreamStream, StreamHandler {
     // The server did nothing with it (RFC 9113 8.7); nor with what a GOAWAY left out.
     const untouched = reason === code.refusedStream && this.unanswered;
     if (untouched && call.mayReplay(true)) this.connection.replay(call);
+    else if (untouched) call.failed('upstream-refused');
     else call.failed(reason === code.protocol ? 'upstream-malformed' : 'upstream-reset');
   }
 

@@ -168,6 +168,6 @@ export class Http2ClientConnection extends Http2Session implements Sweepable {
     carrier?.abort();
     if (call === null) return;
     if (call.mayReplay(true)) this.owner.replay(call);
-    else call.failed('upstream-reset');
+    else call.failed('upstream-refused');
   }
 }

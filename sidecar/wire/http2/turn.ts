@@ -156,10 +156,10 @@ export class Http2Turn extends Call implements StreamHandler {
     return this.sendOn(buffer, from, to, last);
   }
 
-  /** What came is no request: the stream ends with `reason`, and nobody is answered. */
+  /** What came is no request, or was not begun: the stream ends with `reason`, and nobody is answered. */
   refuse(failure: FailureCode, reason: number): void {
     this.exchange.failure = failures[failure];
-    this.exchange.details = failures[failure].details;
+    if (this.exchange.details === '') this.exchange.details = failures[failure].details;
     this.stream.reset(reason);
     this.finish(true);
   }
@@ -218,6 +218,11 @@ export class Http2Turn extends Call implements StreamHandler {
 
   protected override abandon(): void {
     this.abandoned = true;
+  }
+
+  protected override refuseStream(failure: FailureCode): boolean {
+    this.refuse(failure, code.refusedStream);
+    return true;
   }
 
   protected override release(): void {

@@ -12,6 +12,12 @@ const server = http.createServer((request, response) => {
 process.on('SIGTERM', () => setTimeout(() => server.close(() => process.exit(0)), 2000));
 `;
 
+/** As `echo`, but deaf from the first moment of SIGTERM: its callers have not heard of it yet. */
+export const abrupt = echo.replace(
+  /process\.on.*\n/,
+  "process.on('SIGTERM', () => server.close());",
+);
+
 /** Does nothing until it is told to end. */
 const idle = "process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1e6);";
 
@@ -25,6 +31,10 @@ export interface AppOptions {
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly serviceAccount?: string;
+  /** The application sees the sidecar's process, and as root may kill it. */
+  readonly sharesProcesses?: boolean;
+  /** topologySpreadConstraints */
+  readonly spread?: readonly object[];
 }
 
 /** A Deployment, its Service (port 80, named http) and its ServiceAccount. */
@@ -73,16 +83,21 @@ function deployment(options: AppOptions): object {
 export function podSpec({
   script = echo,
   serviceAccount = 'default',
+  spread = [],
+  sharesProcesses = false,
 }: Partial<AppOptions>): object {
-  const answers = script === echo;
+  const answers = script === echo || script === abrupt;
   return {
     serviceAccountName: serviceAccount,
-    terminationGracePeriodSeconds: 10,
+    terminationGracePeriodSeconds: 20,
+    topologySpreadConstraints: spread,
+    shareProcessNamespace: sharesProcesses,
     containers: [
       {
         name: 'app',
         image,
         command: ['node', '-e', script],
+        ...(sharesProcesses && { securityContext: { runAsUser: 0 } }),
         ...(answers && {
           ports: [{ name: 'http', containerPort: 8080 }],
           readinessProbe: { httpGet: { path: '/', port: 8080 }, periodSeconds: 1 },

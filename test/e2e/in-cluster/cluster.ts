@@ -6,6 +6,8 @@ import { promisify } from 'node:util';
 
 import { describe } from 'vitest';
 
+import type { KubeObject } from '#runtime/kubernetes/client.ts';
+
 const run = promisify(execFile);
 
 export const kubeconfig = process.env['KUBECONFIG'] ?? '';
@@ -112,6 +114,15 @@ export class Place {
     await this.kubectl('wait', '--for=condition=Enforced', policy, '--timeout=60s');
   }
 
+  /** The name of a workload's pod that is not on its way out; the first of several. */
+  async podOf(app: string): Promise<string> {
+    const list = await this.kubectl('get', 'pods', '-l', `app=${app}`, '-o', 'json');
+    const { items } = JSON.parse(list) as { items: KubeObject[] };
+    const living = items.find(({ metadata }) => metadata.deletionTimestamp === undefined);
+    if (living === undefined) throw new Error(`no pod of ${app}`);
+    return living.metadata.name;
+  }
+
   /** Runs a command in the application's container. */
   exec(target: string, ...command: readonly string[]): Promise<string> {
     return this.kubectl('exec', target, '-c', 'app', '--', ...command);
@@ -123,4 +134,27 @@ export class Place {
       .then((reply) => console.log(reply.status), () => console.log(0))`;
     return Number(await this.exec(target, 'node', '-e', script));
   }
+}
+
+/** How often the kubelet has started the sidecar of a pod again. */
+export async function sidecarRestarts(place: Place, pod: string): Promise<number> {
+  const path = `{.status.initContainerStatuses[?(@.name=="selvage-proxy")].restartCount}`;
+  return Number(await place.kubectl('get', 'pod', pod, '-o', `jsonpath=${path}`));
+}
+
+/**
+ * kill -9 of the sidecar's process, from the application's container: of a pod with `sharesProcesses`,
+ * since process 1 of a container cannot be killed from inside.
+ */
+export async function killSidecar(place: Place, pod: string): Promise<void> {
+  const script = `
+    const fs = require('node:fs');
+    const isSidecar = (id) => {
+      if (id === process.pid) return false;
+      try { return fs.readFileSync('/proc/' + id + '/cmdline', 'utf8').includes('/app/sidecar/main.js'); } catch { return false; }
+    };
+    const ids = fs.readdirSync('/proc').map(Number).filter((id) => id > 0 && isSidecar(id));
+    if (ids.length === 0) throw new Error('no sidecar runs');
+    for (const id of ids) process.kill(id, 'SIGKILL');`;
+  await place.exec(pod, 'node', '-e', script);
 }

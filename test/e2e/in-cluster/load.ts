@@ -1,90 +1,189 @@
-// Constant calls from a pod of the mesh, which remember every one that failed.
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import type { Readable, Writable } from 'node:stream';
+// A constant load from pods in the mesh: what each of them counted, and each failure with its time and reason.
+import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Place } from './cluster.ts';
+import { caller, type AppOptions } from './apps.ts';
+import { until, type Place } from './cluster.ts';
+
+export interface LoadFailure {
+  /** ISO 8601. */
+  readonly at: string;
+  /** `GET kept`: by which kind of connection. */
+  readonly how: string;
+  readonly tookMs: number;
+  /** A status with its body, or the error of the connection. */
+  readonly reason: string;
+}
 
 export interface LoadSummary {
-  readonly calls: number;
-  /** Every call that got another answer than 200, with when and why. */
-  readonly failures: readonly string[];
+  readonly ok: number;
+  /** Pods that called and said how it went to the end. */
+  readonly pods: number;
+  readonly failures: readonly (LoadFailure & { readonly pod: string })[];
+  /** Pods that were gone without a summary. */
+  readonly silent: readonly string[];
 }
 
 /**
- * Runs in the pod: half of the loops keep their connection, half open one for each call. Ends when its
- * standard input ends.
+ * Calls on kept connections and on new ones until SIGTERM. What fails is printed at once, so that
+ * it is known even when the pod is killed; the summary is the last line.
  */
-function loadLoops(url: string): void {
-  const http = process.getBuiltinModule('node:http');
-  const failures: string[] = [];
-  let calls = 0;
-  const told = { over: false };
-  process.stdin.resume().on('end', () => (told.over = true));
-  const call = (agent: InstanceType<typeof http.Agent>): Promise<string> =>
-    new Promise((resolve) => {
-      const request = http.get(url, { agent, timeout: 5000 }, (response) => {
-        response.resume();
-        response.on('end', () =>
-          resolve(response.statusCode === 200 ? '' : `${response.statusCode}`),
-        );
-        response.on('error', (error) => resolve(String(error)));
-      });
-      request.on('timeout', () => request.destroy(new Error('no answer within 5 s')));
-      request.on('error', (error) => resolve(String(error)));
+function script(url: string, methods: readonly string[]): string {
+  return `
+const http = require('node:http');
+const url = ${JSON.stringify(url)};
+const kept = new http.Agent({ keepAlive: true, maxSockets: 8 });
+const fresh = new http.Agent({ keepAlive: false });
+let stopping = false;
+let ok = 0;
+let failed = 0;
+function call(method, agent, how) {
+  const startedMs = Date.now();
+  return new Promise((resolve) => {
+    const end = (reason) => {
+      if (reason === '') ok += 1;
+      else {
+        failed += 1;
+        const at = new Date().toISOString();
+        console.log(JSON.stringify({ failure: { at, how, tookMs: Date.now() - startedMs, reason } }));
+      }
+      resolve();
+    };
+    const request = http.request(url, { method, agent, timeout: 15000 }, (response) => {
+      let body = '';
+      response.on('data', (chunk) => (body += chunk));
+      response.on('end', () => end(response.statusCode === 200 ? '' : response.statusCode + ' ' + body.slice(0, 200)));
+      response.on('error', (error) => end('answer broke off: ' + error.message));
     });
-  const loop = async (keepAlive: boolean): Promise<void> => {
-    const agent = new http.Agent({ keepAlive, maxSockets: 1 });
-    while (!told.over) {
-      const failure = await call(agent);
-      calls += 1;
-      if (failure !== '') failures.push(`${new Date().toISOString()} ${failure}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    agent.destroy();
-  };
-  void Promise.all([true, true, true, false, false, false].map(loop)).then(() =>
-    process.stdout.write(JSON.stringify({ calls, failures })),
-  );
+    request.on('timeout', () => request.destroy(new Error('no answer in 15 s')));
+    request.on('error', (error) => end(error.code + ' ' + error.message));
+    request.end(method === 'POST' ? 'x'.repeat(1000) : undefined);
+  });
+}
+async function loop(method, agent, how) {
+  while (!stopping) {
+    await call(method, agent, method + ' ' + how);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+const loops = ${JSON.stringify(methods)}.flatMap((method) =>
+  [loop(method, kept, 'kept'), loop(method, kept, 'kept'), loop(method, fresh, 'new')]);
+const beat = setInterval(() => console.log(JSON.stringify({ ok, failed })), 1000);
+process.on('SIGTERM', async () => {
+  stopping = true;
+  await Promise.all(loops);
+  clearInterval(beat);
+  console.log(JSON.stringify({ summary: { ok, failed } }));
+  process.exit(0);
+});
+`;
 }
 
+export interface LoadOptions extends Partial<AppOptions> {
+  readonly url: string;
+  readonly methods?: readonly string[];
+}
+
+/** A Deployment of callers whose every pod is followed until it ends. */
 export class Load {
-  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
-  readonly #closed: Promise<unknown>;
-  #out = '';
-  #err = '';
+  readonly name: string;
+  readonly #place: Place;
+  readonly #failures: (LoadFailure & { pod: string })[] = [];
+  /** Of each pod the last count, and whether it was its last word. */
+  readonly #counts = new Map<string, { ok: number; whole: boolean }>();
+  readonly #followers: Promise<void>[] = [];
+  #watching: Promise<void> = Promise.resolve();
+  #ended = false;
 
-  private constructor(child: ChildProcessByStdio<Writable, Readable, Readable>) {
-    this.#child = child;
-    this.#closed = once(child, 'close');
-    child.stdout.on('data', (chunk: Buffer) => (this.#out += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (this.#err += chunk.toString()));
+  private constructor(place: Place, name: string) {
+    this.#place = place;
+    this.name = name;
   }
 
-  /** @param from a workload with a container `app`: `deployment/web` */
-  static start(place: Place, from: string, url: string): Load {
-    const script = `(${loadLoops.toString()})(${JSON.stringify(url)})`;
-    const args = [
-      '-n',
-      place.namespace,
-      'exec',
-      '-i',
-      from,
-      '-c',
-      'app',
-      '--',
-      'node',
-      '-e',
-      script,
-    ];
-    return new Load(spawn('kubectl', args, { stdio: ['pipe', 'pipe', 'pipe'] }));
+  /** Resolves when its pods are ready and calls have been answered. */
+  static async start(place: Place, options: LoadOptions): Promise<Load> {
+    const { url, methods = ['GET', 'POST'], name = 'load', ...app } = options;
+    const load = new Load(place, name);
+    await place.apply(...caller({ ...app, name, script: script(url, methods) }));
+    load.#watching = load.#watch();
+    await place.ready(`deployment/${name}`);
+    await load.more(100);
+    return load;
   }
 
-  /** @throws Error when the pod or its command ended before */
-  async stop(): Promise<LoadSummary> {
-    this.#child.stdin.end();
-    await this.#closed;
-    if (this.#out === '') throw new Error(`the load ended: ${this.#err}`);
-    return JSON.parse(this.#out) as LoadSummary;
+  /** Requests answered with 200 until now. */
+  get ok(): number {
+    let ok = 0;
+    for (const count of this.#counts.values()) ok += count.ok;
+    return ok;
+  }
+
+  /** Waits until so many more were answered: what was done before has met traffic. */
+  async more(count: number): Promise<void> {
+    const from = this.ok;
+    const enough = (): boolean => this.ok >= from + count;
+    await until(`${count} more answers`, () => Promise.resolve(this.#failures.at(-1)), enough);
+  }
+
+  /** Ends all callers in good order. */
+  async end(): Promise<LoadSummary> {
+    await this.#place.kubectl('scale', `deployment/${this.name}`, '--replicas=0');
+    await until(
+      'the callers to end',
+      () => this.#pods(),
+      (pods) => pods.length === 0,
+      90_000,
+    );
+    this.#ended = true;
+    await this.#watching;
+    await Promise.all(this.#followers);
+    const silent = [...this.#counts].filter(([, { whole }]) => !whole).map(([pod]) => pod);
+    return { ok: this.ok, pods: this.#counts.size, failures: this.#failures, silent };
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#ended) {
+      // The API server may be away: that is the test's matter.
+      const running = await this.#pods('--field-selector=status.phase=Running').catch(() => []);
+      for (const pod of running) {
+        if (this.#counts.has(pod)) continue;
+        this.#counts.set(pod, { ok: 0, whole: false });
+        this.#followers.push(this.#follow(pod));
+      }
+      await sleep(500);
+    }
+  }
+
+  async #pods(...args: readonly string[]): Promise<string[]> {
+    const selector = `app=${this.name}`;
+    const output = await this.#place.kubectl('get', 'pods', '-l', selector, '-o', 'name', ...args);
+    return output.split('\n').filter((line) => line !== '');
+  }
+
+  #follow(pod: string): Promise<void> {
+    const { namespace } = this.#place;
+    const args = ['-n', namespace, 'logs', '-f', pod, '-c', 'app'];
+    const child = spawn('kubectl', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      const lines = (text + chunk.toString()).split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) this.#take(pod, line);
+    });
+    return new Promise((resolve) => {
+      child.once('close', () => resolve());
+    });
+  }
+
+  #take(pod: string, line: string): void {
+    const said = JSON.parse(line) as {
+      ok?: number;
+      failure?: LoadFailure;
+      summary?: { ok: number };
+    };
+    if (said.failure !== undefined) this.#failures.push({ pod, ...said.failure });
+    else if (said.summary !== undefined) {
+      this.#counts.set(pod, { ok: said.summary.ok, whole: true });
+    } else this.#counts.set(pod, { ok: said.ok ?? 0, whole: false });
   }
 }

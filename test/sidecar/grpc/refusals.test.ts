@@ -51,7 +51,7 @@ describe.each(ways)('gRPC refusals, the caller asks by %s', (way) => {
     const { client } = await sidecars(rig, await deadPort());
     const dead = await caller(rig, client.outboundPort, way).unary('x');
     expect(dead.code).toBe(grpc.status.UNAVAILABLE);
-    expect(dead.details).toContain('upstream connect error');
+    expect(dead.details).toContain('the request was refused unprocessed');
 
     const endpoint = { port: await deadPort(), identity: spiffe('shop', 'payments') };
     client.apply({ services: [serviceOf('payments', [endpoint], 'grpc')] });

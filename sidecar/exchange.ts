@@ -51,13 +51,33 @@ export interface ResponseView {
   append(name: string, value: string): void;
 }
 
-/** What the wire engine can do with an exchange. One of them but `cutOff` is called, once. */
+/** A body that was read; `too-large`, `late`: not all of it. `gone`: so is the client. */
+export type BodyRead = Buffer | 'too-large' | 'late' | 'gone';
+
+/** A layer that wants the upstream's answer whole, before it goes on. */
+export interface ResponseTap {
+  /** @returns the most bytes of body that are wanted whole; 0: the answer passes as it comes */
+  begin(x: Exchange, head: ResponseView): number;
+  /** @returns the body that goes on; `head` may be edited */
+  whole(
+    x: Exchange,
+    head: ResponseView,
+    body: Buffer,
+    trailers: { grpcStatus(): string } | null,
+  ): Buffer | Promise<Buffer>;
+  /** There is more of it than was wanted. */
+  tooLong(x: Exchange): void;
+  /** `whole` threw; the call is answered with 500. */
+  failed(x: Exchange, error: unknown): void;
+}
+
+/** What the wire engine can do with an exchange. Of those that decide (`reply` … `serveInside`) one is called, once. */
 export interface RequestStream {
   /**
    * Answers from here. The rest of the body is read and dropped, or the connection closed.
    * @param headers lines `name: value\r\n`; content-length is added
    */
-  reply(status: number, headers: string, body: string, close: boolean): void;
+  reply(status: number, headers: string, body: string | Buffer, close: boolean): void;
   /** Sends the head (with its edits) and body upstream and relays the answer. */
   forward(upstream: UpstreamPool): void;
   /** Answers 200 to CONNECT, then relays bytes both ways, half-close kept. */
@@ -67,6 +87,16 @@ export interface RequestStream {
    * The CONNECT itself is no call to anybody, so the path's `finish` does not hear of it.
    */
   serveInside(): void;
+  /**
+   * Reads the request's body before anything was decided. `whole` or not, what came goes upstream with the
+   * next `forward`; of what is not whole, the rest follows it.
+   * @param waitMs how long at most; 0: as long as the connection allows
+   */
+  readBody(bytesMax: number, waitMs?: number): Promise<BodyRead>;
+  /** Another body in place of the one that was read whole. */
+  replaceBody(body: Buffer): void;
+  /** Limits the time of the exchange from here on, and of each of its tries. @param totalMs 0: no limit */
+  limitTime(totalMs: number, perTryMs: number): void;
   /** Ends the exchange, whatever state it is in, because it may no longer go on. */
   cutOff(): void;
 }
@@ -145,6 +175,10 @@ export class Exchange {
   tried: readonly Member[] = NO_MEMBERS;
   /** It failed for the last time, where it might have been tried again. */
   retriesSpent = false;
+  /** It may be tried again after an answer, so what goes upstream of its body is kept. */
+  keepsBody = false;
+  /** Wants the answer whole; null: it passes as it comes. */
+  tap: ResponseTap | null = null;
   requestId = '';
   /** Value of `grpc-status` from the response's head or trailers; '' without one. */
   grpcStatus = '';
@@ -186,8 +220,11 @@ export interface RequestPath {
   /**
    * The upstream did nothing with the request, and it can be sent again: another pool to try, or
    * null to answer with the failure. Without this method the failure is answered.
+   * @param untouched the upstream has certainly done nothing with it
    */
-  retry?(exchange: Exchange, failure: Failure): UpstreamPool | null;
+  retry?(exchange: Exchange, failure: Failure, untouched: boolean): UpstreamPool | null;
+  /** The upstream's final response head is here: another pool to ask in its place, or null to pass it on. */
+  retryAnswer?(exchange: Exchange, response: ResponseView): UpstreamPool | null;
   /**
    * The application never got the request. May add a line to the answer that says so.
    * @returns whether the client understands a refused stream (HTTP/2) in place of an answer

@@ -21,7 +21,8 @@ export interface PathLayers {
   readonly response: readonly ((x: Exchange, response: ResponseView) => void)[];
   /** Called before the observer's `end`. */
   readonly finish?: (x: Exchange) => void;
-  readonly retry?: (x: Exchange, failure: Failure) => UpstreamPool | null;
+  readonly retry?: (x: Exchange, failure: Failure, untouched: boolean) => UpstreamPool | null;
+  readonly retryAnswer?: (x: Exchange, response: ResponseView) => UpstreamPool | null;
   readonly notProcessed?: (x: Exchange) => boolean;
   /** A layer threw; the exchange is refused. */
   readonly onFault: (error: unknown, x: Exchange) => void;
@@ -57,6 +58,9 @@ export function composePath(path: PathLayers): RequestPath {
     // Not a request, but there is an answer: it is counted and logged like those of requests.
     unheard: (x) => end(path, x),
     ...(path.retry !== undefined && { retry: guarded(path, path.retry, null) }),
+    ...(path.retryAnswer !== undefined && {
+      retryAnswer: guarded(path, path.retryAnswer, null),
+    }),
     ...(path.notProcessed !== undefined && {
       notProcessed: guarded(path, path.notProcessed, false),
     }),
@@ -97,6 +101,13 @@ export function refuse(x: Exchange, failure: Failure): void {
   const date = new Date().toUTCString();
   const headers = `${x.replyHeaders}${type}date: ${date}\r\nserver: selvage\r\n`;
   x.stream.reply(failure.status, headers, failure.body, failure.close);
+}
+
+/** Answers from here with what is no failure: a redirect, a preflight, a page of the route's own. @param lines `name: value\r\n` */
+export function answer(x: Exchange, status: number, lines: string, body: string | Buffer): void {
+  const date = new Date().toUTCString();
+  const headers = `${x.replyHeaders}${lines}date: ${date}\r\nserver: selvage\r\n`;
+  x.stream.reply(status, headers, body, false);
 }
 
 /** Runs the layers from one on: in this turn of the event loop as long as none has to wait. */

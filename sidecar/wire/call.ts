@@ -2,11 +2,20 @@
 import type { Socket } from 'node:net';
 
 import { Exchange } from '../exchange.ts';
-import type { Downstream, RequestPath, RequestStream, UpstreamPool } from '../exchange.ts';
+import type {
+  BodyRead,
+  Downstream,
+  RequestPath,
+  RequestStream,
+  UpstreamPool,
+} from '../exchange.ts';
 import { failures } from '../failures.ts';
 import type { FailureCode } from '../failures.ts';
 import { refuse } from '../request-path.ts';
 
+import { BodyCollector } from './body-collector.ts';
+import { CollectingCall, finishedStream } from './collecting-call.ts';
+import { Patience } from './patience.ts';
 import type { Trailers } from './trailers.ts';
 import type { RequestMessage, ResponseMessage, UpstreamCall, UpstreamStream } from './upstream.ts';
 
@@ -43,7 +52,13 @@ export abstract class Call implements RequestStream, UpstreamCall {
   protected decided = false;
   /** Body bytes went upstream that are not kept for a replay. */
   protected bodySent = false;
+  /** What a layer has read of the body, or put in its place, as content; null: it passes as it comes. */
+  protected content: Buffer | null = null;
+  protected collector: BodyCollector | null = null;
   private pool: UpstreamPool | null = null;
+  /** What the pool was asked for: this call, or one that holds back its answer. */
+  private asked: UpstreamCall = this;
+  private patience: Patience | null = null;
   private replayed = false;
   private upstreamEnded = false;
   private downstreamEnded = false;
@@ -67,7 +82,7 @@ export abstract class Call implements RequestStream, UpstreamCall {
   /** Content of the request's body that has been read. */
   protected abstract get requestBodyBytes(): number;
 
-  abstract reply(status: number, headers: string, body: string, close: boolean): void;
+  abstract reply(status: number, headers: string, body: string | Buffer, close: boolean): void;
   abstract tunnel(upstream: Socket): void;
   abstract serveInside(): void;
   abstract interim(head: ResponseMessage): void;
@@ -83,6 +98,8 @@ export abstract class Call implements RequestStream, UpstreamCall {
   abstract upgraded(head: ResponseMessage, buffer: Buffer, from: number, to: number): boolean;
   abstract drained(): void;
 
+  /** What came of the body is in `content` now. */
+  protected abstract contentTaken(): void;
   /** Writes the head, and what was read of the body. @returns as UpstreamStream.sendHead */
   protected abstract sendRequest(upstream: UpstreamStream): boolean | null;
   /** Request bytes may go. @param more false: not before `drained` */
@@ -117,6 +134,38 @@ export abstract class Call implements RequestStream, UpstreamCall {
     else this.ask(upstream);
   }
 
+  async readBody(bytesMax: number, waitMs = 0): Promise<BodyRead> {
+    if (this.over || this.decided || this.content !== null) return 'gone';
+    const collector = new BodyCollector(bytesMax, waitMs);
+    this.collector = collector;
+    this.upstream = collector;
+    this.sendRequest(collector);
+    this.startSending(true);
+    const how = await collector.settled;
+    this.collector = null;
+    if (this.over) return 'gone';
+    this.detach();
+    this.content = collector.content;
+    this.contentTaken();
+    this.request.reframe(how === 'whole' ? this.content.length : this.request.contentLength);
+    return how === 'whole' ? this.content : how;
+  }
+
+  replaceBody(body: Buffer): void {
+    if (this.content === null || !this.requestDone) return;
+    this.content = body;
+    this.request.reframe(body.length);
+  }
+
+  limitTime(totalMs: number, perTryMs: number): void {
+    if (this.over) return;
+    this.patience ??= new Patience(
+      () => this.fail('upstream-timeout'),
+      () => this.tryTimedOut(),
+    );
+    this.patience.begin(totalMs, perTryMs, () => this.requestDone);
+  }
+
   cutOff(): void {
     if (this.over) return;
     if (!this.headSent) {
@@ -140,7 +189,7 @@ export abstract class Call implements RequestStream, UpstreamCall {
     const x = this.exchange;
     x.attempts++;
     x.forwardedAtMs = performance.now();
-    const more = this.sendRequest(upstream);
+    const more = this.content === null ? this.sendRequest(upstream) : this.sendContent(upstream);
     if (more === null) this.fail('internal');
     else if (upstream.connected) this.startSending(more);
   }
@@ -203,7 +252,8 @@ export abstract class Call implements RequestStream, UpstreamCall {
     }
     this.detach();
     const untouched = notProcessed.has(code);
-    const next = untouched && !this.bodySent ? (this.path.retry?.(x, failure) ?? null) : null;
+    const again = !this.bodySent && this.patience?.spent !== true;
+    const next = again ? (this.path.retry?.(x, failure, untouched) ?? null) : null;
     if (next !== null) {
       this.ask(next);
       return;
@@ -213,9 +263,30 @@ export abstract class Call implements RequestStream, UpstreamCall {
     refuse(x, failure);
   }
 
+  /**
+   * An answer that the path would rather have of another: this one is let go.
+   * @param last all of it is here
+   */
+  protected retriesAnswer(head: ResponseMessage, last: boolean): boolean {
+    if (this.path.retryAnswer === undefined || this.bodySent) return false;
+    const next = this.path.retryAnswer(this.exchange, head);
+    if (next === null) return false;
+    const { upstream } = this;
+    this.detach();
+    if (!last) upstream?.abort();
+    this.ask(next);
+    return true;
+  }
+
+  /** The answer was taken whole, and its connection may serve another: it comes from here now. */
+  answerHeld(bytes: number): void {
+    if (!this.over) this.upstream = finishedStream(bytes);
+  }
+
   /** Notes the response's head and lets the layers edit it. @returns whether it has a body */
   protected respond(head: ResponseMessage): boolean {
     const x = this.exchange;
+    this.patience?.answered();
     x.respondedAtMs = performance.now();
     x.status = head.status;
     this.path.respond(x, head);
@@ -232,7 +303,8 @@ export abstract class Call implements RequestStream, UpstreamCall {
     if (upstream !== null && !this.tunnelled) {
       x.responseBodyBytes = upstream.bodyBytes;
       if (x.grpcStatus === '') x.grpcStatus = upstream.trailerGrpcStatus;
-    } else if (upstream === null) this.pool?.cancel(this);
+    } else if (upstream === null) this.pool?.cancel(this.asked);
+    this.patience?.end();
     if (!this.tunnelled && this.request.method !== 'CONNECT') {
       x.requestBodyBytes = this.requestBodyBytes;
     }
@@ -254,9 +326,25 @@ export abstract class Call implements RequestStream, UpstreamCall {
   }
 
   private ask(upstream: UpstreamPool): void {
+    const { tap } = this.exchange;
     this.pool = upstream;
     this.exchange.upstreamAddress = upstream.address;
-    upstream.request(this);
+    this.asked = tap === null || this.request.upgrade !== '' ? this : new CollectingCall(this, tap);
+    this.patience?.tries();
+    upstream.request(this.asked);
+  }
+
+  private sendContent(upstream: UpstreamStream): boolean | null {
+    const { content, request } = this;
+    if (content === null) return null;
+    return upstream.sendHead(request, content, 0, content.length, this.requestDone);
+  }
+
+  private tryTimedOut(): void {
+    if (this.over || this.headSent) return;
+    this.exchange.details = 'upstream_per_try_timeout';
+    if (this.upstream === null) this.pool?.cancel(this.asked);
+    this.fail('upstream-timeout');
   }
 
   private finishTunnel(): void {

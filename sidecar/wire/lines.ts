@@ -116,6 +116,18 @@ export class HeaderLines {
       return;
     }
     if (isKnown(name) || !isToken(name)) return;
+    this.addText(name, value);
+  }
+
+  /** Says another length of the body, and no other framing. @param bytes its content */
+  protected reframeLines(bytes: number): void {
+    this.cutName('content-length');
+    this.cutName('transfer-encoding');
+    if (bytes >= 0) this.addText('content-length', String(bytes));
+  }
+
+  private addText(name: string, value: string): void {
+    const at = this.addedCount;
     const plain = !notPlain.test(value);
     const safe = plain ? value : value.replace(breaking, ' ');
     this.addedNames[at] = name;

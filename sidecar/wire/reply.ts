@@ -22,21 +22,26 @@ export interface Reply {
   /** Lines `name: value\r\n`, ASCII; its length is said where it may be (RFC 9110 8.6). */
   readonly lines: string;
   /** What is sent of it: nothing in answer to HEAD. */
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 /** @param headers lines `name: value\r\n` */
-export function replyOf(x: Exchange, status: number, headers: string, body: string): Reply {
+export function replyOf(
+  x: Exchange,
+  status: number,
+  headers: string,
+  body: string | Buffer,
+): Reply {
   if (x.failure !== null && isGrpc(x)) {
     x.grpcStatus = grpcStatuses[status] ?? grpcStatusOtherwise;
-    const message = body === '' ? '' : `grpc-message: ${grpcMessage(body)}\r\n`;
+    const message = body.length === 0 ? '' : `grpc-message: ${grpcMessage(String(body))}\r\n`;
     const lines = `${headers.replace(contentTypeLine, '')}content-type: application/grpc\r\n`;
     return whole(200, `${lines}grpc-status: ${x.grpcStatus}\r\n${message}`, '', false);
   }
   return whole(status, headers, body, x.request.method === 'HEAD');
 }
 
-function whole(status: number, headers: string, body: string, headOnly: boolean): Reply {
+function whole(status: number, headers: string, body: string | Buffer, headOnly: boolean): Reply {
   if (status === 204 || status === 304) return { status, lines: headers, body: '' };
   const lines = `${headers}content-length: ${Buffer.byteLength(body)}\r\n`;
   return { status, lines, body: headOnly ? '' : body };

@@ -11,6 +11,8 @@ export interface RequestMessage extends RequestView {
   readonly contentLength: number;
   /** `Expect: 100-continue`. */
   readonly expectsContinue: boolean;
+  /** The body goes on as content, whatever framed it. @param bytes -1: its length is not known */
+  reframe(bytes: number): void;
   /** Room that `writeHttp1` needs at most; -1: the edits cannot be sent. */
   http1BytesMax(): number;
   /** @returns the offset after it */
@@ -27,6 +29,8 @@ export interface ResponseMessage extends ResponseView {
   readonly contentLength: number;
   /** Framed by `Transfer-Encoding: chunked`. */
   readonly chunked: boolean;
+  /** The body is another one, of a known length. */
+  reframe(bytes: number): void;
   /** Cuts `Transfer-Encoding`, for a receiver that gets the content only. */
   unchunk(): void;
   /** The value of `grpc-status`, '' without one. */

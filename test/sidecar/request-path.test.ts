@@ -22,12 +22,15 @@ function start(...layers: Layer[]): Run {
   const replies: Run['replies'] = [];
   const faults: unknown[] = [];
   const stream = {
-    reply: (status: number, headers: string, body: string, close: boolean) =>
-      void replies.push({ status, headers, body, close }),
+    reply: (status: number, headers: string, body: string | Buffer, close: boolean) =>
+      void replies.push({ status, headers, body: String(body), close }),
     forward: () => undefined,
     tunnel: () => undefined,
     serveInside: () => undefined,
     cutOff: () => undefined,
+    readBody: async () => 'gone' as const,
+    replaceBody: () => undefined,
+    limitTime: () => undefined,
   };
   // No layer here looks at the connection or the head.
   const x = new Exchange({} as Downstream, {} as RequestView, stream, 'HTTP/1.1');
@@ -135,7 +138,7 @@ test('a fault of what looks on or edits is reported, and ends nothing but the la
   path.respond(x, {} as ResponseView);
   path.finish(x);
   path.unheard?.(x);
-  expect(path.retry?.(x, failures['upstream-connect'])).toBe(null);
+  expect(path.retry?.(x, failures['upstream-connect'], true)).toBe(null);
   expect(calls).toEqual(['begin', 'reply 500', 'edit', 'finish', 'end', 'end', 'retry']);
   expect(faults).toEqual(['begin', 'edit', 'finish', 'end', 'end', 'retry']);
 });

@@ -27,6 +27,13 @@ export abstract class MessageHead extends Head {
   /** Further names in `Connection`, lower-case. */
   private readonly nominated: string[] = [];
 
+  /** The body goes on as content. @param bytes -1: its length is not known yet, and chunks go on coming */
+  reframe(bytes: number): void {
+    this.reframeLines(bytes);
+    this.contentLength = bytes;
+    if (bytes >= 0) this.chunked = false;
+  }
+
   protected override reset(): void {
     this.contentLength = -1;
     this.chunked = false;

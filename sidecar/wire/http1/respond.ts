@@ -2,8 +2,9 @@
 import type { Reply } from '../reply.ts';
 import { statusLine } from '../status-line.ts';
 
-/** Text to send, one piece: ASCII but for the body. @param close the connection ends with it */
-export function replyText({ status, lines, body }: Reply, close: boolean): string {
+/** What to send, one piece: ASCII but for the body. @param close the connection ends with it */
+export function replyBytes({ status, lines, body }: Reply, close: boolean): string | Buffer {
   const connection = close ? 'connection: close\r\n' : '';
-  return `${statusLine(status)}${lines}${connection}\r\n${body}`;
+  const head = `${statusLine(status)}${lines}${connection}\r\n`;
+  return typeof body === 'string' ? head + body : Buffer.concat([Buffer.from(head), body]);
 }

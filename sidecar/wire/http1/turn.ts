@@ -13,7 +13,7 @@ import { BodyCursor } from './body.ts';
 import { lastChunk, writeChunk, writeTrailers } from './chunks.ts';
 import type { Http1Connection } from './connection.ts';
 import { isKept, KeptBody } from './kept-body.ts';
-import { replyText } from './respond.ts';
+import { replyBytes } from './respond.ts';
 
 const chunkedLine = 'transfer-encoding: chunked\r\n';
 const closeLine = 'connection: close\r\n';
@@ -35,7 +35,7 @@ export class Turn extends Call {
   }
 
   override get framed(): boolean {
-    return this.exchange.request.minor === 1;
+    return this.content === null && this.exchange.request.minor === 1;
   }
 
   override get requestDone(): boolean {
@@ -48,7 +48,7 @@ export class Turn extends Call {
 
   // What layers call.
 
-  override reply(status: number, headers: string, body: string, close: boolean): void {
+  override reply(status: number, headers: string, body: string | Buffer, close: boolean): void {
     const c = this.connection;
     if (this.over || this.decided) return;
     this.decided = true;
@@ -58,7 +58,7 @@ export class Turn extends Call {
     x.status = reply.status;
     x.responseBodyBytes = Buffer.byteLength(reply.body);
     this.headSent = true;
-    c.socket.write(replyText(reply, closes));
+    c.socket.write(replyBytes(reply, closes));
     this.finish(!closes);
   }
 
@@ -103,17 +103,18 @@ export class Turn extends Call {
     to: number,
     last: boolean,
   ): boolean {
-    if (this.over) return true;
+    if (this.over || this.retriesAnswer(head, last)) return true;
     const c = this.connection;
-    const unbounded = this.respond(head) && !head.chunked && head.contentLength < 0;
     const { minor } = this.exchange.request;
+    const unframed = this.upstream?.framed === false;
+    const unbounded = this.respond(head) && (unframed || !head.chunked) && head.contentLength < 0;
     this.rechunks = unbounded && minor === 1;
-    if (minor === 0) head.unchunk();
+    if (unframed || minor === 0) head.unchunk();
     const closes = c.closesAfter();
     this.keeps = !closes;
     const extra = (closes ? closeLine : '') + (this.rechunks ? chunkedLine : '');
     this.headSent = true;
-    if (this.upstream?.framed === false) {
+    if (unframed) {
       const out = (this.gathered = c.out);
       const room = out.reserve(head.http1BytesMax(extra));
       out.wrote(head.writeHttp1(room, out.offset, extra));
@@ -189,7 +190,7 @@ export class Turn extends Call {
   send(buffer: Buffer, from: number, to: number, last: boolean): void {
     const { upstream, connection } = this;
     if (upstream === null || this.over) return;
-    if (!this.keep(buffer, from, to)) this.bodySent = true;
+    if (this.collector === null && !this.keep(buffer, from, to)) this.bodySent = true;
     if (this.tunnelled) this.exchange.requestBodyBytes += to - from;
     this.noteFull(upstream.send(buffer, from, to, last), connection);
   }
@@ -236,6 +237,10 @@ export class Turn extends Call {
     c.wake();
   }
 
+  protected override contentTaken(): void {
+    this.kept = null;
+  }
+
   protected override endDownstream(): void {
     this.connection.socket.end();
   }
@@ -275,6 +280,7 @@ export class Turn extends Call {
 
   /** @returns false: this piece of the body can go but once */
   private keep(buffer: Buffer, from: number, to: number): boolean {
+    if (this.content !== null) return false;
     if (this.path.retry === undefined || this.tunnelled || this.bodySent) return false;
     if (!isKept(this.connection.request)) return false;
     return (this.kept ??= new KeptBody()).keep(buffer, from, to);

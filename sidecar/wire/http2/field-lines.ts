@@ -44,6 +44,12 @@ export abstract class FieldLines extends BuiltLines implements FieldSink {
     this.regular = false;
   }
 
+  /** The body goes on as content. @param bytes -1: its length is not known */
+  reframe(bytes: number): void {
+    this.reframeLines(bytes);
+    this.contentLength = bytes;
+  }
+
   field(
     names: Buffer,
     nameFrom: number,

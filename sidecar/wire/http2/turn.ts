@@ -19,6 +19,8 @@ import type { Http2Stream, StreamHandler } from './stream.ts';
 
 const websocketKey = 'sec-websocket-key';
 const websocketKeyBytes = 16;
+/** As much as Istio lets Envoy keep of a request that may go once more. */
+const keptBytesMax = 32_768;
 
 export class Http2Turn extends Call implements StreamHandler {
   private readonly connection: Http2Connection;
@@ -63,7 +65,7 @@ export class Http2Turn extends Call implements StreamHandler {
 
   // What layers call.
 
-  override reply(status: number, headers: string, body: string): void {
+  override reply(status: number, headers: string, body: string | Buffer): void {
     if (this.over || this.decided) return;
     this.decided = true;
     const x = this.exchange;
@@ -100,8 +102,9 @@ export class Http2Turn extends Call implements StreamHandler {
     to: number,
     last: boolean,
   ): boolean {
-    if (this.over) return true;
+    if (this.over || this.retriesAnswer(head, last)) return true;
     this.respond(head);
+    head.unchunk();
     this.headSent = true;
     const ends = last && from === to;
     this.connection.writeHead(this.stream, head, ends);
@@ -197,6 +200,12 @@ export class Http2Turn extends Call implements StreamHandler {
     return this.sendPending(upstream) && more;
   }
 
+  protected override contentTaken(): void {
+    this.pending = [];
+    this.pendingSent = 0;
+    this.endSent = this.requestDone;
+  }
+
   protected override startSending(more: boolean): void {
     // What a tunnel carries waits for the answer that opens it.
     if (this.request.upgrade !== '' && !this.tunnelled) return;
@@ -255,10 +264,20 @@ export class Http2Turn extends Call implements StreamHandler {
     return more;
   }
 
+  /** Of a call that may be tried again after an answer. @returns false: this piece can go but once */
+  private keep(buffer: Buffer, from: number, to: number): boolean {
+    if (!this.exchange.keepsBody || this.bodySent || this.tunnelled) return false;
+    if (this.content !== null || this.collector !== null) return false;
+    if (this.stream.receivedBytes > keptBytesMax) return false;
+    if (to > from) this.pending.push(Buffer.from(buffer.subarray(from, to)));
+    return true;
+  }
+
   private sendOn(buffer: Buffer, from: number, to: number, last: boolean): boolean {
     const { upstream } = this;
     if (upstream === null) return true;
-    this.bodySent = true;
+    if (this.keep(buffer, from, to)) this.pendingSent = this.pending.length;
+    else this.bodySent = this.collector === null;
     if (this.tunnelled) {
       this.exchange.requestBodyBytes += to - from;
       const more = from === to || upstream.send(buffer, from, to, false);

@@ -121,7 +121,16 @@ export function makeExchange(
   const x = new Exchange(
     options.downstream ?? makeDownstream(),
     new FakeRequest(options.method ?? 'GET', options.path ?? '/charges', options.headers ?? []),
-    { reply() {}, forward() {}, tunnel() {}, serveInside() {}, cutOff() {} },
+    {
+      reply() {},
+      forward() {},
+      tunnel() {},
+      serveInside() {},
+      cutOff() {},
+      readBody: async () => 'gone',
+      replaceBody() {},
+      limitTime() {},
+    },
     options.protocol ?? 'HTTP/1.1',
   );
   x.startedAtMs = performance.now();

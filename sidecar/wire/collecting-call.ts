@@ -40,6 +40,9 @@ export class CollectingCall implements UpstreamCall {
   }
 
   granted(stream: UpstreamStream): void {
+    // Chunks of the client's own do not go to an upstream that is given content.
+    const { request } = this.call;
+    if (request.contentLength < 0) request.reframe(-1);
     this.call.granted(stream);
   }
 

@@ -1,0 +1,298 @@
+// What layers may ask of the engine: a body before anything is decided, an answer whole, another try, an end in time.
+import { once } from 'node:events';
+import http from 'node:http';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
+
+import { afterEach, describe, expect, test } from 'vitest';
+
+import type { BodyRead, RequestPath, ResponseTap } from '#sidecar/exchange.ts';
+import { Http2Rig } from '#test/sidecar/wire/http2/rig.ts';
+
+type Version = 'http1' | 'http2';
+type Handler = (body: string, count: number) => { status: number; body: string; afterMs?: number };
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+interface Seen {
+  readonly method: string;
+  readonly length: string | undefined;
+  readonly body: string;
+}
+
+async function upstream(
+  version: Version,
+  handler: Handler,
+): Promise<{ port: number; seen: Seen[] }> {
+  const seen: Seen[] = [];
+  const serve = (
+    request: http.IncomingMessage | http2.Http2ServerRequest,
+    response: { writeHead(status: number): unknown; write(text: string): unknown; end(): unknown },
+  ): void => {
+    let body = '';
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+    request.on('end', () => {
+      const length = request.headers['content-length'];
+      seen.push({ method: request.method ?? '', length, body });
+      const reply = handler(body, seen.length);
+      setTimeout(() => {
+        response.writeHead(reply.status);
+        // In two pieces, of no known length.
+        const half = Math.ceil(reply.body.length / 2);
+        response.write(reply.body.slice(0, half));
+        setImmediate(() => {
+          response.write(reply.body.slice(half));
+          response.end();
+        });
+      }, reply.afterMs ?? 0);
+    });
+  };
+  const server = version === 'http1' ? http.createServer(serve) : http2.createServer(serve);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closers.push(() => {
+    if ('closeAllConnections' in server) server.closeAllConnections();
+    server.close();
+  });
+  return { port: (server.address() as AddressInfo).port, seen };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly length: string | undefined;
+}
+
+/** @param pieces of the body; each is sent a moment after the one before */
+async function call(version: Version, port: number, pieces: readonly string[]): Promise<Answer> {
+  const method = pieces.length === 0 ? 'GET' : 'POST';
+  if (version === 'http1') {
+    // One piece has a length, several are chunks.
+    const [only = ''] = pieces;
+    const headers = pieces.length === 1 ? { 'content-length': only.length } : {};
+    const request = http.request({ port, host: '127.0.0.1', method, headers, agent: false });
+    void sendPieces(request, pieces);
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    const body = await textOf(response);
+    return { status: response.statusCode ?? 0, body, length: response.headers['content-length'] };
+  }
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  closers.push(() => session.destroy());
+  const stream = session.request(
+    { ':method': method, ':path': '/' },
+    { endStream: pieces.length === 0 },
+  );
+  if (pieces.length > 0) void sendPieces(stream, pieces);
+  const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+  const body = await textOf(stream);
+  return { status: Number(headers[':status']), body, length: headers['content-length'] };
+}
+
+async function sendPieces(
+  to: { write(text: string): unknown; end(): unknown },
+  pieces: readonly string[],
+): Promise<void> {
+  for (const piece of pieces) {
+    to.write(piece);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+  to.end();
+}
+
+async function textOf(stream: AsyncIterable<Buffer>): Promise<string> {
+  let text = '';
+  for await (const chunk of stream) text += chunk.toString();
+  return text;
+}
+
+async function engine(
+  up: Version,
+  port: number,
+  path: (pool: () => Http2Rig['pool']['http1'] | Http2Rig['pool']) => Partial<RequestPath>,
+): Promise<Http2Rig> {
+  let rig: Http2Rig | null = null;
+  const pool = (): Http2Rig['pool'] | Http2Rig['pool']['http1'] => {
+    if (rig === null) throw new Error('not started');
+    return up === 'http2' ? rig.pool : rig.pool.http1;
+  };
+  rig = await Http2Rig.start({ upstreamPort: port, upstream: up, path: path(pool) });
+  const started = rig;
+  closers.push(() => started.stop());
+  return rig;
+}
+
+const versions = ['http1', 'http2'] as const;
+const pairs = versions.flatMap((down) => versions.map((up) => [down, up] as const));
+
+describe.each(pairs)('from %s to %s', (down, up) => {
+  test('a body that a layer reads goes upstream whole, with its length', async () => {
+    const { port, seen } = await upstream(up, (body) => ({ status: 200, body: `got ${body}` }));
+    const reads: BodyRead[] = [];
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) =>
+        void x.stream.readBody(1000).then((read) => {
+          reads.push(read);
+          x.stream.forward(pool());
+        }),
+    }));
+    const answer = await call(down, rig.port, ['one ', 'two ', 'three']);
+    expect(String(reads[0])).toBe('one two three');
+    expect(answer).toMatchObject({ status: 200, body: 'got one two three' });
+    expect(seen).toEqual([{ method: 'POST', length: '13', body: 'one two three' }]);
+    expect((await call(down, rig.port, [])).body).toBe('got ');
+    expect(reads[1]).toEqual(Buffer.alloc(0));
+  });
+
+  test('a body may be replaced', async () => {
+    const { port, seen } = await upstream(up, (body) => ({ status: 200, body }));
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) =>
+        void x.stream.readBody(1000).then(() => {
+          x.stream.replaceBody(Buffer.from('another, longer body'));
+          x.stream.forward(pool());
+        }),
+    }));
+    expect((await call(down, rig.port, ['short'])).body).toBe('another, longer body');
+    expect(seen[0]?.length).toBe('20');
+  });
+
+  test('of a body that is too large or late what came goes first, and the rest follows', async () => {
+    const { port, seen } = await upstream(up, (body) => ({ status: 200, body }));
+    const reads: BodyRead[] = [];
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) =>
+        void x.stream.readBody(10, 40).then((read) => {
+          reads.push(read);
+          x.stream.forward(pool());
+        }),
+    }));
+    const long = ['12345', '67890', 'abc', 'def'.repeat(20_000)];
+    expect((await call(down, rig.port, long)).body).toBe(long.join(''));
+    const slow = ['1', '2', '3', '4', '5', '6'];
+    expect((await call(down, rig.port, slow)).body).toBe('123456');
+    expect(reads).toEqual(['too-large', 'late']);
+    expect(seen.map(({ body }) => body.length)).toEqual([60_013, 6]);
+  });
+
+  test('an answer that is taken whole goes on with what the layer makes of it', async () => {
+    const { port } = await upstream(up, () => ({ status: 200, body: 'hello there' }));
+    const tap: ResponseTap = {
+      begin: (_x, head) => (head.status === 200 ? 100 : 0),
+      whole: async (_x, head, body) => {
+        head.append('x-made', 'yes');
+        return Buffer.from(body.toString().toUpperCase());
+      },
+      tooLong: () => undefined,
+      failed: () => undefined,
+    };
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => {
+        x.tap = tap;
+        x.stream.forward(pool());
+      },
+    }));
+    for (let i = 0; i < 3; i++) {
+      const answer = await call(down, rig.port, ['x']);
+      expect(answer).toEqual({ status: 200, body: 'HELLO THERE', length: '11' });
+    }
+    expect(rig.finished.every((x) => x.responseBodyBytes === 11)).toBe(true);
+  });
+
+  test('an answer that is longer than wanted passes as it comes', async () => {
+    const body = 'y'.repeat(100_000);
+    const { port } = await upstream(up, () => ({ status: 200, body }));
+    let long = 0;
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => {
+        x.tap = {
+          begin: () => 1000,
+          whole: () => Buffer.alloc(0),
+          tooLong: () => void (long += 1),
+          failed: () => undefined,
+        };
+        x.stream.forward(pool());
+      },
+    }));
+    expect((await call(down, rig.port, ['x'])).body === body).toBe(true);
+    expect(long).toBe(1);
+  });
+
+  test('a layer that throws over an answer makes it a 500', async () => {
+    const { port } = await upstream(up, () => ({ status: 200, body: 'hello' }));
+    const faults: unknown[] = [];
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => {
+        x.tap = {
+          begin: () => 1000,
+          whole: () => Promise.reject(new Error('no')),
+          tooLong: () => undefined,
+          failed: (_x, error) => void faults.push(error),
+        };
+        x.stream.forward(pool());
+      },
+    }));
+    expect((await call(down, rig.port, ['x'])).status).toBe(500);
+    expect(faults).toHaveLength(1);
+  });
+
+  test('an answer may be asked again of another, the body included', async () => {
+    const { port, seen } = await upstream(up, (body, count) =>
+      count < 3 ? { status: 503, body: 'not now' } : { status: 200, body },
+    );
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => {
+        x.keepsBody = true;
+        x.stream.forward(pool());
+      },
+      retry: () => null,
+      retryAnswer: (_x, { status }) => (status === 503 ? pool() : null),
+    }));
+    const body = down === 'http1' ? ['once'] : ['in ', 'pieces'];
+    const answer = await call(down, rig.port, body);
+    expect(answer).toMatchObject({ status: 200, body: body.join('') });
+    expect(seen.map((one) => one.body)).toEqual(Array(3).fill(body.join('')));
+    expect((await call(down, rig.port, [])).status).toBe(200);
+  });
+
+  test('an exchange that takes too long is a 504, and so is a try', async () => {
+    const { port } = await upstream(up, () => ({ status: 200, body: 'late', afterMs: 400 }));
+    let limits: [number, number] = [60, 0];
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => {
+        x.stream.limitTime(...limits);
+        x.stream.forward(pool());
+      },
+    }));
+    expect((await call(down, rig.port, [])).status).toBe(504);
+    expect(rig.finished[0]?.details).toBe('response_timeout');
+    limits = [0, 60];
+    expect((await call(down, rig.port, [])).status).toBe(504);
+    expect(rig.finished[1]?.details).toBe('upstream_per_try_timeout');
+    limits = [5000, 5000];
+    expect((await call(down, rig.port, [])).status).toBe(200);
+  });
+
+  test('a client that goes while its body is read is told to the layer', async () => {
+    const { port } = await upstream(up, () => ({ status: 200, body: '' }));
+    const reads: BodyRead[] = [];
+    const rig = await engine(up, port, () => ({
+      start: (x) => void x.stream.readBody(1000).then((read) => reads.push(read)),
+    }));
+    if (down === 'http1') {
+      const request = http.request({ port: rig.port, host: '127.0.0.1', method: 'POST' });
+      request.on('error', () => undefined);
+      request.write('a');
+      setTimeout(() => request.destroy(), 50);
+    } else {
+      const session = http2.connect(`http://127.0.0.1:${rig.port}`);
+      const stream = session.request({ ':method': 'POST', ':path': '/' }, { endStream: false });
+      stream.on('error', () => undefined);
+      stream.write('a');
+      setTimeout(() => session.destroy(), 50);
+    }
+    await expect.poll(() => reads).toEqual(['gone']);
+  });
+});

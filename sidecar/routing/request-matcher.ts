@@ -1,0 +1,117 @@
+// Whether a request meets a match: path, method, scheme, authority, headers and query, all that are given.
+import type { NamedMatch, RouteMatch, TextMatch } from '#api/traffic/route.ts';
+
+import type { RequestView } from '../exchange.ts';
+import { headerText, queryValue } from './query.ts';
+import type { RegexFactory } from './regex.ts';
+import { compileText, type TextMatcher } from './text-matcher.ts';
+
+export interface RequestMatcher {
+  /** @param pathEnd where the path's query begins */
+  matches(request: RequestView, pathEnd: number): boolean;
+}
+
+/**
+ * Null: every request meets it.
+ * @param pathKnown the path is proven elsewhere and not looked at
+ */
+export function compileMatch(
+  match: RouteMatch,
+  regexes: RegexFactory,
+  pathKnown: boolean,
+): RequestMatcher | null {
+  const { path, method, scheme, authority, headers = [], query = [] } = match;
+  const checks: Check[] = [];
+  if (path !== undefined && !pathKnown) checks.push(new PathCheck(compileText(path, regexes)));
+  const text = (given: TextMatch | undefined, read: (request: RequestView) => string): void => {
+    if (given !== undefined) checks.push(new FieldCheck(compileText(given, regexes), read));
+  };
+  text(method, (request) => request.method);
+  text(scheme, (request) => request.scheme);
+  text(authority, (request) => request.authority);
+  for (const named of headers) checks.push(new HeaderCheck(named, regexes));
+  for (const named of query) checks.push(new QueryCheck(named, regexes));
+  const [first] = checks;
+  if (first === undefined) return null;
+  return checks.length === 1 ? first : new AllChecks(checks);
+}
+
+type Check = RequestMatcher;
+
+class AllChecks implements Check {
+  private readonly checks: readonly Check[];
+
+  constructor(checks: readonly Check[]) {
+    this.checks = checks;
+  }
+
+  matches(request: RequestView, pathEnd: number): boolean {
+    for (const check of this.checks) if (!check.matches(request, pathEnd)) return false;
+    return true;
+  }
+}
+
+class PathCheck implements Check {
+  private readonly matcher: TextMatcher;
+
+  constructor(matcher: TextMatcher) {
+    this.matcher = matcher;
+  }
+
+  matches(request: RequestView, pathEnd: number): boolean {
+    return this.matcher.matches(request.path, pathEnd);
+  }
+}
+
+class FieldCheck implements Check {
+  private readonly matcher: TextMatcher;
+  private readonly read: (request: RequestView) => string;
+
+  constructor(matcher: TextMatcher, read: (request: RequestView) => string) {
+    this.matcher = matcher;
+    this.read = read;
+  }
+
+  matches(request: RequestView): boolean {
+    const text = this.read(request);
+    return this.matcher.matches(text, text.length);
+  }
+}
+
+class HeaderCheck implements Check {
+  private readonly name: string;
+  private readonly not: boolean;
+  private readonly matcher: TextMatcher | null;
+
+  constructor({ name, match, not = false }: NamedMatch, regexes: RegexFactory) {
+    this.name = name;
+    this.not = not;
+    this.matcher = match === null ? null : compileText(match, regexes);
+  }
+
+  matches(request: RequestView): boolean {
+    const value = headerText(request, this.name);
+    if (this.matcher === null) return (value !== null) !== this.not;
+    // Istio has absent headers of `withoutHeaders` read as empty ones, so `.*` holds for them.
+    if (value === null) return this.not && !this.matcher.matches('', 0);
+    return this.matcher.matches(value, value.length) !== this.not;
+  }
+}
+
+class QueryCheck implements Check {
+  private readonly name: string;
+  private readonly not: boolean;
+  private readonly matcher: TextMatcher | null;
+
+  constructor({ name, match, not = false }: NamedMatch, regexes: RegexFactory) {
+    this.name = name;
+    this.not = not;
+    this.matcher = match === null ? null : compileText(match, regexes);
+  }
+
+  matches(request: RequestView): boolean {
+    const value = queryValue(request.path, this.name);
+    if (value === null) return this.not;
+    return (this.matcher === null || this.matcher.matches(value, value.length)) !== this.not;
+  }
+}

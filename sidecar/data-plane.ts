@@ -64,15 +64,15 @@ export const closeGraceMs = outboundDrainMs + telemetryCloseMs + 1000;
 /** Rejects when a port cannot be listened on. */
 export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> {
   const { settings, inForce, identity, sharedPorts, log } = parts;
-  const upstreams = new Upstreams(identity.current());
+  const upstreams = new Upstreams(identity.current(), log);
   identity.onChange((svid) => upstreams.renew(svid));
   // Callers' connections and the application's own are drained one after the other.
   const inboundConnections = newConnections(log);
   const outboundConnections = newConnections(log);
   const present = inForce.current();
-  if (present !== null) upstreams.update(present.routes);
+  if (present !== null) upstreams.update(present.routes, present.snapshot);
   inForce.onChange((enforced) => {
-    upstreams.update(enforced.routes);
+    upstreams.update(enforced.routes, enforced.snapshot);
     inboundConnections.judgeAll(enforced);
   });
   const telemetry = bindTelemetry({

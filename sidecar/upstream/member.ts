@@ -1,4 +1,4 @@
-// One endpoint of a cluster: its pool of connections, its TLS session, why it last failed.
+// One endpoint of a cluster: its pool of connections, its TLS session, its calls under way, why it last failed.
 import { connect, type OnReadOpts, type Socket } from 'node:net';
 
 import type { Endpoint } from '#api/snapshot.ts';
@@ -6,6 +6,8 @@ import type { Endpoint } from '#api/snapshot.ts';
 import { HttpPool } from '../wire/http-pool.ts';
 import { http1PoolLimits, type Http1PoolLimits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
+import type { Monitor } from './outlier/detector.ts';
+import type { Outcome } from './outcome.ts';
 import {
   emptySlot,
   http1Protocols,
@@ -16,14 +18,30 @@ import {
   type UpstreamTls,
 } from './tls-context.ts';
 
+/** The cluster, as its members see it. */
+export interface MemberOwner {
+  readonly tls: UpstreamTls;
+  /** For mutual TLS. */
+  readonly serverName: string;
+  /** Calls under way to all members. */
+  active: number;
+  ended(member: Member, outcome: Outcome): void;
+}
+
 export class Member {
   /** Replaced when only labels or the workload's name change; address, port, identity stay. */
   endpoint: Endpoint;
   /** Message of the last connection that failed; '' when the last one opened. */
   lastError = '';
   readonly address: string;
-  readonly #tls: UpstreamTls;
-  readonly #serverName: string;
+  /** Calls under way. */
+  active = 0;
+  /** Weight as it counts now. */
+  share = 1;
+  monitor: Monitor | null = null;
+  /** Left out for a while because calls to it failed. */
+  ejected = false;
+  readonly #owner: MemberOwner;
   readonly #limits: Readonly<Http1PoolLimits>;
   /** Kinds of connection that negotiate different protocols share no session. */
   readonly #httpSession = emptySlot();
@@ -31,18 +49,28 @@ export class Member {
   readonly #tcpSession = emptySlot();
   #pool: HttpPool | null = null;
 
-  /** @param serverName for mutual TLS */
   constructor(
     endpoint: Endpoint,
-    serverName: string,
-    tls: UpstreamTls,
+    owner: MemberOwner,
     limits: Readonly<Http1PoolLimits> = http1PoolLimits,
   ) {
     this.endpoint = endpoint;
     this.address = formatAddress(endpoint.address, endpoint.port);
-    this.#serverName = serverName;
-    this.#tls = tls;
+    this.#owner = owner;
     this.#limits = limits;
+  }
+
+  /** A call is given to it: `end` must follow, once. */
+  begin(): void {
+    this.active += 1;
+    this.#owner.active += 1;
+  }
+
+  /** That attempt is over, whatever became of it. */
+  end(outcome: Outcome): void {
+    this.active -= 1;
+    this.#owner.active -= 1;
+    this.#owner.ended(this, outcome);
   }
 
   /** Made when first needed: most services are never called. */
@@ -88,7 +116,7 @@ export class Member {
     const socket =
       identity === null
         ? openPlain(host, port, onread)
-        : this.#tls.connect(this.#target(identity, protocols), slot, onread);
+        : this.#owner.tls.connect(this.#target(identity, protocols), slot, onread);
     socket.on('error', (error) => {
       this.lastError = error.message;
     });
@@ -100,7 +128,7 @@ export class Member {
 
   #target(identity: string, protocols: readonly string[]): TlsTarget {
     const { address: host, port } = this.endpoint;
-    return { host, port, serverName: this.#serverName, identity, protocols };
+    return { host, port, serverName: this.#owner.serverName, identity, protocols };
   }
 }
 

@@ -1,6 +1,9 @@
 // All clusters that the workload calls, and the hosts outside the mesh that it has called lately.
 import type { OnReadOpts, Socket } from 'node:net';
 
+import type { Snapshot } from '#api/snapshot.ts';
+import type { SubsetPolicy } from '#api/traffic/destination.ts';
+import { silentLog, type Log } from '#runtime/log.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
 
 import type { Route, RouteTable } from '../outbound/routes.ts';
@@ -10,39 +13,47 @@ import { http2Limits } from '../wire/http2/limits.ts';
 import { Cluster } from './cluster.ts';
 import { formatAddress, openPlain } from './member.ts';
 import { OwnPorts } from './own-ports.ts';
+import { DestinationPolicies, policyOfPort, policyOfSubset, subsetsOf } from './policies.ts';
 import { UpstreamTls } from './tls-context.ts';
 
 /** Pools to hosts outside the mesh; the one not used for longest goes first. */
 export const externalPoolsMax = 256;
 
+const noLabels: Readonly<Record<string, string>> = Object.freeze({});
+
 export class Upstreams {
   /** Nothing outside the mesh leads to these. */
   readonly ownPorts = new OwnPorts();
   readonly #tls: UpstreamTls;
+  readonly #log: Log;
+  /** By name; those of subsets too. */
   readonly #clusters = new Map<string, Cluster>();
   /** The same clusters by the routes in force, so that a request costs no key. */
   #byRoute = new Map<Route, Cluster>();
   readonly #external = new Map<string, HttpPool>();
 
-  constructor(svid: Svid) {
+  constructor(svid: Svid, log: Log = silentLog) {
     this.#tls = new UpstreamTls(svid);
+    this.#log = log;
   }
 
-  /** Takes the routes of a new snapshot. Connections to endpoints that stay are kept. */
-  update(table: RouteTable): void {
+  /** Takes the routes and policies of a new snapshot. Connections to endpoints that stay are kept. */
+  update(table: RouteTable, { destinations }: Pick<Snapshot, 'destinations'> = {}): void {
     const byRoute = new Map<Route, Cluster>();
-    const keys = new Set<string>();
+    const present = new Set<string>();
+    const policies = new DestinationPolicies(destinations);
     for (const route of table.routes) {
-      const cluster = this.#clusters.get(route.key) ?? new Cluster(this.#tls);
-      cluster.update(route);
-      this.#clusters.set(route.key, cluster);
+      const policy = policies.find(route.service);
+      const { endpoints, port } = route.port;
+      const cluster = this.#present(route.key, route.sni, present);
+      cluster.update({ endpoints, labels: noLabels, policy: policyOfPort(policy, port) });
       byRoute.set(route, cluster);
-      keys.add(route.key);
+      for (const subset of subsetsOf(policy)) this.#updateSubset(route, subset, present);
     }
-    for (const [key, cluster] of this.#clusters) {
-      if (keys.has(key)) continue;
-      cluster.renew();
-      this.#clusters.delete(key);
+    for (const [name, cluster] of this.#clusters) {
+      if (present.has(name)) continue;
+      cluster.close();
+      this.#clusters.delete(name);
     }
     this.#byRoute = byRoute;
   }
@@ -52,8 +63,13 @@ export class Upstreams {
     return this.#byRoute;
   }
 
-  /** A route of an older snapshot leads to the same cluster while its service exists. */
-  cluster(route: Route): Cluster | null {
+  /**
+   * A route of an older snapshot leads to the same cluster while its service exists.
+   * @param subset '': all endpoints of the port
+   * @returns null for what no service or no policy has
+   */
+  cluster(route: Route, subset = ''): Cluster | null {
+    if (subset !== '') return this.#clusters.get(`${route.key}/${subset}`) ?? null;
     return this.#byRoute.get(route) ?? this.#clusters.get(route.key) ?? null;
   }
 
@@ -93,9 +109,27 @@ export class Upstreams {
 
   /** Closes idle connections and lets busy ones end. */
   close(): void {
-    for (const cluster of this.#clusters.values()) cluster.renew();
+    for (const cluster of this.#clusters.values()) cluster.close();
     for (const pool of this.#external.values()) pool.close();
     this.#external.clear();
+  }
+
+  #updateSubset(route: Route, subset: SubsetPolicy, present: Set<string>): void {
+    const { port, endpoints } = route.port;
+    // As Istio names them: `outbound_.8080_.v1_.payments.shop.svc.cluster.local`.
+    const sni = route.sni.replace('_._.', `_.${subset.name}_.`);
+    const cluster = this.#present(`${route.key}/${subset.name}`, sni, present);
+    const { labels } = subset;
+    cluster.update({ endpoints, labels, policy: policyOfSubset(subset, port) });
+  }
+
+  #present(name: string, sni: string, present: Set<string>): Cluster {
+    present.add(name);
+    const known = this.#clusters.get(name);
+    if (known !== undefined) return known;
+    const cluster = new Cluster(name, sni, this.#tls, this.#log);
+    this.#clusters.set(name, cluster);
+    return cluster;
   }
 
   #forgetOldest(): void {

@@ -187,7 +187,7 @@ export class TestSidecar {
     this.upstreams = upstreams;
     identity.onChange((svid) => upstreams.renew(svid));
     inForce.onChange((enforced) => {
-      upstreams.update(enforced.routes);
+      upstreams.update(enforced.routes, enforced.snapshot);
       connections.judgeAll(enforced);
     });
     this.apply({});

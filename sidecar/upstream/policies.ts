@@ -1,0 +1,47 @@
+// Which policy counts for calls to a service, to one of its ports, to a subset of it.
+import type { Service } from '#api/snapshot.ts';
+import type { DestinationPolicy, SubsetPolicy, TrafficPolicy } from '#api/traffic/destination.ts';
+
+/** Nothing is said. */
+export const noPolicy: TrafficPolicy = Object.freeze({});
+const noSubsets: readonly SubsetPolicy[] = Object.freeze([]);
+
+export class DestinationPolicies {
+  readonly #byHost = new Map<string, DestinationPolicy>();
+  /** `.example.com`, the longest first. */
+  readonly #wildcards: (readonly [suffix: string, policy: DestinationPolicy])[] = [];
+
+  constructor(policies: readonly DestinationPolicy[] = []) {
+    for (const policy of policies) {
+      if (policy.host.startsWith('*')) this.#wildcards.push([policy.host.slice(1), policy]);
+      else if (!this.#byHost.has(policy.host)) this.#byHost.set(policy.host, policy);
+    }
+    this.#wildcards.sort(([a], [b]) => b.length - a.length);
+  }
+
+  /** An exact host wins over the longest wildcard. */
+  find(service: Service): DestinationPolicy | null {
+    if (this.#byHost.size === 0 && this.#wildcards.length === 0) return null;
+    const hosts = service.hosts.map((host) => host.toLowerCase());
+    for (const host of hosts) {
+      const policy = this.#byHost.get(host);
+      if (policy !== undefined) return policy;
+    }
+    const matches = ([suffix]: readonly [string, unknown]): boolean =>
+      hosts.some((host) => host.endsWith(suffix));
+    return this.#wildcards.find(matches)?.[1] ?? null;
+  }
+}
+
+export function policyOfPort(policy: DestinationPolicy | null, port: number): TrafficPolicy {
+  if (policy === null) return noPolicy;
+  return policy.ports[port] ?? policy.policy;
+}
+
+export function policyOfSubset(subset: SubsetPolicy, port: number): TrafficPolicy {
+  return subset.ports[port] ?? subset.policy;
+}
+
+export function subsetsOf(policy: DestinationPolicy | null): readonly SubsetPolicy[] {
+  return policy?.subsets ?? noSubsets;
+}

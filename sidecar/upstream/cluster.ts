@@ -46,7 +46,9 @@ export class Cluster {
       kept.endpoint = endpoint;
       return kept;
     });
-    for (const gone of before.values()) gone.renew();
+    // With nowhere else to go a call had better wait: a pod that ends may still take it.
+    const others = this.#members.length > 0;
+    for (const gone of before.values()) others ? gone.leave() : gone.renew();
   }
 
   /** New connections for all that follows: the certificate changed, or the service is gone. */

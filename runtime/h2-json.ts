@@ -2,6 +2,8 @@
 import { connect, constants, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
 import type { PeerCertificate } from 'node:tls';
 
+import { connectTimeoutMs, whenConnectIsLate } from './connect-deadline.ts';
+
 export interface JsonCall {
   /** https only. */
   readonly url: string | URL;
@@ -47,6 +49,9 @@ export async function requestJson(call: JsonCall): Promise<JsonReply> {
   const timer = setTimeout(() => {
     reject(new Error(`${url.host} did not answer within ${call.timeoutMs} ms`));
   }, call.timeoutMs);
+  whenConnectIsLate(session, Math.min(connectTimeoutMs, call.timeoutMs), (reason) => {
+    reject(new Error(`${url.host}: ${reason}`));
+  });
   session.on('error', reject);
   session.on('close', () => reject(new Error(`${url.host} closed the connection`)));
   send(session, url, call, resolve, reject);

@@ -1,6 +1,7 @@
 // The sidecar's connection to control: says hello, applies what comes, accepts or refuses it, and never gives up.
 import type { Snapshot, SidecarMessage } from '#api/snapshot.ts';
 import { Backoff } from '#runtime/backoff.ts';
+import { connectTimeoutMs } from '#runtime/connect-deadline.ts';
 import type { Log } from '#runtime/log.ts';
 
 import {
@@ -30,8 +31,10 @@ export interface ControlClientOptions {
 }
 
 export interface ControlClientLimits {
-  /** TCP, TLS and the answer's head; control holds an unknown workload for 30 s. */
+  /** TCP alone: as long as it lasts, the endpoints that are known grow old. */
   readonly connectTimeoutMs: number;
+  /** TLS and the answer's head as well; control holds an unknown workload for 30 s. */
+  readonly answerTimeoutMs: number;
   /** Control sends something every 15 s; after this without a byte it counts as dead. */
   readonly silenceMs: number;
   readonly snapshotBytesMax: number;
@@ -42,7 +45,8 @@ export interface ControlClientLimits {
 }
 
 export const controlClientLimits: ControlClientLimits = {
-  connectTimeoutMs: 40_000,
+  connectTimeoutMs,
+  answerTimeoutMs: 40_000,
   silenceMs: 45_000,
   snapshotBytesMax: 64 * 1024 * 1024,
   firstRetryMs: 250,

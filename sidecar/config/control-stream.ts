@@ -2,6 +2,7 @@
 import { connect, constants, type ClientHttp2Stream } from 'node:http2';
 import type { PeerCertificate } from 'node:tls';
 
+import { whenConnectIsLate } from '#runtime/connect-deadline.ts';
 import { LineReader } from '#runtime/lines.ts';
 import { uriNames } from '#runtime/tls/peer-names.ts';
 
@@ -20,6 +21,7 @@ export interface ControlStreamOptions {
   readonly credentials: ControlCredentials;
   readonly limits: {
     readonly connectTimeoutMs: number;
+    readonly answerTimeoutMs: number;
     readonly silenceMs: number;
     readonly snapshotBytesMax: number;
   };
@@ -71,10 +73,11 @@ export function openControlStream(options: ControlStreamOptions): ControlStream 
     session.destroy();
     setImmediate(() => options.onEnd(reason));
   };
-  // Every byte restarts it: first as the limit for connecting, then as the limit for silence.
+  whenConnectIsLate(session, limits.connectTimeoutMs, end);
+  // Every byte restarts it: first as the limit for the answer, then as the limit for silence.
   let timer = setTimeout(
-    () => end(`no answer within ${limits.connectTimeoutMs} ms`),
-    limits.connectTimeoutMs,
+    () => end(`no answer within ${limits.answerTimeoutMs} ms`),
+    limits.answerTimeoutMs,
   );
   session.on('error', (error) => end(reasonOf(error)));
   session.on('close', closed);

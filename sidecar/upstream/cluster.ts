@@ -111,7 +111,9 @@ export class Cluster implements MemberOwner {
       kept.endpoint = endpoint;
       return kept;
     });
-    for (const gone of before.values()) gone.renew();
+    // With nowhere else to go a call had better wait: a pod that ends may still take it.
+    const others = this.#members.length > 0;
+    for (const gone of before.values()) others ? gone.leave() : gone.renew();
   }
 
   /** Parts that did not change keep what they have learnt. */

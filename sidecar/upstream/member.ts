@@ -111,6 +111,12 @@ export class Member {
     this.#pool = null;
   }
 
+  /** The endpoint is gone, and others are there: calls that still wait for a connection go to those. */
+  leave(): void {
+    this.#pool?.abandon();
+    this.#pool = null;
+  }
+
   #open(protocols: readonly string[], slot: SessionSlot, onread?: OnReadOpts): Socket {
     const { address: host, port, identity } = this.endpoint;
     const socket =

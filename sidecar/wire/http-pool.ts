@@ -52,6 +52,7 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
   private opening: Opening | null = null;
   private readonly waiting: Waiting[] = [];
   private closing = false;
+  private abandoned = false;
 
   constructor(options: HttpPoolOptions) {
     this.options = options;
@@ -101,6 +102,13 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
     for (const connection of this.open) connection.retire();
   }
 
+  /** As `close`, for an endpoint that is gone: who waits for a connection to it need wait no longer. */
+  abandon(): void {
+    this.abandoned = true;
+    this.close();
+    this.failWaiting('upstream-connect');
+  }
+
   roomFor(connection: Http2ClientConnection): void {
     while (this.waiting.length > 0 && connection.hasRoom) this.grant(connection);
   }
@@ -122,8 +130,11 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
 
   expire(): void {
     const nowMs = performance.now();
+    // Both fall due at once where the first call has asked for the connection: it must not be told
+    // that there are too many, since then nobody would try another endpoint.
+    const why = this.opening === null ? 'overloaded' : 'connect-timeout';
     while (this.waiting.length > 0 && this.waiting[0]!.dueMs <= nowMs) {
-      this.waiting.shift()!.call.failed('overloaded');
+      this.waiting.shift()!.call.failed(why);
     }
     const [first] = this.waiting;
     if (first === undefined) unwatch(this);
@@ -147,6 +158,10 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
 
   private wait(call: UpstreamCall): void {
     const { http1 } = this.options;
+    if (this.abandoned) {
+      call.failed('upstream-connect');
+      return;
+    }
     if (this.waiting.length >= http1.pendingMax) {
       call.failed('overloaded');
       return;

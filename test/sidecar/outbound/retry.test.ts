@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PortProtocol } from '#api/workload.ts';
 import type { UpstreamPool } from '#sidecar/exchange.ts';
 import { defaultRetry, delayed, retryDelayMs } from '#sidecar/outbound/retry.ts';
+import { openBlackHole } from '#test/black-hole.ts';
 import { closedPort } from '#test/sidecar/servers.ts';
 import type { UpstreamCall } from '#sidecar/wire/upstream.ts';
 
@@ -165,6 +166,24 @@ test('more of a body than is kept is not sent again, and never in part', async (
   }
   expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(3);
   expect(new Set(sizes)).toEqual(new Set([body.length]));
+});
+
+test('a call that waits for an endpoint which is gone goes to those that came, and loses no time', async () => {
+  const hole = await openBlackHole();
+  rig.onClose(() => hole.close());
+  const alive = await rig.application((_q, s) => s.end('here'));
+  const next = await callee(alive.port, 'http');
+  const endpoints = [{ port: hole.port, identity: payments }];
+  const client = await rig.sidecar({
+    account: 'web',
+    services: [serviceOf('payments', endpoints)],
+  });
+  const waiting = exchange(await plain(client.outboundPort), call);
+  await sleep(50);
+  const now = [{ port: next.inboundPort, identity: payments }];
+  client.apply({ services: [serviceOf('payments', now)] });
+  expect(await waiting).toMatchObject({ status: 200, body: 'here' });
+  expect(client.telemetry.flags).toEqual(['-']);
 });
 
 test('only peers of the mesh are told: over plaintext the 503 is plain, over HTTP/1.1 it has a header', async () => {

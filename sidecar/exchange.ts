@@ -7,6 +7,8 @@ import type { Verdict } from '#policy/verdict.ts';
 
 import type { Failure } from './failures.ts';
 import type { Enforced } from './in-force.ts';
+import type { Destination as OutboundDestination } from './outbound/destination.ts';
+import type { Routed } from './outbound/routed.ts';
 import type { Member } from './upstream/member.ts';
 import type { UpstreamCall } from './wire/upstream.ts';
 
@@ -171,6 +173,14 @@ export class Exchange {
   attempts = 0;
   /** Outbound: the chosen endpoint with its connections; null before, and outside the mesh. */
   member: Member | null = null;
+  /** Outbound: where the call goes, before an endpoint is chosen; null: not known yet. */
+  to: OutboundDestination | null = null;
+  /** Outbound: what a route makes of the call; null: no route says anything of it. */
+  routed: Routed | null = null;
+  /** The present member has not heard yet how its try ends. */
+  trying = false;
+  /** A route's fault held it up. */
+  delayed = false;
   /** Members that did nothing with the call, one for each attempt that failed. */
   tried: readonly Member[] = NO_MEMBERS;
   /** It failed for the last time, where it might have been tried again. */
@@ -199,7 +209,8 @@ export class Exchange {
 
   /** Envoy's response flags: `-`, `UF`, `UF,URX`. */
   get flags(): string {
-    const flag = this.failure?.flag ?? '-';
+    const failed = this.failure?.flag ?? '-';
+    const flag = this.delayed ? (failed === '-' ? 'DI' : `DI,${failed}`) : failed;
     return this.retriesSpent && flag !== '-' ? `${flag},URX` : flag;
   }
 }

@@ -29,6 +29,11 @@ export type FailureCode =
   | 'audience-refused'
   | 'keys-unavailable'
   | 'route-missing'
+  | 'route-unmatched'
+  | 'cluster-missing'
+  | 'backend-invalid'
+  | 'outside-refused'
+  | 'fault-injected'
   | 'endpoint-missing'
   | 'upstream-connect'
   | 'upstream-tls'
@@ -66,6 +71,13 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
   ],
   ['keys-unavailable', 401, '-', 'jwt_authn_access_denied', 'Jwks remote fetch is failed', false],
   ['route-missing', 502, 'NR', 'route_not_found', '', false],
+  // A route names the host, and none of its matches the request.
+  ['route-unmatched', 404, 'NR', 'route_not_found', '', false],
+  ['cluster-missing', 503, 'NC', 'cluster_not_found', '', false],
+  ['backend-invalid', 500, '-', 'direct_response', '', false],
+  // What is no service of the mesh, where only such may be called (REGISTRY_ONLY).
+  ['outside-refused', 502, '-', 'direct_response', '', false],
+  ['fault-injected', 503, 'FI', 'fault_filter_abort', 'fault filter abort', false],
   ['endpoint-missing', 503, 'UH', 'no_healthy_upstream', 'no healthy upstream', false],
   [
     'upstream-connect',

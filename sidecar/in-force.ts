@@ -3,12 +3,15 @@ import type { Snapshot } from '#api/snapshot.ts';
 import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
+import { noRegexes, type RegexFactory } from './routing/regex.ts';
+import { compileRouteIndex, type RouteIndex } from './routing/route-index.ts';
 
 /** Everything compiled from one snapshot. Immutable; a request reads it once. */
 export interface Enforced {
   readonly snapshot: Snapshot;
   readonly policies: CompiledPolicies;
   readonly routes: RouteTable;
+  readonly routing: RouteIndex;
 }
 
 export class InForce {
@@ -23,13 +26,15 @@ export class InForce {
   /**
    * Compiles a snapshot and puts it in force, then tells the listeners in the order in which they
    * came. Throws, with nothing changed, when the snapshot cannot be compiled.
+   * @param regexes prepared for the snapshot's routes
    */
-  apply(snapshot: Snapshot): void {
+  apply(snapshot: Snapshot, regexes: RegexFactory = noRegexes): void {
     const { mesh, workload, policies } = snapshot;
     const enforced = Object.freeze({
       snapshot,
       policies: compilePolicies({ mesh, workload, policies }),
       routes: compileRoutes(snapshot),
+      routing: compileRouteIndex(snapshot.routes ?? [], regexes),
     });
     this.#current = enforced;
     for (const listener of this.#listeners) listener(enforced);

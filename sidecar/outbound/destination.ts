@@ -15,11 +15,16 @@ import { defaultRetry } from './retry.ts';
 import { splitAuthority, type Route } from './routes.ts';
 
 export type Destination =
-  | { readonly kind: 'service'; readonly cluster: Chooser; readonly protocol: PortProtocol }
+  | {
+      readonly kind: 'service';
+      readonly route: Route;
+      readonly cluster: Chooser;
+      readonly protocol: PortProtocol;
+    }
   | { readonly kind: 'external'; readonly host: string; readonly port: number };
 
 /** Gives the endpoint of a call; null when none is left. */
-type Chooser = Pick<Cluster, 'pick'>;
+type Chooser = Pick<Cluster, 'pick' | 'hashKey' | 'admit'>;
 
 /** What is noted while a call looks for its endpoint: of an exchange, or of a connection as bytes. */
 export interface Call {
@@ -70,7 +75,7 @@ export function destinationOf(
   }
   call.service = found.service;
   call.servicePort = found.port.port;
-  return { kind: 'service', cluster, protocol: found.port.protocol };
+  return { kind: 'service', route: found, cluster, protocol: found.port.protocol };
 }
 
 function chooserOf(upstreams: Upstreams, route: Route): Chooser | null {
@@ -83,13 +88,14 @@ export function outside({ host, port }: OriginalDestination): Destination {
   return { kind: 'external', host, port };
 }
 
-/** Takes the next endpoint for the exchange; null when none is left. */
-export function choose(x: Call, cluster: Chooser): Member | null {
-  return chooseBut(x, cluster, x.tried);
-}
-
-function chooseBut(x: Call, cluster: Chooser, but: readonly Member[]): Member | null {
-  const member = cluster.pick(but);
+/** Takes the next endpoint for the call; null when none is left. @param but those it must not be */
+export function chooseBut(
+  x: Call,
+  cluster: Chooser,
+  but: readonly Member[],
+  hash: number | null,
+): Member | null {
+  const member = cluster.pick(but, hash);
   if (member === null) return null;
   x.member = member;
   x.endpoint = member.endpoint;
@@ -110,18 +116,10 @@ export function poolOf(x: Exchange, member: Member, protocol: PortProtocol): Ups
 }
 
 /** After a connection that did not open: another endpoint to try, or null. */
-export function chooseAnother(x: Call, cluster: Chooser): Member | null {
+function chooseAnother(x: Call, cluster: Chooser): Member | null {
   if (x.member === null || x.tried.length + 1 >= defaultRetry.attemptsMax) return null;
   x.tried = [...x.tried, x.member];
-  return choose(x, cluster);
-}
-
-/** After an attempt that came to nothing: another endpoint, or where all were tried, any once more. */
-export function chooseAgain(x: Call, cluster: Chooser): Member | null {
-  if (x.member === null) return null;
-  const last = x.member;
-  x.tried = [...x.tried, last];
-  return choose(x, cluster) ?? chooseBut(x, cluster, [last]) ?? chooseBut(x, cluster, []);
+  return chooseBut(x, cluster, x.tried, null);
 }
 
 /** A connection for CONNECT; a failure after every endpoint was tried. */
@@ -156,7 +154,7 @@ export async function openUpstream(
       return failures['upstream-connect'];
     }
   }
-  let member = choose(call, to.cluster);
+  let member = chooseBut(call, to.cluster, call.tried, null);
   if (member === null) return failures['endpoint-missing'];
   while (member !== null) {
     call.attempts += 1;

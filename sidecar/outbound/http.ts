@@ -2,7 +2,7 @@
 import type { PortProtocol } from '#api/workload.ts';
 
 import { admitHead } from '../admit-head.ts';
-import type { Exchange, UpstreamPool } from '../exchange.ts';
+import type { Exchange, ResponseView, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
 import type { InForce } from '../in-force.ts';
 import { composePath, ENDED, PASS, type Layer, type Outcome } from '../request-path.ts';
@@ -14,18 +14,27 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import { HttpServer } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
+import { isGrpc } from '../wire/reply.ts';
 import { OutboundConnection } from './connection.ts';
+import { allowOrigin } from '../routing/cors.ts';
+import { applyResponseEdits } from '../routing/header-edits.ts';
+import { endTry, firstTry, nextTry } from './attempt.ts';
 import {
   type Destination,
-  choose,
-  chooseAgain,
   externalPool,
   findDestination,
   noteConnectFailure,
   openTunnel,
-  poolOf,
 } from './destination.ts';
-import { defaultRetry, delayed, retryDelayMs } from './retry.ts';
+import {
+  delayed,
+  retriesAnswer,
+  retriesFailure,
+  retryDelayMs,
+  retryPolicyOf,
+  type RetryPolicy,
+} from './retry.ts';
+import { routeLayer } from './route-layer.ts';
 
 export interface OutboundHttpOptions {
   readonly inForce: InForce;
@@ -52,11 +61,14 @@ export function createOutboundHttp(options: OutboundHttpOptions): HttpServer {
       tunnelLayer(options),
       admitLayer,
       sanitizeOutbound,
+      destinationLayer(options),
+      routeLayer(options.upstreams),
       forwardLayer(options),
     ],
-    response: [addServiceTime],
-    finish: explainFailure,
-    retry: (x, failure) => retry(options, x, failure),
+    response: [addServiceTime, editResponse],
+    finish,
+    retry: (x, failure, untouched) => retryFailed(options, x, failure, untouched),
+    retryAnswer: (x, response) => retryAnswered(options, x, response),
     onFault,
   });
   return new HttpServer({ http1: http1Limits, http2: http2Limits, path });
@@ -111,20 +123,26 @@ function admitLayer(x: Exchange): Outcome {
   return refusal === '' ? PASS : failures[refusal];
 }
 
-function forwardLayer(options: OutboundHttpOptions): Layer {
+/** The service or host that the call names. */
+function destinationLayer(options: OutboundHttpOptions): Layer {
   return (x) => {
-    const { upstreams, telemetry } = options;
-    const destination = findDestination(x, upstreams, x.request.authority, httpPort);
-    if (!('kind' in destination)) return destination;
-    if (isLoop(options, destination)) return failures['route-missing'];
-    let pool: UpstreamPool;
-    if (destination.kind === 'external') {
-      pool = externalPool(x, upstreams, destination);
-    } else {
-      const member = choose(x, destination.cluster);
-      if (member === null) return failures['endpoint-missing'];
-      pool = poolOf(x, member, destination.protocol);
-    }
+    const to = findDestination(x, options.upstreams, x.request.authority, httpPort);
+    if (!('kind' in to)) return to;
+    if (isLoop(options, to)) return failures['route-missing'];
+    x.to = to;
+    return PASS;
+  };
+}
+
+function forwardLayer({ upstreams, telemetry }: OutboundHttpOptions): Layer {
+  return (x) => {
+    const { to } = x;
+    if (to === null) return failures.internal;
+    if (to.kind === 'external' && isRegistryOnly(x)) return failures['outside-refused'];
+    const pool = to.kind === 'external' ? externalPool(x, upstreams, to) : firstTry(x, to);
+    if ('code' in pool) return pool;
+    // An answer of gRPC's may say that nothing was done.
+    if (x.protocol === 'HTTP/2' && isGrpc(x)) x.keepsBody = true;
     x.request.remove(ATTEMPT_COUNT);
     x.request.append(ATTEMPT_COUNT, '1');
     telemetry.forwarding(x);
@@ -133,24 +151,70 @@ function forwardLayer(options: OutboundHttpOptions): Layer {
   };
 }
 
-/** Istio's default retry, of calls that were certainly not processed. */
-function retry(options: OutboundHttpOptions, x: Exchange, failure: Failure): UpstreamPool | null {
-  if (failure.status !== 503 || x.member === null) return null;
-  const to = findDestination(x, options.upstreams, x.request.authority, httpPort);
-  if (!('cluster' in to)) return null;
-  const policy = defaultRetry;
+function isRegistryOnly({ enforced }: Exchange): boolean {
+  return enforced?.snapshot.scope?.mode === 'REGISTRY_ONLY';
+}
+
+function retryFailed(
+  options: OutboundHttpOptions,
+  x: Exchange,
+  failure: Failure,
+  untouched: boolean,
+): UpstreamPool | null {
+  const policy = retryPolicyOf(x.routed?.compiled.retry ?? null);
+  endTry(x, failure.code, 0);
+  return retriesFailure(policy, failure.code, untouched) ? retry(options, x, policy) : null;
+}
+
+function retryAnswered(
+  options: OutboundHttpOptions,
+  x: Exchange,
+  response: ResponseView,
+): UpstreamPool | null {
+  const policy = retryPolicyOf(x.routed?.compiled.retry ?? null);
+  if (!retriesAnswer(policy, response)) return null;
+  const { status } = response;
+  return retry(options, x, policy, () => endTry(x, null, status));
+}
+
+/** Another try; null where there have been enough, or there is nobody to ask. */
+function retry(
+  { telemetry }: OutboundHttpOptions,
+  x: Exchange,
+  policy: RetryPolicy,
+  before: () => void = nothing,
+): UpstreamPool | null {
+  const { to } = x;
+  if (to?.kind !== 'service' || x.member === null) return null;
   if (x.tried.length + 1 >= policy.attemptsMax) {
-    x.retriesSpent = true;
+    x.retriesSpent = policy.attemptsMax > 1;
     return null;
   }
-  const member = chooseAgain(x, to.cluster);
-  if (member === null) return null;
+  before();
+  const pool = nextTry(x, to, policy.avoidsPrevious);
+  if (pool === null) return null;
+  x.details = '';
   x.request.remove(ATTEMPT_COUNT);
   x.request.append(ATTEMPT_COUNT, String(x.tried.length + 1));
   x.request.remove(peerHeader);
-  options.telemetry.forwarding(x);
-  const delayMs = retryDelayMs(policy, x.tried.length);
-  return delayed(poolOf(x, member, to.protocol), delayMs);
+  telemetry.forwarding(x);
+  return delayed(pool, retryDelayMs(policy, x.tried.length));
+}
+
+/** What the route says of answers; those of the destination that was chosen come first. */
+function editResponse(x: Exchange, response: ResponseView): void {
+  const { routed } = x;
+  if (routed === null) return;
+  const { compiled, destination, origin } = routed;
+  const own = destination === null ? null : destination.edits;
+  if (own !== null) applyResponseEdits(own, x, response);
+  if (compiled.edits !== null) applyResponseEdits(compiled.edits, x, response);
+  if (origin !== '' && compiled.cors !== null) allowOrigin(compiled.cors, origin, response);
+}
+
+function finish(x: Exchange): void {
+  endTry(x, x.failure?.code ?? null, x.respondedAtMs === 0 ? 0 : x.status);
+  explainFailure(x);
 }
 
 /** The engine knows that a connection failed, the member why. */
@@ -172,3 +236,5 @@ function isLoop(
 ): boolean {
   return destination.kind === 'external' && options.isSelf(destination.host, destination.port);
 }
+
+function nothing(): void {}

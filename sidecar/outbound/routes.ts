@@ -24,6 +24,8 @@ export interface RouteTable {
    * @param defaultPort of a call that names none: 80 for http
    */
   find(authority: string, defaultPort: number): Found;
+  /** The only port of a service; null: there are none, or several. @param host fully qualified */
+  onlyPort(host: string): Route | null;
   /** The route to one endpoint of a service without an address (headless), by the endpoint's own. */
   findEndpoint(address: string, port: number): Route | null;
 }
@@ -68,6 +70,10 @@ export function compileRoutes(snapshot: Snapshot): RouteTable {
   return {
     routes,
     find: (authority, defaultPort) => find(byKey, hosts, authority, defaultPort),
+    onlyPort: (host) => {
+      const of = routes.filter(({ service }) => service.hosts[0] === host);
+      return of.length === 1 ? (of[0] ?? null) : null;
+    },
     findEndpoint: (address, port) => {
       // Made when first asked for: only captured connections ask.
       byEndpoint ??= indexEndpoints(routes);

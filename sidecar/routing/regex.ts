@@ -17,7 +17,7 @@ export interface RegexFactory {
 }
 
 /** For snapshots without a regular expression. */
-const none: RegexFactory = {
+export const noRegexes: RegexFactory = {
   whole: (pattern) => refuse(pattern, 'the library of regular expressions is not loaded'),
   replacer: (pattern) => refuse(pattern, 'the library of regular expressions is not loaded'),
 };
@@ -28,7 +28,7 @@ let loaded: Promise<RegexFactory> | null = null;
 
 /** Loads the library when a route needs it; to be awaited before such groups are compiled. */
 export function prepareRegexes(groups: readonly RouteGroup[]): Promise<RegexFactory> {
-  if (!groups.some(hasRegex)) return Promise.resolve(none);
+  if (!groups.some(hasRegex)) return Promise.resolve(noRegexes);
   loaded ??= import('re2js').then(factoryOf);
   return loaded;
 }

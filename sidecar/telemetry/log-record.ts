@@ -62,7 +62,7 @@ export class LogRecord {
     this.localAddress = slot.local || (slot.local = localOf(downstream));
     this.remoteAddress = slot.remote || (slot.remote = remoteOf(downstream));
     this.sni = downstream.facts.sni;
-    this.routeName = 'default';
+    this.routeName = x.routed === null ? 'default' : x.routed.compiled.route.name;
     this.sourcePrincipal = downstream.facts.identities[0] ?? '';
   }
 

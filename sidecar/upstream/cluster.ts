@@ -64,10 +64,14 @@ export class Cluster implements MemberOwner {
   }
 
   /** Gives this endpoint and no other. */
-  only(endpoint: Endpoint): Pick<Cluster, 'pick'> {
+  only(endpoint: Endpoint): Pick<Cluster, 'pick' | 'hashKey' | 'admit'> {
     const key = keyOf(endpoint);
     const member = this.#members.find((one) => keyOf(one.endpoint) === key) ?? null;
-    return { pick: (tried) => (member === null || tried.includes(member) ? null : member) };
+    return {
+      hashKey: null,
+      admit: () => this.admit(),
+      pick: (tried) => (tried.length === 0 ? member : null),
+    };
   }
 
   /** Takes what a new snapshot says: endpoints that stay keep their connections and their past. */

@@ -47,7 +47,8 @@ function whole(status: number, headers: string, body: string | Buffer, headOnly:
   return { status, lines, body: headOnly ? '' : body };
 }
 
-function isGrpc(x: Exchange): boolean {
+/** The call is gRPC's: it is answered as gRPC wants it. */
+export function isGrpc(x: Exchange): boolean {
   const type = x.request.values('content-type')[0] ?? '';
   return type === 'application/grpc' || type.startsWith('application/grpc+');
 }

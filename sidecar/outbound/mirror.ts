@@ -1,0 +1,65 @@
+// Copies of a call that go to other services as well; nobody waits for their answers.
+import type { RouteMirror } from '#api/traffic/route.ts';
+
+import type { Exchange } from '../exchange.ts';
+import { PASS, type Outcome } from '../request-path.ts';
+import { isDrawn } from '../routing/fault.ts';
+import type { Upstreams } from '../upstream/upstreams.ts';
+import { DetachedCall } from '../wire/detached-call.ts';
+import { poolOf } from './destination.ts';
+import { routeTo } from './route-target.ts';
+
+/** Larger bodies, and those that are not whole by then, are not mirrored. */
+const bodyBytesMax = 1_048_576;
+const bodyWaitMs = 250;
+const timeoutMs = 15_000;
+
+/** Sends the copies that are drawn, once the body is there, and lets the call go on. */
+export function mirrorTo(
+  x: Exchange,
+  upstreams: Upstreams,
+  mirrors: readonly RouteMirror[],
+): Outcome | Promise<Outcome> {
+  const drawn = mirrors.filter(({ percent }) => isDrawn(percent, Math.random));
+  if (drawn.length === 0 || x.request.upgrade !== '') return PASS;
+  if (!x.request.hasBody) {
+    for (const mirror of drawn) send(x, upstreams, mirror, Buffer.alloc(0));
+    return PASS;
+  }
+  return x.stream.readBody(bodyBytesMax, bodyWaitMs).then((read) => {
+    if (typeof read === 'string') return PASS;
+    for (const mirror of drawn) send(x, upstreams, mirror, read);
+    return PASS;
+  });
+}
+
+function send(x: Exchange, upstreams: Upstreams, mirror: RouteMirror, body: Buffer): void {
+  const { service, servicePort, details } = x;
+  const to = routeTo(x, upstreams, mirror.destination);
+  // It is noted with the call that is answered, which goes elsewhere.
+  x.service = service;
+  x.servicePort = servicePort;
+  x.details = details;
+  if ('code' in to) return;
+  const member = to.cluster.pick([], null);
+  if (member === null) return;
+  const { method, path, scheme, authority: called } = x.request;
+  member.begin();
+  const startedMs = performance.now();
+  const end = (outcome: number | string): void => {
+    const status = typeof outcome === 'number' ? outcome : 0;
+    const fault = status === 0 ? 'reset' : 'none';
+    member.end({ status, fault, latencyMs: performance.now() - startedMs });
+  };
+  const authority = shadowOf(called);
+  const asked = { method, path, scheme, authority, lines: x.request.lines(), body };
+  new DetachedCall(poolOf(x, member, to.protocol), asked, timeoutMs, end);
+}
+
+/** As Envoy: `reviews:9080` becomes `reviews-shadow:9080`. */
+function shadowOf(authority: string): string {
+  const at = authority.lastIndexOf(':');
+  return at === -1 || authority.endsWith(']')
+    ? `${authority}-shadow`
+    : `${authority.slice(0, at)}-shadow${authority.slice(at)}`;
+}

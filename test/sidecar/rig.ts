@@ -91,6 +91,7 @@ export interface SidecarOptions {
   readonly policies?: string;
   readonly services?: readonly Service[];
   readonly mesh?: Record<string, unknown>;
+  readonly traffic?: Pick<Snapshot, 'routes' | 'destinations' | 'extensions' | 'scope'>;
   /** Where captured connections were to go; omitted: none are taken. */
   readonly originalDestination?: OriginalDestinationOf;
   /** `host:port` of services that get a port each. */
@@ -223,7 +224,9 @@ export class TestSidecar {
   }
 
   /** Puts a new snapshot in force; what is not given stays. */
-  apply(change: Pick<SidecarOptions, 'policies' | 'services' | 'protocol' | 'mesh'>): void {
+  apply(
+    change: Pick<SidecarOptions, 'policies' | 'services' | 'protocol' | 'mesh' | 'traffic'>,
+  ): void {
     this.#options = { ...this.#options, ...change };
     this.#version += 1;
     this.inForce.apply(snapshotOf(this.#options, this.#version));
@@ -249,6 +252,7 @@ export function snapshotOf(options: SidecarOptions, version = 1): Snapshot {
     },
     policies: policiesOf(options.policies ?? ''),
     services,
+    ...options.traffic,
   };
 }
 

@@ -56,9 +56,10 @@ test.each(table)('%s %s where %s met %s makes %s', (kind, value, match, path, ma
   expect(edit(path)).toBe(made);
 });
 
+const rewrite = (match: string, value: string, path: string): string =>
+  compilePathEdit({ kind: 'regex', match, value }, null, regexes)(path);
+
 test('a regular expression rewrites each place it meets, and never the query', () => {
-  const rewrite = (match: string, value: string, path: string): string =>
-    compilePathEdit({ kind: 'regex', match, value }, null, regexes)(path);
   expect(
     rewrite('^/service/([^/]+)(/.*)$', String.raw`\2/instance/\1`, '/service/foo/v1/api?service'),
   ).toBe('/v1/api/instance/foo?service');

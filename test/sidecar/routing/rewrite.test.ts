@@ -60,14 +60,15 @@ test('an only destination has the last word on headers, one of several has not, 
   expect(edit({ headers }, own, own).request.values('a')).toEqual(['route']);
 });
 
+const host = (name: string): MessageEdits =>
+  name === '' ? {} : { request: { set: { host: name } } };
+
 test.each([
   ['rewrite', 'route', 'destination', 'rewrite'],
   ['', 'route', 'destination', 'route'],
   ['', '', 'destination', 'destination'],
   ['', '', '', 'payments.billing'],
 ])('of the hosts %j, %j and %j, %j counts', (rewrite, route, destination, counts) => {
-  const host = (name: string): MessageEdits =>
-    name === '' ? {} : { request: { set: { host: name } } };
   const changes = {
     headers: host(route),
     ...(rewrite === '' ? {} : { rewrite: { authority: rewrite } }),

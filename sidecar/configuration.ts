@@ -10,6 +10,7 @@ import { ControlClient, type ControlState } from './config/control-client.ts';
 import { SnapshotDisk } from './config/disk.ts';
 import { readSnapshotFile } from './config/file.ts';
 import type { InForce } from './in-force.ts';
+import { prepareRegexes } from './routing/regex.ts';
 import type { SidecarSettings } from './settings.ts';
 import { version } from './version.ts';
 
@@ -47,7 +48,7 @@ function fromFile({ inForce, log }: ConfigurationOptions, file: string): Configu
     const { mtimeMs } = await stat(file);
     if (mtimeMs === seenMs) return;
     seenMs = mtimeMs;
-    inForce.apply(await readSnapshotFile(file));
+    await applyPrepared(inForce, await readSnapshotFile(file));
   };
   let timer: NodeJS.Timeout | null = null;
   return {
@@ -77,7 +78,7 @@ function fromControl(options: ConfigurationOptions, url: URL): Configuration {
   return {
     async start() {
       const stored = (await disk?.load()) ?? null;
-      if (stored !== null) applyStored(inForce, stored, log);
+      if (stored !== null) await applyStored(inForce, stored, log);
       client = new ControlClient({
         url,
         namespace,
@@ -89,8 +90,14 @@ function fromControl(options: ConfigurationOptions, url: URL): Configuration {
           const { keyPem: key, chainPem: cert, trustBundlePem: ca } = svid();
           return { key, cert, ca };
         },
+        prepare: ({ routes = [] }) => {
+          const regexes = prepareRegexes(routes);
+          return regexes instanceof Promise ? regexes.then(() => undefined) : null;
+        },
         apply: (snapshot) => {
-          inForce.apply(snapshot);
+          const regexes = prepareRegexes(snapshot.routes ?? []);
+          if (regexes instanceof Promise) throw new Error('its regular expressions are not there');
+          inForce.apply(snapshot, regexes);
           disk?.save(snapshot);
         },
         log,
@@ -106,9 +113,13 @@ function fromControl(options: ConfigurationOptions, url: URL): Configuration {
   };
 }
 
-function applyStored(inForce: InForce, stored: Snapshot, log: Log): void {
+export async function applyPrepared(inForce: InForce, snapshot: Snapshot): Promise<void> {
+  inForce.apply(snapshot, await prepareRegexes(snapshot.routes ?? []));
+}
+
+async function applyStored(inForce: InForce, stored: Snapshot, log: Log): Promise<void> {
   try {
-    inForce.apply(stored);
+    await applyPrepared(inForce, stored);
     log.info({ version: stored.version }, 'snapshot from disk in force');
   } catch (error) {
     log.warn({ error }, 'the stored snapshot cannot be applied; waiting for control');

@@ -26,6 +26,8 @@ export interface ControlClientOptions {
   readonly credentials: () => ControlCredentials;
   /** Puts a snapshot in force. Throws to refuse it: the message goes to control, the old one stays. */
   readonly apply: (snapshot: Snapshot) => void;
+  /** What a snapshot needs before `apply`; null: nothing. Lines that come meanwhile wait. */
+  readonly prepare?: (snapshot: Snapshot) => Promise<void> | null;
   readonly log: Log;
   readonly limits?: Partial<ControlClientLimits>;
 }
@@ -75,6 +77,8 @@ export class ControlClient {
   #timer: NodeJS.Timeout | null = null;
   #connected = false;
   #stopped = false;
+  /** Lines that wait for one that is being prepared; null: none is. */
+  #waiting: string[] | null = null;
   #lastError: string | null = null;
 
   constructor(options: ControlClientOptions) {
@@ -114,6 +118,7 @@ export class ControlClient {
     this.#timer = null;
     this.#openedAtMs = Date.now();
     this.#base = null;
+    this.#waiting = null;
     const { url, controlIdentity, credentials, namespace, workload, pod, version } = this.#options;
     const have = this.#accepted?.version ?? 0;
     try {
@@ -155,6 +160,10 @@ export class ControlClient {
 
   /** Throws when the line cannot be understood: the stream then ends, and the next begins anew. */
   #take(line: string): void {
+    if (this.#waiting !== null) {
+      this.#waiting.push(line);
+      return;
+    }
     const message = parseControlMessage(line);
     if (message.type === 'ping') return;
     const version = message.type === 'snapshot' ? message.snapshot.version : message.delta.to;
@@ -164,20 +173,48 @@ export class ControlClient {
           ? message.snapshot
           : applyDelta(this.#needBase(), message.delta);
       this.#checkOurs(next);
-      this.#options.apply(next);
-      this.#base = next;
-      this.#accepted = next;
+      const preparing = this.#options.prepare?.(next) ?? null;
+      if (preparing === null) this.#apply(next);
+      else this.#applyAfter(preparing, next);
     } catch (error) {
+      this.#refuse(version, error);
+    }
+  }
+
+  /** Throws when it cannot be put in force. */
+  #apply(next: Snapshot): void {
+    this.#options.apply(next);
+    this.#base = next;
+    this.#accepted = next;
+    const { version } = next;
+    this.#options.log.debug({ version }, 'snapshot in force');
+    this.#send({ type: 'ack', version });
+    this.#first.resolve(next);
+  }
+
+  /** Then what waited is taken: deltas count from this one. */
+  #applyAfter(preparing: Promise<void>, next: Snapshot): void {
+    const stream = this.#stream;
+    this.#waiting = [];
+    const goOn = (): void => {
+      const lines = this.#waiting ?? [];
+      this.#waiting = null;
+      try {
+        // What another connection has said since begins anew by itself.
+        if (stream === this.#stream) for (const line of lines) this.#take(line);
+      } catch (error) {
+        stream?.close(`control sent what cannot be understood: ${messageOf(error)}`);
+      }
+    };
+    preparing.then(() => this.#apply(next)).catch((error: unknown) => this.#refuse(next.version, error)).finally(goOn);
+  }
+
+  #refuse(version: number, error: unknown): void {
       const reason = messageOf(error);
       this.#lastError = `snapshot ${version} refused: ${reason}`;
       this.#options.log.error({ version, error }, 'snapshot refused; the last one stays in force');
       // Well under control's limit for a line, whatever JSON makes of the characters.
       this.#send({ type: 'nack', version, reason: reason.slice(0, 1000) });
-      return;
-    }
-    this.#options.log.debug({ version, as: message.type }, 'snapshot in force');
-    this.#send({ type: 'ack', version });
-    this.#first.resolve(this.#accepted);
   }
 
   #needBase(): Snapshot {

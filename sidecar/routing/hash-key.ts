@@ -28,13 +28,13 @@ function keyText(
     case 'header': {
       const values = request.values(key.name);
       // The order of its lines must not matter, as in Envoy.
-      return values.length > 1 ? [...values].sort().join(',') : (values[0] ?? null);
+      return values.length > 1 ? values.toSorted().join(',') : (values[0] ?? null);
     }
     case 'cookie':
       return cookieValue(request, key.name);
     case 'query':
       return queryValue(request.path, key.name);
-    case 'source-ip':
+    default:
       return sourceAddress;
   }
 }

@@ -93,7 +93,7 @@ function templates(values: Readonly<Record<string, string>> = {}): [string, Temp
   return Object.entries(values)
     .map(([name, value]): [string, Template] => [lower(name), readTemplate(value)])
     .filter(([name]) => isEditable(name))
-    .sort(([a], [b]) => (a < b ? -1 : 1));
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function authorityOf(edits: HeaderEdits | undefined): string {

@@ -51,12 +51,16 @@ function withArgument(name: string, argument: string): Variable | null {
       headerText(request, first) ?? (second === '' ? '' : (headerText(request, second) ?? ''));
   }
   if (name !== 'RESP') return null;
-  const read = (response: ResponseView, header: string): string | null =>
-    header === ':status' ? String(response.status) : joined(response.values(header), header);
   return (_x, response) => {
     if (response === null) return '';
-    return read(response, first) ?? (second === '' ? '' : (read(response, second) ?? ''));
+    return (
+      responseText(response, first) ?? (second === '' ? '' : (responseText(response, second) ?? ''))
+    );
   };
+}
+
+function responseText(response: ResponseView, name: string): string | null {
+  return name === ':status' ? String(response.status) : joined(response.values(name), name);
 }
 
 const plain: ReadonlyMap<string, Variable> = new Map<string, Variable>([

@@ -20,7 +20,7 @@ export function compilePathEdit(
       return prefixEdit(rewrite.value, metLength(match));
     case 'segments':
       return segmentsEdit(rewrite.value, metSegments(match));
-    case 'regex': {
+    default: {
       const replace = regexes.replacer(rewrite.match, rewrite.value);
       return (path) => {
         const end = pathEnd(path);

@@ -7,6 +7,7 @@ import type { Svid } from '#runtime/tls/svid.ts';
 import { clustersOf } from '../admin/views.ts';
 import { startDataPlane, type DataPlane } from '../data-plane.ts';
 import type { Identity } from '../identity/identity.ts';
+import { applyPrepared } from '../configuration.ts';
 import { InForce } from '../in-force.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
@@ -40,7 +41,7 @@ const start = workerData as WorkerStart;
 const log = createLog('sidecar', start.level as LogLevel);
 const inForce = new InForce();
 const identity = new ToldIdentity(start.svid);
-inForce.apply(start.snapshot);
+await applyPrepared(inForce, start.snapshot);
 const plane = await startDataPlane({
   settings: start.settings,
   inForce,
@@ -58,7 +59,7 @@ async function take(message: ToWorker): Promise<void> {
     case 'svid':
       return identity.tell(message.svid);
     case 'snapshot':
-      return inForce.apply(message.snapshot);
+      return applyPrepared(inForce, message.snapshot);
     case 'level':
       log.level = message.level;
       return undefined;

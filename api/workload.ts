@@ -17,4 +17,6 @@ export interface Workload {
   readonly labels: Readonly<Record<string, string>>;
   readonly serviceAccount: string;
   readonly ports: readonly WorkloadPort[];
+  /** Where it runs, as an endpoint's: `region/zone/subzone`. */
+  readonly locality?: string;
 }

@@ -206,15 +206,18 @@ export class ControlClient {
         stream?.close(`control sent what cannot be understood: ${messageOf(error)}`);
       }
     };
-    preparing.then(() => this.#apply(next)).catch((error: unknown) => this.#refuse(next.version, error)).finally(goOn);
+    preparing
+      .then(() => this.#apply(next))
+      .catch((error: unknown) => this.#refuse(next.version, error))
+      .finally(goOn);
   }
 
   #refuse(version: number, error: unknown): void {
-      const reason = messageOf(error);
-      this.#lastError = `snapshot ${version} refused: ${reason}`;
-      this.#options.log.error({ version, error }, 'snapshot refused; the last one stays in force');
-      // Well under control's limit for a line, whatever JSON makes of the characters.
-      this.#send({ type: 'nack', version, reason: reason.slice(0, 1000) });
+    const reason = messageOf(error);
+    this.#lastError = `snapshot ${version} refused: ${reason}`;
+    this.#options.log.error({ version, error }, 'snapshot refused; the last one stays in force');
+    // Well under control's limit for a line, whatever JSON makes of the characters.
+    this.#send({ type: 'nack', version, reason: reason.slice(0, 1000) });
   }
 
   #needBase(): Snapshot {

@@ -19,17 +19,13 @@ export class DestinationPolicies {
     this.#wildcards.sort(([a], [b]) => b.length - a.length);
   }
 
-  /** An exact host wins over the longest wildcard. */
+  /** By its first host alone; an exact host wins over the longest wildcard. */
   find(service: Service): DestinationPolicy | null {
     if (this.#byHost.size === 0 && this.#wildcards.length === 0) return null;
-    const hosts = service.hosts.map((host) => host.toLowerCase());
-    for (const host of hosts) {
-      const policy = this.#byHost.get(host);
-      if (policy !== undefined) return policy;
-    }
-    const matches = ([suffix]: readonly [string, unknown]): boolean =>
-      hosts.some((host) => host.endsWith(suffix));
-    return this.#wildcards.find(matches)?.[1] ?? null;
+    const host = (service.hosts[0] ?? service.name).toLowerCase();
+    const exact = this.#byHost.get(host);
+    if (exact !== undefined) return exact;
+    return this.#wildcards.find(([suffix]) => host.endsWith(suffix))?.[1] ?? null;
   }
 }
 

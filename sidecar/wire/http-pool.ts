@@ -5,15 +5,15 @@ import type { TLSSocket } from 'node:tls';
 import type { UpstreamPool } from '../exchange.ts';
 import type { FailureCode } from '../failures.ts';
 
+import type { Budget } from './budget.ts';
 import type { Http1PoolLimits } from './http1/limits.ts';
 import { Http1Pool } from './http1/pool.ts';
 import { Http2ClientConnection, type ClientOwner } from './http2/client.ts';
 import type { Http2Limits } from './http2/limits.ts';
 import { Opening } from './opening.ts';
 import { ReadTarget } from './read-target.ts';
-import { deadlineIn, unwatch, watch } from './sweep.ts';
-import type { Sweepable } from './sweep.ts';
 import type { UpstreamCall } from './upstream.ts';
+import { WaitingCalls } from './waiting.ts';
 
 export interface HttpPoolOptions {
   /** `address:port`, for logs. */
@@ -24,6 +24,8 @@ export interface HttpPoolOptions {
   readonly connectHttp2: (onread: OnReadOpts) => Socket;
   readonly http1: Readonly<Http1PoolLimits>;
   readonly http2: Readonly<Http2Limits>;
+  /** Shared with the pools of other members. */
+  readonly budget?: Budget | null;
 }
 
 /** Calls at once on one connection, from which on another one is worth its handshake. */
@@ -31,15 +33,9 @@ const busyStreams = 100;
 /** Connections that are opened only to spread calls. */
 const spreadMax = 4;
 
-interface Waiting {
-  readonly call: UpstreamCall;
-  readonly dueMs: number;
-}
-
-export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
+export class HttpPool implements UpstreamPool, ClientOwner {
   readonly address: string;
   readonly limits: Readonly<Http2Limits>;
-  deadlineMs = 0;
 
   private readonly options: HttpPoolOptions;
   /** For calls that are to be made by HTTP/1.1. */
@@ -50,7 +46,8 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
   /** The connection that new calls go to while it has room: no search for the usual call. */
   private current: Http2ClientConnection | null = null;
   private opening: Opening | null = null;
-  private readonly waiting: Waiting[] = [];
+  private readonly waiting: WaitingCalls;
+  private readonly budget: Budget | null;
   private closing = false;
   private abandoned = false;
 
@@ -58,8 +55,14 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
     this.options = options;
     this.address = options.address;
     this.limits = options.http2;
-    const { address, connectHttp1: connect, http1: limits } = options;
-    this.http1 = new Http1Pool({ address, connect, limits });
+    const { address, connectHttp1: connect, http1: limits, budget = null } = options;
+    this.budget = budget;
+    // Where the first call has asked for a connection that does not open, nobody must be told that
+    // there are too many: then nobody would try another endpoint.
+    this.waiting = new WaitingCalls(limits, budget, () =>
+      this.opening === null ? 'overloaded' : 'connect-timeout',
+    );
+    this.http1 = new Http1Pool({ address, connect, limits, budget });
   }
 
   /** Connections, busy ones included. */
@@ -86,14 +89,14 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
       this.speaks = 'unknown';
     }
     this.current = this.roomiest();
-    if (this.current === null) this.wait(call);
-    else this.current.take(call);
+    if (this.current !== null) this.current.take(call);
+    else if (this.abandoned) call.failed('upstream-connect');
+    else if (this.waiting.push(call)) this.openAnother();
   }
 
   cancel(call: UpstreamCall): void {
     this.http1.cancel(call);
-    const at = this.waiting.findIndex((one) => one.call === call);
-    if (at >= 0) this.waiting.splice(at, 1);
+    this.waiting.remove(call);
   }
 
   close(): void {
@@ -110,7 +113,7 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
   }
 
   roomFor(connection: Http2ClientConnection): void {
-    while (this.waiting.length > 0 && connection.hasRoom) this.grant(connection);
+    while (this.waiting.size > 0 && connection.hasRoom) this.grant(connection);
   }
 
   retired(connection: Http2ClientConnection): void {
@@ -119,26 +122,13 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
 
   closed(connection: Http2ClientConnection): void {
     this.retired(connection);
-    this.open.delete(connection);
-    if (this.waiting.length > 0) this.openAnother();
+    if (this.open.delete(connection)) this.count(-1);
+    if (this.waiting.size > 0) this.openAnother();
   }
 
   replay(call: UpstreamCall): void {
     // Not from within the end of the connection that did not take it.
     setImmediate(() => this.request(call));
-  }
-
-  expire(): void {
-    const nowMs = performance.now();
-    // Both fall due at once where the first call has asked for the connection: it must not be told
-    // that there are too many, since then nobody would try another endpoint.
-    const why = this.opening === null ? 'overloaded' : 'connect-timeout';
-    while (this.waiting.length > 0 && this.waiting[0]!.dueMs <= nowMs) {
-      this.waiting.shift()!.call.failed(why);
-    }
-    const [first] = this.waiting;
-    if (first === undefined) unwatch(this);
-    else this.deadlineMs = first.dueMs;
   }
 
   /** The connection is busy: the next calls go to another one, so that the callee's workers share them. */
@@ -156,28 +146,9 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
     return best;
   }
 
-  private wait(call: UpstreamCall): void {
-    const { http1 } = this.options;
-    if (this.abandoned) {
-      call.failed('upstream-connect');
-      return;
-    }
-    if (this.waiting.length >= http1.pendingMax) {
-      call.failed('overloaded');
-      return;
-    }
-    const dueMs = deadlineIn(http1.connectTimeoutMs);
-    this.waiting.push({ call, dueMs });
-    if (this.waiting.length === 1) {
-      this.deadlineMs = dueMs;
-      watch(this);
-    }
-    this.openAnother();
-  }
-
   private openAnother(): void {
     const { connectHttp2, http1 } = this.options;
-    if (this.opening !== null || this.open.size >= http1.connectionsMax) return;
+    if (this.opening !== null || !this.mayOpen()) return;
     let socket: Socket;
     const read = new ReadTarget();
     try {
@@ -187,10 +158,14 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
       this.failWaiting('upstream-connect');
       return;
     }
+    this.count(1);
     this.opening = new Opening(socket, http1.connectTimeoutMs, (failure) => {
       this.opening = null;
       if (failure === null) this.opened(socket, read);
-      else this.failWaiting(failure);
+      else {
+        this.count(-1);
+        this.failWaiting(failure);
+      }
     });
   }
 
@@ -198,8 +173,10 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
     const alpn = 'encrypted' in socket ? (socket as TLSSocket).alpnProtocol : 'h2';
     if (alpn !== 'h2' && alpn !== 'istio-h2') {
       this.speaks = 'http1';
+      // The other pool counts it from now on.
+      this.count(-1);
       this.http1.adopt({ socket, read });
-      for (const { call } of this.waiting.splice(0)) this.http1.request(call);
+      for (const call of this.waiting.takeAll()) this.http1.request(call);
       return;
     }
     this.speaks = 'http2';
@@ -212,15 +189,29 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
     this.current = connection;
     this.roomFor(connection);
     if (this.closing) connection.retire();
-    else if (this.waiting.length > 0) this.openAnother();
+    else if (this.waiting.size > 0) this.openAnother();
   }
 
   private grant(connection: Http2ClientConnection): void {
     const next = this.waiting.shift();
-    if (next !== undefined) connection.take(next.call);
+    if (next !== null) connection.take(next);
   }
 
   private failWaiting(failure: FailureCode): void {
-    for (const { call } of this.waiting.splice(0)) call.failed(failure);
+    for (const call of this.waiting.takeAll()) call.failed(failure);
+  }
+
+  /** As for HTTP/1.1: one connection there may always be. */
+  private mayOpen(): boolean {
+    const { open, budget } = this;
+    if (open.size >= this.options.http1.connectionsMax) return false;
+    if (budget === null || open.size === 0) return true;
+    if (budget.connections < budget.connectionsMax) return true;
+    budget.noteConnectionRefused();
+    return false;
+  }
+
+  private count(change: number): void {
+    if (this.budget !== null) this.budget.connections += change;
   }
 }

@@ -21,7 +21,7 @@ export function newBalancer<M extends Balanced>(
       return new RingHash(policy.minimumRingSize, random);
     case 'maglev':
       return new Maglev(policy.tableSize, random);
-    // Also a call to an original address that is balanced: any endpoint is as good.
+    // Also a call to an original address that is balanced; no endpoint is better than another.
     default:
       return new LeastRequest(random);
   }

@@ -2,7 +2,7 @@
 import type { FailureCode } from '../../failures.ts';
 import { ReadTarget } from '../read-target.ts';
 import { notProcessedHeader } from '../../not-processed.ts';
-import { deadlineIn, unwatch, watch } from '../sweep.ts';
+import { deadlineIn, sweepNowMs, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
 
 import type { UpstreamCall, UpstreamStream } from '../upstream.ts';
@@ -25,6 +25,7 @@ export class UpstreamConnection extends RequestWriter implements UpstreamStream,
 
   private call: UpstreamCall | null = null;
   private requests = 0;
+  private readonly madeAtMs: number;
   private tcpConnected = false;
   /** A byte of the response to the present call has come. */
   private answered = false;
@@ -50,6 +51,7 @@ export class UpstreamConnection extends RequestWriter implements UpstreamStream,
     this.deadlineMs = deadlineIn(owner.limits.connectTimeoutMs);
     this.listen();
     watch(this);
+    this.madeAtMs = sweepNowMs();
   }
 
   /** Takes the call's exchange; the call writes its request at once. */
@@ -198,11 +200,12 @@ export class UpstreamConnection extends RequestWriter implements UpstreamStream,
     const bodyless = call.isHead || status === 204 || status === 304;
     bodyCursor.begin(chunked && !bodyless, bodyless ? 0 : head.contentLength);
     const { requestsPerConnectionMax: max, idleTimeoutMs } = this.owner.limits;
+    const young = this.msLeft() > 0;
     // An application that refused an upgrade may have handed the socket to what would have served it.
     // One that never said "continue" may not have read the body: it would be the next request.
     const bodyRead = !call.expectsContinue || this.interims > 0;
     const open = head.minor === 1 && !head.close && !call.asksUpgrade && bodyRead;
-    this.reusable = open && (max === 0 || this.requests < max) && idleTimeoutMs > 0;
+    this.reusable = open && young && (max === 0 || this.requests < max) && idleTimeoutMs > 0;
     this.headDone = true;
     if (chunked && !bodyless && !call.framed) {
       const more = call.head(head, buffer, from, from, false);
@@ -251,10 +254,15 @@ export class UpstreamConnection extends RequestWriter implements UpstreamStream,
       return;
     }
     const { keepAliveTimeoutSeconds } = this.head;
-    this.deadlineMs = deadlineIn(
-      idleMsOf(keepAliveTimeoutSeconds, this.owner.limits.idleTimeoutMs),
-    );
+    const idleMs = idleMsOf(keepAliveTimeoutSeconds, this.owner.limits.idleTimeoutMs);
+    this.deadlineMs = deadlineIn(Math.max(1, Math.min(idleMs, this.msLeft())));
     this.owner.released(this);
+  }
+
+  /** How long the connection still takes requests. */
+  private msLeft(): number {
+    const { connectionMsMax } = this.owner.limits;
+    return connectionMsMax === 0 ? Infinity : this.madeAtMs + connectionMsMax - sweepNowMs();
   }
 
   private ended(): void {

@@ -40,6 +40,8 @@ export interface Http1PoolLimits extends ParseLimits {
   idleTimeoutMs: number;
   /** 0: none. */
   requestsPerConnectionMax: number;
+  /** How long a connection takes new requests; 0: for ever. */
+  connectionMsMax: number;
 }
 
 const parseLimits: ParseLimits = {
@@ -68,4 +70,5 @@ export const http1PoolLimits: Readonly<Http1PoolLimits> = Object.freeze({
   connectTimeoutMs: 10_000,
   idleTimeoutMs: 4_000,
   requestsPerConnectionMax: 0,
+  connectionMsMax: 0,
 });

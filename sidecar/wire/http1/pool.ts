@@ -1,9 +1,8 @@
 // Connections to one endpoint: the one used last is used next, so that the others can grow idle and close.
-import type { FailureCode } from '../../failures.ts';
 import type { UpstreamPool } from '../../exchange.ts';
-import { deadlineIn, unwatch, watch } from '../sweep.ts';
-import type { Sweepable } from '../sweep.ts';
+import type { Budget } from '../budget.ts';
 import type { UpstreamCall } from '../upstream.ts';
+import { WaitingCalls } from '../waiting.ts';
 
 import { UpstreamConnection } from './client.ts';
 import type { Connect, ConnectionOwner, OpenSocket } from './connection-owner.ts';
@@ -14,21 +13,18 @@ export interface Http1PoolOptions {
   readonly address: string;
   readonly connect: Connect;
   readonly limits: Readonly<Http1PoolLimits>;
+  /** Shared with other pools. */
+  readonly budget?: Budget | null;
 }
 
-interface Waiting {
-  readonly call: UpstreamCall;
-  readonly dueMs: number;
-}
-
-export class Http1Pool implements UpstreamPool, ConnectionOwner, Sweepable {
+export class Http1Pool implements UpstreamPool, ConnectionOwner {
   readonly address: string;
   readonly connect: Connect;
   readonly limits: Readonly<Http1PoolLimits>;
-  deadlineMs = 0;
 
   private readonly idle: UpstreamConnection[] = [];
-  private readonly waiting: Waiting[] = [];
+  private readonly waiting: WaitingCalls;
+  private readonly budget: Budget | null;
   private open = 0;
   private closing = false;
 
@@ -36,6 +32,8 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner, Sweepable {
     this.address = options.address;
     this.connect = options.connect;
     this.limits = options.limits;
+    this.budget = options.budget ?? null;
+    this.waiting = new WaitingCalls(this.limits, this.budget);
   }
 
   /** Connections, busy ones included. */
@@ -47,19 +45,18 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner, Sweepable {
   request(call: UpstreamCall): void {
     const connection = this.idle.pop();
     if (connection !== undefined) connection.take(call);
-    else if (this.open < this.limits.connectionsMax) this.grantNew(call);
-    else this.wait(call);
+    else if (this.mayOpen()) this.grantNew(call);
+    else this.waiting.push(call);
   }
 
   /** A call that waits wants nothing any more. */
   cancel(call: UpstreamCall): void {
-    const at = this.waiting.findIndex((one) => one.call === call);
-    if (at >= 0) this.waiting.splice(at, 1);
+    this.waiting.remove(call);
   }
 
   /** Takes over a socket that is open, for the next request. */
   adopt(adopted: OpenSocket): void {
-    this.open++;
+    this.count(1);
     this.released(new UpstreamConnection(this, adopted));
   }
 
@@ -71,13 +68,13 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner, Sweepable {
   released(connection: UpstreamConnection): void {
     const next = this.waiting.shift();
     // Not from within the end of another exchange, whose last bytes are not written yet.
-    if (next !== undefined) setImmediate(() => this.handOver(connection, next.call));
+    if (next !== null) setImmediate(() => this.handOver(connection, next));
     else if (this.closing) connection.destroy();
     else this.idle.push(connection);
   }
 
   closed(connection: UpstreamConnection, replay: UpstreamCall | null): void {
-    this.open--;
+    this.count(-1);
     const at = this.idle.lastIndexOf(connection);
     if (at >= 0) this.idle.splice(at, 1);
     if (replay !== null) {
@@ -86,27 +83,31 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner, Sweepable {
       return;
     }
     const next = this.waiting.shift();
-    if (next !== undefined) setImmediate(() => this.request(next.call));
+    if (next !== null) setImmediate(() => this.request(next));
   }
 
-  expire(): void {
-    const nowMs = performance.now();
-    while (this.waiting.length > 0 && this.waiting[0]!.dueMs <= nowMs) {
-      this.waiting.shift()!.call.failed('overloaded' satisfies FailureCode);
-    }
-    const first = this.waiting[0];
-    if (first === undefined) unwatch(this);
-    else this.deadlineMs = first.dueMs;
+  /** A pool without a connection may always have one, or calls to its endpoint would never end. */
+  private mayOpen(): boolean {
+    const { budget, open } = this;
+    if (open >= this.limits.connectionsMax) return false;
+    if (budget === null || open === 0 || budget.connections < budget.connectionsMax) return true;
+    budget.noteConnectionRefused();
+    return false;
+  }
+
+  private count(change: number): void {
+    this.open += change;
+    if (this.budget !== null) this.budget.connections += change;
   }
 
   private grantNew(call: UpstreamCall): void {
-    this.open++;
+    this.count(1);
     let connection: UpstreamConnection;
     try {
       connection = new UpstreamConnection(this);
     } catch {
       // Not even a socket: no certificate yet, an address that is none.
-      this.open--;
+      this.count(-1);
       call.failed('upstream-connect');
       return;
     }
@@ -116,17 +117,5 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner, Sweepable {
   private handOver(connection: UpstreamConnection, call: UpstreamCall): void {
     if (connection.dead) this.request(call);
     else connection.take(call);
-  }
-
-  private wait(call: UpstreamCall): void {
-    if (this.waiting.length >= this.limits.pendingMax) {
-      call.failed('overloaded');
-      return;
-    }
-    const dueMs = deadlineIn(this.limits.connectTimeoutMs);
-    this.waiting.push({ call, dueMs });
-    if (this.waiting.length > 1) return;
-    this.deadlineMs = dueMs;
-    watch(this);
   }
 }

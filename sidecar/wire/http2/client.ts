@@ -35,6 +35,7 @@ export class Http2ClientConnection extends Http2Session implements Sweepable {
   private nextId = 1;
   private retiring = false;
   private idleSinceMs = sweepNowMs();
+  private readonly madeAtMs = sweepNowMs();
   private blockFor: ClientStream | null = null;
 
   /** @param socket connected, and for TLS proven */
@@ -59,7 +60,10 @@ export class Http2ClientConnection extends Http2Session implements Sweepable {
 
   /** Another call can begin now. */
   get hasRoom(): boolean {
-    return !this.retiring && !this.ended && this.streamCount < this.control.peer.streamsMax;
+    if (this.retiring || this.ended) return false;
+    const { callsMax } = this.limits;
+    const { streamsMax } = this.control.peer;
+    return this.streamCount < (callsMax === 0 ? streamsMax : Math.min(callsMax, streamsMax));
   }
 
   /** Calls under way. */
@@ -70,7 +74,8 @@ export class Http2ClientConnection extends Http2Session implements Sweepable {
   take(call: UpstreamCall): void {
     const stream = this.addStream(this.nextId);
     this.nextId += 2;
-    if (this.nextId > streamIdMax - 2) this.retire();
+    const { requestsPerConnectionMax: max } = this.limits;
+    if (this.nextId > streamIdMax - 2 || (max > 0 && this.nextId > 2 * max)) this.retire();
     const carrier = new ClientStream(this, stream, call);
     this.calls.set(stream, carrier);
     call.granted(carrier);
@@ -94,7 +99,7 @@ export class Http2ClientConnection extends Http2Session implements Sweepable {
     const { limits } = this;
     const idleMs = this.streamCount === 0 ? sweepNowMs() - this.idleSinceMs : 0;
     if (this.ended) this.socket.destroy();
-    else if (idleMs > limits.idleTimeoutMs) this.retire();
+    else if (idleMs > limits.idleTimeoutMs || this.isOld()) this.retire();
     else if (!this.control.tick(Math.ceil(limits.pingEveryMs / tickMs))) {
       this.fail(code.none, 'a PING was not answered');
     }
@@ -160,6 +165,11 @@ export class Http2ClientConnection extends Http2Session implements Sweepable {
 
   protected override peerSettingsChanged(): void {
     this.owner.roomFor(this);
+  }
+
+  private isOld(): boolean {
+    const { connectionMsMax } = this.limits;
+    return connectionMsMax > 0 && sweepNowMs() - this.madeAtMs >= connectionMsMax;
   }
 
   private dropUntaken(stream: Http2Stream): void {

@@ -24,6 +24,10 @@ export interface Http2Limits extends Pick<
   bodyBytesMax: number;
   /** Streams opened on a connection before it drains; 0: none. */
   requestsPerConnectionMax: number;
+  /** Of a connection to an upstream: how long it takes new streams; 0: for ever. */
+  connectionMsMax: number;
+  /** Streams at once on a connection to an upstream, where the peer allows more; 0: what it allows. */
+  callsMax: number;
   /** How long a draining connection may still bring streams that were on their way. */
   drainGraceMs: number;
   /** Streams that the peer may reset before they were answered: at once, and then each second. */
@@ -53,6 +57,8 @@ export const http2Limits: Readonly<Http2Limits> = Object.freeze({
   pingEveryMs: 60_000,
   bodyBytesMax: 0,
   requestsPerConnectionMax: 0,
+  connectionMsMax: 0,
+  callsMax: 0,
   drainGraceMs: 250,
   resetsBurst: 1_000,
   resetsPerSecond: 100,

@@ -108,14 +108,15 @@ test('connections to an endpoint are kept when a new snapshot keeps the endpoint
   expect(server.telemetry.ended).toHaveLength(2);
 });
 
-test('calls take the endpoints in turn; those without a sidecar get plaintext', async () => {
+test('calls go to every endpoint; those without a sidecar get plaintext', async () => {
   const one = await rig.application((_q, s) => s.end('one'));
   const two = await rig.application((_q, s) => s.end('two'));
   const service = serviceOf('payments', [{ port: one.port }, { port: two.port }]);
   const client = await rig.sidecar({ ...web, services: [service] });
   const bodies: string[] = [];
-  for (let i = 0; i < 6; i += 1) bodies.push((await call(client, 'http://payments/')).body);
-  expect(bodies.toSorted()).toEqual(['one', 'one', 'one', 'two', 'two', 'two']);
+  // Each idle one is as likely: that one of them gets none of 64 happens never.
+  for (let i = 0; i < 64; i += 1) bodies.push((await call(client, 'http://payments/')).body);
+  expect(new Set(bodies)).toEqual(new Set(['one', 'two']));
 });
 
 test('a call to an endpoint that is down is answered by another', async () => {
@@ -123,9 +124,9 @@ test('a call to an endpoint that is down is answered by another', async () => {
   const service = serviceOf('payments', [{ port: await closedPort() }, { port: alive.port }]);
   const client = await rig.sidecar({ ...web, services: [service] });
   const replies: HttpReply[] = [];
-  for (let i = 0; i < 4; i += 1) replies.push(await call(client, 'http://payments/'));
-  expect(replies.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
-  expect(replies.map(({ body }) => body).toSorted()).toEqual(['1', '1', '2', '2']);
+  for (let i = 0; i < 64; i += 1) replies.push(await call(client, 'http://payments/'));
+  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(new Set(replies.map(({ body }) => body))).toEqual(new Set(['1', '2']));
 });
 
 test('endpoints that are all down give 503 UF, no endpoints 503 UH', async () => {

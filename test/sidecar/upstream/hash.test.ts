@@ -20,7 +20,7 @@ test('the hash is the same in every release: keys stay with their endpoints acro
 });
 
 test('each bit is set in half of the hashes of texts that differ little', () => {
-  const ones = new Array<number>(32).fill(0);
+  const ones = Array.from({ length: 32 }, () => 0);
   const seen = new Set<number>();
   for (let i = 0; i < 20_000; i += 1) {
     const hash = hashText(`10.0.0.1:8080_${i}`);

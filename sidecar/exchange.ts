@@ -166,7 +166,8 @@ export class Exchange {
   /** Envoy's response flags: `-`, `UF`, `UF,URX`. */
   get flags(): string {
     const flag = this.failure?.flag ?? '-';
-    return this.retriesSpent && flag !== '-' ? `${flag},URX` : flag;
+    if (!this.retriesSpent) return flag;
+    return flag === '-' ? 'URX' : `${flag},URX`;
   }
 }
 
@@ -184,13 +185,14 @@ export interface RequestPath {
    */
   unheard?(exchange: Exchange): void;
   /**
-   * The upstream did nothing with the request, and it can be sent again: another pool to try, or
-   * null to answer with the failure. Without this method the failure is answered.
+   * No answer came, and the request can be sent again: another pool to try, or null to answer with
+   * the failure. Without this method the failure is answered.
    */
   retry?(exchange: Exchange, failure: Failure): UpstreamPool | null;
   /**
-   * The application never got the request. May add a line to the answer that says so.
+   * The application gave no answer. May add a line to the one that the client gets, that says so.
+   * @param untouched the application never got the request
    * @returns whether the client understands a refused stream (HTTP/2) in place of an answer
    */
-  notProcessed?(exchange: Exchange): boolean;
+  unanswered?(exchange: Exchange, untouched: boolean): boolean;
 }

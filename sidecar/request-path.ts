@@ -22,7 +22,7 @@ export interface PathLayers {
   /** Called before the observer's `end`. */
   readonly finish?: (x: Exchange) => void;
   readonly retry?: (x: Exchange, failure: Failure) => UpstreamPool | null;
-  readonly notProcessed?: (x: Exchange) => boolean;
+  readonly unanswered?: (x: Exchange, untouched: boolean) => boolean;
   /** A layer threw; the exchange is refused. */
   readonly onFault: (error: unknown, x: Exchange) => void;
 }
@@ -57,9 +57,7 @@ export function composePath(path: PathLayers): RequestPath {
     // Not a request, but there is an answer: it is counted and logged like those of requests.
     unheard: (x) => end(path, x),
     ...(path.retry !== undefined && { retry: guarded(path, path.retry, null) }),
-    ...(path.notProcessed !== undefined && {
-      notProcessed: guarded(path, path.notProcessed, false),
-    }),
+    ...(path.unanswered !== undefined && { unanswered: guarded(path, path.unanswered, false) }),
   };
 }
 

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { Exchange } from '../exchange.ts';
 import type { Downstream, RequestPath, RequestStream, UpstreamPool } from '../exchange.ts';
 import { failures } from '../failures.ts';
-import type { FailureCode } from '../failures.ts';
+import type { Failure, FailureCode } from '../failures.ts';
 import { refuse } from '../request-path.ts';
 
 import type { Trailers } from './trailers.ts';
@@ -18,8 +18,11 @@ const connectFailures: readonly FailureCode[] = [
   'connect-timeout',
   'upstream-tls',
 ];
-/** Nothing was done with what was sent: another endpoint may be tried. */
+/** Nothing was done with what was sent: another endpoint may be tried, whatever is asked. */
 const notProcessed: ReadonlySet<FailureCode> = new Set([...connectFailures, 'upstream-refused']);
+
+/** gRPC's CANCELLED and UNAVAILABLE: Istio tries again after them by default. */
+const retriableGrpc: ReadonlySet<string> = new Set(['1', '14']);
 
 /**
  * Lives for one exchange, so that a layer that calls late, when the client is gone or the
@@ -159,6 +162,15 @@ export abstract class Call implements RequestStream, UpstreamCall {
     return true;
   }
 
+  retried(head: ResponseMessage): boolean {
+    if (this.over || this.headSent || !retriableGrpc.has(head.grpcStatus())) return false;
+    const next = this.another(failures['upstream-refused']);
+    if (next === null) return false;
+    this.detach();
+    this.ask(next);
+    return true;
+  }
+
   tunnelEnded(): void {
     this.upstreamEnded = true;
     if (!this.over) this.endDownstream();
@@ -203,14 +215,16 @@ export abstract class Call implements RequestStream, UpstreamCall {
     }
     this.detach();
     const untouched = notProcessed.has(code);
-    const next = untouched && !this.bodySent ? (this.path.retry?.(x, failure) ?? null) : null;
+    const reset = code === 'upstream-reset';
+    const again = untouched || (reset && !this.asksUpgrade && idempotent.has(this.request.method));
+    const next = again ? this.another(failure) : null;
     if (next !== null) {
       this.ask(next);
       return;
     }
     this.decided = false;
-    if (untouched && this.path.notProcessed?.(x) === true && this.refuseStream(code)) return;
-    refuse(x, failure);
+    const refused = (untouched || reset) && this.path.unanswered?.(x, untouched) === true;
+    if (!refused || !this.refuseStream(code)) refuse(x, failure);
   }
 
   /** Notes the response's head and lets the layers edit it. @returns whether it has a body */
@@ -251,6 +265,11 @@ export abstract class Call implements RequestStream, UpstreamCall {
   private detach(): void {
     this.upstream = null;
     this.sending = false;
+  }
+
+  /** Where the request may go once more; null: nowhere. */
+  private another(failure: Failure): UpstreamPool | null {
+    return this.bodySent ? null : (this.path.retry?.(this.exchange, failure) ?? null);
   }
 
   private ask(upstream: UpstreamPool): void {

@@ -100,6 +100,11 @@ export interface UpstreamCall {
    * @param untouched the upstream has said that it did nothing with it
    */
   mayReplay(untouched: boolean): boolean;
+  /**
+   * Whether the call goes to another endpoint because of this head, so that it wants no more of
+   * this exchange.
+   */
+  retried(head: ResponseMessage): boolean;
   /** 100 to 199 but 101. */
   interim(head: ResponseMessage): void;
   /**

@@ -185,8 +185,6 @@ export class Exchange {
   tried: readonly Member[] = NO_MEMBERS;
   /** It failed for the last time, where it might have been tried again. */
   retriesSpent = false;
-  /** It may be tried again after an answer, so what goes upstream of its body is kept. */
-  keepsBody = false;
   /** Wants the answer whole; null: it passes as it comes. */
   tap: ResponseTap | null = null;
   requestId = '';
@@ -210,8 +208,10 @@ export class Exchange {
   /** Envoy's response flags: `-`, `UF`, `UF,URX`. */
   get flags(): string {
     const failed = this.failure?.flag ?? '-';
-    const flag = this.delayed ? (failed === '-' ? 'DI' : `DI,${failed}`) : failed;
-    return this.retriesSpent && flag !== '-' ? `${flag},URX` : flag;
+    const all = [this.delayed ? 'DI' : '-', failed, this.retriesSpent ? 'URX' : '-'];
+    return this.delayed || this.retriesSpent
+      ? all.filter((flag) => flag !== '-').join(',')
+      : failed;
   }
 }
 
@@ -229,16 +229,17 @@ export interface RequestPath {
    */
   unheard?(exchange: Exchange): void;
   /**
-   * The upstream did nothing with the request, and it can be sent again: another pool to try, or
-   * null to answer with the failure. Without this method the failure is answered.
+   * No answer came, and the request can be sent again: another pool to try, or null to answer with
+   * the failure. Without this method the failure is answered.
    * @param untouched the upstream has certainly done nothing with it
    */
   retry?(exchange: Exchange, failure: Failure, untouched: boolean): UpstreamPool | null;
   /** The upstream's final response head is here: another pool to ask in its place, or null to pass it on. */
   retryAnswer?(exchange: Exchange, response: ResponseView): UpstreamPool | null;
   /**
-   * The application never got the request. May add a line to the answer that says so.
+   * The application gave no answer. May add a line to the one that the client gets, that says so.
+   * @param untouched the application never got the request
    * @returns whether the client understands a refused stream (HTTP/2) in place of an answer
    */
-  notProcessed?(exchange: Exchange): boolean;
+  unanswered?(exchange: Exchange, untouched: boolean): boolean;
 }

@@ -23,7 +23,7 @@ export interface PathLayers {
   readonly finish?: (x: Exchange) => void;
   readonly retry?: (x: Exchange, failure: Failure, untouched: boolean) => UpstreamPool | null;
   readonly retryAnswer?: (x: Exchange, response: ResponseView) => UpstreamPool | null;
-  readonly notProcessed?: (x: Exchange) => boolean;
+  readonly unanswered?: (x: Exchange, untouched: boolean) => boolean;
   /** A layer threw; the exchange is refused. */
   readonly onFault: (error: unknown, x: Exchange) => void;
 }
@@ -61,9 +61,7 @@ export function composePath(path: PathLayers): RequestPath {
     ...(path.retryAnswer !== undefined && {
       retryAnswer: guarded(path, path.retryAnswer, null),
     }),
-    ...(path.notProcessed !== undefined && {
-      notProcessed: guarded(path, path.notProcessed, false),
-    }),
+    ...(path.unanswered !== undefined && { unanswered: guarded(path, path.unanswered, false) }),
   };
 }
 

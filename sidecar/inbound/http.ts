@@ -7,7 +7,6 @@ import { describe } from '#policy/explain.ts';
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { failures } from '../failures.ts';
 import type { Enforced, InForce } from '../in-force.ts';
-import { notProcessedHeader, notProcessedLine } from '../not-processed.ts';
 import { composePath, ENDED, type Outcome } from '../request-path.ts';
 import { addAskedHeaders, addServiceTime, setServer } from '../response-edits.ts';
 import { sanitizeInbound, stripSteering } from '../sanitize.ts';
@@ -19,6 +18,7 @@ import type { Authorizers } from './authorizer.ts';
 import { InboundConnection, type Carrier } from './connection.ts';
 import { HeldRequest } from './held-request.ts';
 import { admitLayer, authorizeLayer, tokenLayer } from './layers.ts';
+import { cutUnanswered, unansweredLine } from '../unanswered.ts';
 
 export interface InboundHttpOptions {
   readonly inForce: InForce;
@@ -42,14 +42,14 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
       forward,
     ],
     response: [
-      cutNotProcessed,
+      (_x, response) => cutUnanswered(response),
       setServer,
       addServiceTime,
       addAskedHeaders,
       (x, response) => holdTunnel(inForce, x, response),
     ],
     finish: releaseTunnel,
-    notProcessed: tellPeer,
+    unanswered: tellPeer,
     onFault,
   });
   return new HttpServer({ http1: http1Limits, http2: http2Limits, path });
@@ -80,19 +80,14 @@ function forward(x: Exchange): Outcome {
 }
 
 /**
- * The application did not take the connection (it ends, and its callers have not heard yet): sidecars
- * are told that they may ask another. Other clients get the plain 503.
+ * The application did not take the connection, or went away (it ends, and its callers have not heard
+ * yet): sidecars are told, and may ask another. Other clients get the plain 503.
  */
-function tellPeer(x: Exchange): boolean {
+function tellPeer(x: Exchange, untouched: boolean): boolean {
   if (!x.downstream.facts.mtls) return false;
-  if (x.protocol === 'HTTP/2') return true;
-  x.replyHeaders += notProcessedLine;
+  if (untouched && x.protocol === 'HTTP/2') return true;
+  x.replyHeaders += unansweredLine(untouched);
   return false;
-}
-
-/** Only sidecars say it: an application that has answered has processed. */
-function cutNotProcessed(_x: Exchange, response: ResponseView): void {
-  if (response.status === 503) response.remove(notProcessedHeader);
 }
 
 function isHttp2(protocol: string): boolean {

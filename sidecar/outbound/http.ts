@@ -14,7 +14,6 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import { HttpServer } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
-import { isGrpc } from '../wire/reply.ts';
 import { OutboundConnection } from './connection.ts';
 import { allowOrigin } from '../routing/cors.ts';
 import { applyResponseEdits } from '../routing/header-edits.ts';
@@ -141,8 +140,6 @@ function forwardLayer({ upstreams, telemetry }: OutboundHttpOptions): Layer {
     if (to.kind === 'external' && isRegistryOnly(x)) return failures['outside-refused'];
     const pool = to.kind === 'external' ? externalPool(x, upstreams, to) : firstTry(x, to);
     if ('code' in pool) return pool;
-    // An answer of gRPC's may say that nothing was done.
-    if (x.protocol === 'HTTP/2' && isGrpc(x)) x.keepsBody = true;
     x.request.remove(ATTEMPT_COUNT);
     x.request.append(ATTEMPT_COUNT, '1');
     telemetry.forwarding(x);
@@ -163,7 +160,9 @@ function retryFailed(
 ): UpstreamPool | null {
   const policy = retryPolicyOf(x.routed?.compiled.retry ?? null);
   endTry(x, failure.code, 0);
-  return retriesFailure(policy, failure.code, untouched) ? retry(options, x, policy) : null;
+  return retriesFailure(policy, x.request, failure.code, untouched)
+    ? retry(options, x, policy)
+    : null;
 }
 
 function retryAnswered(

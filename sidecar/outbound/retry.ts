@@ -1,8 +1,9 @@
 // Which calls are tried again, how often, after how long: Istio's default, or what a route says.
 import type { RouteRetry } from '#api/traffic/route.ts';
 
-import type { ResponseView, UpstreamPool } from '../exchange.ts';
+import type { RequestView, ResponseView, UpstreamPool } from '../exchange.ts';
 import type { FailureCode } from '../failures.ts';
+import { idempotent } from '../wire/call.ts';
 import type { UpstreamCall } from '../wire/upstream.ts';
 
 export interface RetryPolicy {
@@ -22,6 +23,8 @@ export interface RetryPolicy {
   readonly statuses: ReadonlySet<number>;
   /** 500 to 599. */
   readonly serverErrors: boolean;
+  /** A reset of what may be asked twice (RFC 9110 9.2.2): an endpoint that ends has often not read it. */
+  readonly idempotentResets: boolean;
   /** Values of `grpc-status` in the head of an answer. */
   readonly grpcStatuses: ReadonlySet<string>;
 }
@@ -41,15 +44,19 @@ const defaultBackoffMs = 25;
 
 /**
  * As Istio's since 1.24 (`unavailable` and `cancelled` are gRPC's): two more tries of what was certainly not
- * processed. A 503 is not one of these: it may be of a call that was.
+ * processed. A 503 is not one of these: it may be of a call that was. Resets of idempotent calls are ours:
+ * Istio asks for them by `reset-before-request`, which says no more of what an application has read.
  */
-export const defaultRetry: RetryPolicy = compile({
-  attempts: 2,
-  perTryTimeoutMs: 0,
-  on: ['connect-failure', 'refused-stream', 'unavailable', 'cancelled'],
-  statuses: [],
-  backoffMs: defaultBackoffMs,
-  previousHosts: 'avoid',
+export const defaultRetry: RetryPolicy = Object.freeze({
+  ...compile({
+    attempts: 2,
+    perTryTimeoutMs: 0,
+    on: ['connect-failure', 'refused-stream', 'unavailable', 'cancelled'],
+    statuses: [],
+    backoffMs: defaultBackoffMs,
+    previousHosts: 'avoid',
+  }),
+  idempotentResets: true,
 });
 
 const compiled = new WeakMap<RouteRetry, RetryPolicy>();
@@ -78,6 +85,7 @@ function compile({ attempts, on, ...retry }: RouteRetry): RetryPolicy {
     connect: has('connect-failure', '5xx', 'gateway-error', 'reset', 'reset-before-request'),
     refused: has('refused-stream', '5xx', 'gateway-error', 'reset', 'reset-before-request'),
     statuses,
+    idempotentResets: false,
     serverErrors: has('5xx'),
     grpcStatuses: new Set(on.flatMap((name) => grpcNames[name] ?? [])),
   });
@@ -86,11 +94,14 @@ function compile({ attempts, on, ...retry }: RouteRetry): RetryPolicy {
 /** @param untouched the upstream has certainly done nothing with the call */
 export function retriesFailure(
   policy: RetryPolicy,
+  { method, upgrade }: RequestView,
   code: FailureCode,
   untouched: boolean,
 ): boolean {
   if (untouched) return code === 'upstream-refused' ? policy.refused : policy.connect;
-  return policy.failures.has(code);
+  if (policy.failures.has(code)) return true;
+  const reset = code === 'upstream-reset' && upgrade === '';
+  return reset && policy.idempotentResets && idempotent.has(method);
 }
 
 export function retriesAnswer(policy: RetryPolicy, response: ResponseView): boolean {

@@ -135,7 +135,6 @@ function invalid(x: Exchange, reason = 'the route has no destination'): Failure 
 
 function limit(x: Exchange, { timeoutMs, retry }: CompiledRoute): void {
   const policy = retryPolicyOf(retry);
-  if (retry !== null) x.keepsBody = policy.attemptsMax > 1;
   if (timeoutMs === 0 && policy.perTryTimeoutMs === 0) return;
   // A tunnel lives as long as its ends want.
   if (x.request.upgrade === '') x.stream.limitTime(timeoutMs, policy.perTryTimeoutMs);

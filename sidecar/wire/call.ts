@@ -20,14 +20,16 @@ import type { Trailers } from './trailers.ts';
 import type { RequestMessage, ResponseMessage, UpstreamCall, UpstreamStream } from './upstream.ts';
 
 /** What may be sent again without asking (RFC 9110 9.2.2). */
-const idempotent: ReadonlySet<string> = new Set('GET HEAD OPTIONS TRACE PUT DELETE'.split(' '));
+export const idempotent: ReadonlySet<string> = new Set(
+  'GET HEAD OPTIONS TRACE PUT DELETE'.split(' '),
+);
 /** Nothing was sent. */
 const connectFailures: readonly FailureCode[] = [
   'upstream-connect',
   'connect-timeout',
   'upstream-tls',
 ];
-/** Nothing was done with what was sent: another endpoint may be tried. */
+/** Nothing was done with what was sent: another endpoint may be tried, whatever is asked. */
 const notProcessed: ReadonlySet<FailureCode> = new Set([...connectFailures, 'upstream-refused']);
 
 /**
@@ -252,6 +254,7 @@ export abstract class Call implements RequestStream, UpstreamCall {
     }
     this.detach();
     const untouched = notProcessed.has(code);
+    const reset = code === 'upstream-reset';
     const again = !this.bodySent && this.patience?.spent !== true;
     const next = again ? (this.path.retry?.(x, failure, untouched) ?? null) : null;
     if (next !== null) {
@@ -259,8 +262,8 @@ export abstract class Call implements RequestStream, UpstreamCall {
       return;
     }
     this.decided = false;
-    if (untouched && this.path.notProcessed?.(x) === true && this.refuseStream(code)) return;
-    refuse(x, failure);
+    const refused = (untouched || reset) && this.path.unanswered?.(x, untouched) === true;
+    if (!refused || !this.refuseStream(code)) refuse(x, failure);
   }
 
   /**

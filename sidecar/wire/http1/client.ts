@@ -1,7 +1,7 @@
 // One upstream connection: writes requests, reads responses with a shared buffer, one exchange at a time.
 import type { FailureCode } from '../../failures.ts';
+import { readUnanswered } from '../../unanswered.ts';
 import { ReadTarget } from '../read-target.ts';
-import { notProcessedHeader } from '../../not-processed.ts';
 import { deadlineIn, sweepNowMs, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
 
@@ -188,15 +188,13 @@ export class UpstreamConnection extends RequestWriter implements UpstreamStream,
     return more;
   }
 
-  /** A peer of the mesh says so, which an application in the clear cannot. */
-  private get refused(): boolean {
-    return 'encrypted' in this.socket && this.head.values(notProcessedHeader).length > 0;
-  }
-
   private startBody(call: UpstreamCall, buffer: Buffer, from: number, to: number): boolean {
     const { head, bodyCursor } = this;
     const { status, chunked } = head;
-    if (status === 503 && this.refused) return this.fail('upstream-refused');
+    if (status === 503 && 'encrypted' in this.socket) {
+      const unanswered = readUnanswered(head);
+      if (unanswered !== null) return this.fail(unanswered);
+    }
     const bodyless = call.isHead || status === 204 || status === 304;
     bodyCursor.begin(chunked && !bodyless, bodyless ? 0 : head.contentLength);
     const { requestsPerConnectionMax: max, idleTimeoutMs } = this.owner.limits;

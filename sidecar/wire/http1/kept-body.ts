@@ -2,7 +2,7 @@
 import type { UpstreamStream } from '../upstream.ts';
 
 /** Bodies up to this are kept, as much as Istio lets Envoy buffer; a longer one can go only once. */
-const keptBytesMax = 32_768;
+export const keptBytesMax = 32_768;
 
 /** Only bodies of a known length: their bytes are the same to every upstream. */
 export function isKept(request: {

@@ -1,4 +1,5 @@
 // One call on a connection to an upstream: its request as frames, its answer as the call wants it.
+import { readUnanswered } from '../../unanswered.ts';
 import type { Trailers } from '../trailers.ts';
 import type { RequestMessage, UpstreamCall, UpstreamStream } from '../upstream.ts';
 
@@ -155,6 +156,8 @@ export class ClientStream implements UpstreamStream, StreamHandler {
   }
 
   private takeHead(call: UpstreamCall, head: Http2ResponseHead, ends: boolean): void {
+    // gRPC's callers are answered with a head alone.
+    if ((head.status === 503 || ends) && this.isUnanswered(call, head, ends)) return;
     this.headDone = true;
     const bodyless = call.isHead || head.status === 204 || head.status === 304;
     if (!bodyless) this.stream.expectedBytes = head.contentLength;
@@ -164,6 +167,16 @@ export class ClientStream implements UpstreamStream, StreamHandler {
     }
     if (ends) this.over();
     call.head(head, nothing, 0, 0, ends);
+  }
+
+  /** A peer of the mesh says that there was no answer. */
+  private isUnanswered(call: UpstreamCall, head: Http2ResponseHead, ends: boolean): boolean {
+    const unanswered = 'encrypted' in this.connection.socket ? readUnanswered(head) : null;
+    if (unanswered === null) return false;
+    if (ends) this.over();
+    else this.abort();
+    call.failed(unanswered);
+    return true;
   }
 
   private takeTrailers(call: UpstreamCall, sink: TrailerSink): void {

@@ -11,6 +11,7 @@ import type { Trailers } from '../trailers.ts';
 import type { ResponseMessage, UpstreamStream } from '../upstream.ts';
 
 import { code } from './frames.ts';
+import { keptBytesMax } from '../http1/kept-body.ts';
 import { addPiece } from './pieces.ts';
 import { ReplyHead } from './reply-head.ts';
 import type { Http2RequestHead } from './request-head.ts';
@@ -19,8 +20,6 @@ import type { Http2Stream, StreamHandler } from './stream.ts';
 
 const websocketKey = 'sec-websocket-key';
 const websocketKeyBytes = 16;
-/** As much as Istio lets Envoy keep of a request that may go once more. */
-const keptBytesMax = 32_768;
 
 export class Http2Turn extends Call implements StreamHandler {
   private readonly connection: Http2Connection;
@@ -31,6 +30,7 @@ export class Http2Turn extends Call implements StreamHandler {
   /** How many of them the present upstream was given. */
   private pendingSent = 0;
   private pendingTrailers: Trailers | null = null;
+  private keptBytes = 0;
   /** The present upstream was given the request's end. */
   private endSent = false;
   /** A layer may still edit the head. */
@@ -106,6 +106,8 @@ export class Http2Turn extends Call implements StreamHandler {
     this.respond(head);
     head.unchunk();
     this.headSent = true;
+    // No other upstream will need it.
+    if (this.sending) this.pending = [];
     const ends = last && from === to;
     this.connection.writeHead(this.stream, head, ends);
     if (!ends) return from === to || this.body(buffer, from, to, last);
@@ -173,8 +175,10 @@ export class Http2Turn extends Call implements StreamHandler {
     if (this.request.upgrade !== '') {
       // A tunnel has none (RFC 9113 8.5), only an end.
       if (this.tunnelled) this.downstreamEnd();
-    } else if (this.sending) this.upstream?.sendTrailers(trailers);
-    else this.pendingTrailers = trailers;
+    } else {
+      this.pendingTrailers = trailers;
+      if (this.sending) this.upstream?.sendTrailers(trailers);
+    }
   }
 
   writable(): void {
@@ -264,20 +268,10 @@ export class Http2Turn extends Call implements StreamHandler {
     return more;
   }
 
-  /** Of a call that may be tried again after an answer. @returns false: this piece can go but once */
-  private keep(buffer: Buffer, from: number, to: number): boolean {
-    if (!this.exchange.keepsBody || this.bodySent || this.tunnelled) return false;
-    if (this.content !== null || this.collector !== null) return false;
-    if (this.stream.receivedBytes > keptBytesMax) return false;
-    if (to > from) this.pending.push(Buffer.from(buffer.subarray(from, to)));
-    return true;
-  }
-
   private sendOn(buffer: Buffer, from: number, to: number, last: boolean): boolean {
     const { upstream } = this;
     if (upstream === null) return true;
-    if (this.keep(buffer, from, to)) this.pendingSent = this.pending.length;
-    else this.bodySent = this.collector === null;
+    if (this.collector === null && !this.keep(buffer, from, to)) this.bodySent = true;
     if (this.tunnelled) {
       this.exchange.requestBodyBytes += to - from;
       const more = from === to || upstream.send(buffer, from, to, false);
@@ -285,6 +279,21 @@ export class Http2Turn extends Call implements StreamHandler {
       return more;
     }
     return upstream.send(buffer, from, to, last) || last;
+  }
+
+  /** @returns false: this piece of the body can go but once */
+  private keep(buffer: Buffer, from: number, to: number): boolean {
+    if (this.path.retry === undefined || this.tunnelled || this.bodySent || this.headSent)
+      return false;
+    if (this.content !== null) return false;
+    this.keptBytes += to - from;
+    if (this.keptBytes > keptBytesMax) {
+      this.pending = [];
+      return false;
+    }
+    if (to > from) addPiece(this.pending, buffer.subarray(from, to));
+    this.pendingSent = this.pending.length;
+    return true;
   }
 }
 

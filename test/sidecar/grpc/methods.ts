@@ -26,7 +26,8 @@ export const failureMessage = 'no such thing: "ä%\n"';
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-export function grpcEcho(): Echo {
+/** @param refusal what every unary call is answered with */
+export function grpcEcho(refusal: grpc.status = grpc.status.OK): Echo {
   const events = new EventEmitter();
   const cancelled: string[] = [];
   const last = { metadata: new grpc.Metadata() };
@@ -41,7 +42,8 @@ export function grpcEcho(): Echo {
   const handlers: grpc.UntypedServiceImplementation = {
     Unary: (call: UnaryCall, done: grpc.sendUnaryData<Buffer>) => {
       begin('Unary', call);
-      unary(call, done);
+      if (refusal === grpc.status.OK) unary(call, done);
+      else done({ code: refusal, details: 'not now' });
     },
     Upload: (call: UploadCall, done: grpc.sendUnaryData<Buffer>) => {
       begin('Upload', call);

@@ -13,6 +13,8 @@ export const target = 'payments.shop.svc.cluster.local:80';
 /** A server that echoes; a message that begins with a word of `grpcServer` makes it do otherwise. */
 export interface EchoServer {
   readonly port: number;
+  /** How many have begun. */
+  calls(): number;
   /** Calls whose cancellation the server saw, by method. */
   readonly cancelled: string[];
   /** Resolves when the next call has begun. */
@@ -27,10 +29,13 @@ export interface EchoServer {
 /**
  * `fail`: status 5 with a message, `hang`: no answer, `part`: one message and then status 13.
  * `<n>x<size>` makes a download of n messages.
+ * @param refusal what every unary call is answered with instead
  */
-export async function grpcServer(rig: Rig): Promise<EchoServer> {
+export async function grpcServer(rig: Rig, refusal?: grpc.status): Promise<EchoServer> {
   const server = new grpc.Server({ 'grpc.max_receive_message_length': -1 });
-  const echo = grpcEcho();
+  const echo = grpcEcho(refusal);
+  let calls = 0;
+  echo.events.on('begun', () => (calls += 1));
   server.addService(echo.definition, echo.handlers);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => {
@@ -42,6 +47,7 @@ export async function grpcServer(rig: Rig): Promise<EchoServer> {
   rig.onClose(stop);
   return {
     port,
+    calls: () => calls,
     cancelled: echo.cancelled,
     untilBegun: async () => void (await once(echo.events, 'begun')),
     untilCancelled: async () => void (await once(echo.events, 'cancelled')),

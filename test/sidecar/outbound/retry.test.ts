@@ -75,7 +75,7 @@ describe.each(['http', 'detect'] as const)('to a port declared %s', (protocol) =
     const client = await callerOf(protocol, deaf);
     const reply = await exchange(await plain(client.outboundPort), call);
     expect(reply).toMatchObject({ status: 503, body: expect.stringContaining('unprocessed') });
-    expect(Object.keys(reply.headers)).not.toContain('x-selvage-not-processed');
+    expect(Object.keys(reply.headers)).not.toContain('x-selvage-unanswered');
     expect(client.telemetry.flags).toEqual(['UR,URX']);
     expect(deaf.telemetry.flags).toEqual(['UF', 'UF', 'UF']);
   });
@@ -101,19 +101,44 @@ describe.each(['http', 'detect'] as const)('to a port declared %s', (protocol) =
     let requests = 0;
     const busy = await rig.application((_q, s) => {
       requests += 1;
-      s.writeHead(503, { 'x-selvage-not-processed': '1', 'content-length': '4' }).end('busy');
+      s.writeHead(503, { 'x-selvage-unanswered': 'refused', 'content-length': '4' }).end('busy');
     });
     const broken = await rig.application((q) => {
       requests += 1;
       q.socket.destroy();
     });
+    const whole = `${post}hello`;
     const one = await callerOf(protocol, await callee(busy.port, protocol));
     const reply = await exchange(await plain(one.outboundPort), call);
     expect(reply).toMatchObject({ status: 503, body: 'busy' });
-    expect(Object.keys(reply.headers)).not.toContain('x-selvage-not-processed');
+    expect(Object.keys(reply.headers)).not.toContain('x-selvage-unanswered');
     const two = await callerOf(protocol, await callee(broken.port, protocol));
-    expect((await exchange(await plain(two.outboundPort), call)).status).toBe(503);
+    expect((await exchange(await plain(two.outboundPort), whole)).status).toBe(503);
     expect(requests).toBe(2);
+    expect(two.telemetry.flags).toEqual(['UC']);
+  });
+
+  test('where no answer comes to what may be asked twice, another one is asked', async () => {
+    let broken = 0;
+    const dying = await rig.application((q) => {
+      broken += 1;
+      q.socket.destroy();
+    });
+    const alive = await rig.application((_q, s) => s.end('here'));
+    const both = [await callee(dying.port, protocol), await callee(alive.port, protocol)];
+    const client = await callerOf(protocol, ...both);
+    for (let i = 0; i < 4; i += 1) {
+      const reply = await exchange(await plain(client.outboundPort), call);
+      expect(reply).toMatchObject({ status: 200, body: 'here' });
+    }
+    expect(broken).toBe(2);
+    broken = 0;
+    const alone = await callerOf(protocol, await callee(dying.port, protocol));
+    const reply = await exchange(await plain(alone.outboundPort), call);
+    expect(reply).toMatchObject({ status: 503, body: 'upstream reset before response' });
+    expect(Object.keys(reply.headers)).not.toContain('x-selvage-unanswered');
+    expect(alone.telemetry.flags).toEqual(['UC,URX']);
+    expect(broken).toBe(3);
   });
 
   test('a body that is on its way already comes whole to another', async () => {
@@ -190,10 +215,10 @@ test('only peers of the mesh are told: over plaintext the 503 is plain, over HTT
   const deaf = await callee(await closedPort(), 'http');
   const toStranger = await exchange(await plain(deaf.inboundPort), get('/'));
   expect(toStranger.status).toBe(503);
-  expect(toStranger.headers['x-selvage-not-processed']).toBeUndefined();
+  expect(toStranger.headers['x-selvage-unanswered']).toBeUndefined();
   const peer = await rig.issued(spiffe('shop', 'web'));
   const toPeer = await exchange(await mutual(deaf.inboundPort, peer), get('/'));
-  expect(toPeer).toMatchObject({ status: 503, headers: { 'x-selvage-not-processed': '1' } });
+  expect(toPeer).toMatchObject({ status: 503, headers: { 'x-selvage-unanswered': 'refused' } });
 });
 
 test('waits grow from 25 ms on and stay below 250', () => {

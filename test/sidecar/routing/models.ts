@@ -54,7 +54,7 @@ export function makeGroup(
 }
 
 /** The factory with its library loaded. */
-export function regexFactory(): Promise<RegexFactory> {
+export async function regexFactory(): Promise<RegexFactory> {
   const path = { kind: 'regex', value: 'x' } as const;
   return prepareRegexes([makeGroup([makeRoute({ matches: [{ path }] })])]);
 }

@@ -243,10 +243,7 @@ describe.each(pairs)('from %s to %s', (down, up) => {
       count < 3 ? { status: 503, body: 'not now' } : { status: 200, body },
     );
     const rig = await engine(up, port, (pool) => ({
-      start: (x) => {
-        x.keepsBody = true;
-        x.stream.forward(pool());
-      },
+      start: (x) => x.stream.forward(pool()),
       retry: () => null,
       retryAnswer: (_x, { status }) => (status === 503 ? pool() : null),
     }));

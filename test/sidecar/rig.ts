@@ -315,6 +315,19 @@ export function serviceOf(
   };
 }
 
+/** Endpoints in turn, for tests that count on it. */
+export const inTurn: NonNullable<SidecarOptions['traffic']> = {
+  destinations: [
+    {
+      host: '*',
+      source: 'DestinationRule shop/in-turn',
+      policy: { balancing: { kind: 'round-robin' } },
+      ports: {},
+      subsets: [],
+    },
+  ],
+};
+
 export interface HttpReply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

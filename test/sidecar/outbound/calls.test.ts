@@ -9,6 +9,7 @@ import {
   authorization,
   exchange,
   get,
+  inTurn,
   plain,
   readToEnd,
   received,
@@ -112,7 +113,7 @@ test('calls go to every endpoint; those without a sidecar get plaintext', async 
   const one = await rig.application((_q, s) => s.end('one'));
   const two = await rig.application((_q, s) => s.end('two'));
   const service = serviceOf('payments', [{ port: one.port }, { port: two.port }]);
-  const client = await rig.sidecar({ ...web, services: [service] });
+  const client = await rig.sidecar({ ...web, services: [service], traffic: inTurn });
   const bodies: string[] = [];
   // Each idle one is as likely: that one of them gets none of 64 happens never.
   for (let i = 0; i < 64; i += 1) bodies.push((await call(client, 'http://payments/')).body);
@@ -122,7 +123,7 @@ test('calls go to every endpoint; those without a sidecar get plaintext', async 
 test('a call to an endpoint that is down is answered by another', async () => {
   const alive = await rig.application((q, s) => s.end(q.headers['x-envoy-attempt-count']));
   const service = serviceOf('payments', [{ port: await closedPort() }, { port: alive.port }]);
-  const client = await rig.sidecar({ ...web, services: [service] });
+  const client = await rig.sidecar({ ...web, services: [service], traffic: inTurn });
   const replies: HttpReply[] = [];
   for (let i = 0; i < 64; i += 1) replies.push(await call(client, 'http://payments/'));
   expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));

@@ -16,6 +16,7 @@ import type { UpstreamCall } from '#sidecar/wire/upstream.ts';
 import {
   exchange,
   get,
+  inTurn,
   mutual,
   plain,
   readToEnd,
@@ -43,7 +44,8 @@ async function callerOf(
   ...callees: readonly TestSidecar[]
 ): Promise<TestSidecar> {
   const endpoints = callees.map(({ inboundPort: port }) => ({ port, identity: payments }));
-  return rig.sidecar({ account: 'web', services: [serviceOf('payments', endpoints, protocol)] });
+  const services = [serviceOf('payments', endpoints, protocol)];
+  return rig.sidecar({ account: 'web', services, traffic: inTurn });
 }
 
 const post =

@@ -161,16 +161,18 @@ describe.each(pairs)('from %s to %s', (down, up) => {
 
   test('of a body that is too large or late what came goes first, and the rest follows', async () => {
     const { port, seen } = await upstream(up, (body) => ({ status: 200, body }));
+    let waitMs = 0;
     const reads: BodyRead[] = [];
     const rig = await engine(up, port, (pool) => ({
       start: (x) =>
-        void x.stream.readBody(10, 40).then((read) => {
+        void x.stream.readBody(10, waitMs).then((read) => {
           reads.push(read);
           x.stream.forward(pool());
         }),
     }));
     const long = ['12345', '67890', 'abc', 'def'.repeat(20_000)];
     expect((await call(down, rig.port, long)).body).toBe(long.join(''));
+    waitMs = 40;
     const slow = ['1', '2', '3', '4', '5', '6'];
     expect((await call(down, rig.port, slow)).body).toBe('123456');
     expect(reads).toEqual(['too-large', 'late']);

@@ -8,15 +8,22 @@ import { hashOf, type HashText } from './hash-key.ts';
  * @param random from 0 to below 1
  */
 export function choose(
-  { destinations, totalWeight, sticky }: CompiledForward,
+  forward: CompiledForward,
   random: number,
   request: RequestView,
   sourceAddress: string,
   hashText: HashText,
 ): CompiledDestination | null {
-  if (destinations.length < 2) return destinations[0] ?? null;
+  const { sticky } = forward;
   const hash = sticky === null ? null : hashOf(sticky, request, sourceAddress, hashText);
-  const share = hash === null ? random : (hash >>> 0) / 0x1_0000_0000;
+  return chooseAny(forward, hash === null ? random : (hash >>> 0) / 0x1_0000_0000);
+}
+
+/** As `choose`, of connections as bytes and of what has no key. */
+export function chooseAny(
+  { destinations, totalWeight }: CompiledForward,
+  share: number,
+): CompiledDestination | null {
   const wanted = share * totalWeight;
   for (const destination of destinations) if (wanted < destination.upTo) return destination;
   return destinations.at(-1) ?? null;

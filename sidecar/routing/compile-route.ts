@@ -59,7 +59,7 @@ function compileAction(
   return { kind: 'redirect', redirect: action, path };
 }
 
-function compileForward({ destinations, sticky }: ForwardAction): CompiledForward {
+export function compileForward({ destinations, sticky }: ForwardAction): CompiledForward {
   const compiled: CompiledDestination[] = [];
   let totalWeight = 0;
   for (const destination of destinations) {

@@ -2,8 +2,11 @@
 import type { HeaderEdits, MessageEdits } from '#api/traffic/route.ts';
 
 import type { Exchange, RequestView, ResponseView } from '../exchange.ts';
+import { isKnown } from '../wire/names.ts';
 import { readTemplate, textOf, type Template } from './header-variables.ts';
 import { fieldText } from './wire-text.ts';
+
+const token = /^[\w!#$%&'*+.^`|~-]+$/;
 
 export interface CompiledEdits {
   readonly request: HeadEdit | null;
@@ -43,13 +46,17 @@ export function applyResponseEdits(
   if (edit !== null) apply(edit, response, x, response);
 }
 
-/** Lines `name: value\r\n` for an answer of our own: a redirect or a text that a route says. */
+/**
+ * Lines `name: value\r\n` for an answer of our own: a redirect or a text that a route says. As in
+ * heads that are passed on, framing is the engine's own, and what is no name is no line.
+ */
 export function replyLines({ response }: CompiledEdits, x: Exchange): string {
   if (response === null) return '';
   let lines = '';
   for (const [name, value] of [...response.set, ...response.add]) {
     const text = textOf(value, x, null);
-    if (text !== '') lines += `${name}: ${fieldText(text)}\r\n`;
+    if (text === '' || isKnown(name) || !token.test(name)) continue;
+    lines += `${name}: ${fieldText(text)}\r\n`;
   }
   return lines;
 }

@@ -1,8 +1,10 @@
-// The routes of a snapshot by host and port, compiled once and asked once for each request.
+// The routes of a snapshot by host and port, compiled once and asked once for each request or connection.
 import type { RouteGroup } from '#api/traffic/route.ts';
 
 import { compileGroup } from './compile-group.ts';
 import type { CompiledGroup } from './compiled-route.ts';
+import { ConnectionRoutes } from './connection-routes.ts';
+import { HostTable } from './host-table.ts';
 import type { RegexFactory } from './regex.ts';
 
 export interface RouteIndex {
@@ -12,71 +14,37 @@ export interface RouteIndex {
    * @param host lower-case, fully qualified where it is a Service's
    */
   find(host: string, port: number): CompiledGroup | null;
+  /** As `find`, of connections that are carried as bytes. @param host a service's, or the SNI */
+  findConnections(host: string, port: number): ConnectionRoutes | null;
+  /** Whether `find`, and `findConnections`, need not be asked. */
   readonly empty: boolean;
   /** Routes that are left out, each with the reason. */
   readonly problems: readonly string[];
 }
 
-/** Groups of one host. */
-interface ByPort {
-  allPorts: CompiledGroup | null;
-  ports: Map<number, CompiledGroup> | null;
-}
-
-/** Groups that only say something of connections are left out: their HTTP goes where it went. */
+/** A group says something only of what it has routes for: the rest goes where it would go without it. */
 export function compileRouteIndex(
   groups: readonly RouteGroup[],
   regexes: RegexFactory,
 ): RouteIndex {
-  const exact = new Map<string, ByPort>();
-  /** By what follows the `*`: `.example.com`, or nothing. */
-  const wild = new Map<string, ByPort>();
+  const requests = new HostTable<CompiledGroup>();
+  const connections = new HostTable<ConnectionRoutes>();
   const problems: string[] = [];
   for (const group of groups) {
-    if (group.http.length === 0) continue;
-    const compiled = compileGroup(group, regexes, (problem) => problems.push(problem));
-    for (const host of group.hosts) {
-      if (host.startsWith('*')) put(wild, host.slice(1), compiled);
-      else put(exact, host, compiled);
+    const { hosts, port, http, tls, tcp } = group;
+    if (http.length > 0) {
+      const compiled = compileGroup(group, regexes, (problem) => problems.push(problem));
+      for (const host of hosts) requests.add(host, port, compiled);
+    }
+    if (tls.length + tcp.length > 0) {
+      const compiled = new ConnectionRoutes(group);
+      for (const host of hosts) connections.add(host, port, compiled);
     }
   }
   return {
-    find: (host, port) =>
-      at(exact.get(host), port) ?? (wild.size === 0 ? null : findWild(wild, host, port)),
-    empty: exact.size + wild.size === 0,
+    find: (host, port) => requests.find(host, port),
+    findConnections: (host, port) => connections.find(host, port),
+    empty: requests.empty && connections.empty,
     problems,
   };
-}
-
-function put(byHost: Map<string, ByPort>, host: string, compiled: CompiledGroup): void {
-  let entry = byHost.get(host);
-  if (entry === undefined) {
-    entry = { allPorts: null, ports: null };
-    byHost.set(host, entry);
-  }
-  const { port } = compiled.group;
-  if (port === 0) {
-    entry.allPorts ??= compiled;
-    return;
-  }
-  entry.ports ??= new Map();
-  if (!entry.ports.has(port)) entry.ports.set(port, compiled);
-}
-
-function at(entry: ByPort | undefined, port: number): CompiledGroup | null {
-  if (entry === undefined) return null;
-  return entry.ports?.get(port) ?? entry.allPorts;
-}
-
-/** The longest wildcard first. */
-function findWild(
-  wild: ReadonlyMap<string, ByPort>,
-  host: string,
-  port: number,
-): CompiledGroup | null {
-  for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
-    const found = dot === 0 ? null : at(wild.get(host.slice(dot)), port);
-    if (found !== null) return found;
-  }
-  return at(wild.get(''), port);
 }

@@ -137,6 +137,8 @@ test('an answer of our own has the lines that are set and added', () => {
   const x = makeExchange({ headers: [['x', 'é\r\nevil: 1']] });
   expect(replyLines(compile({ response }), x)).toBe('a: 1\r\nb: Ã©  evil: 1\r\nc: 3\r\n');
   expect(replyLines(compile({ request: { remove: ['a'] } }), x)).toBe('');
+  const unfit = { set: { 'content-length': '5', connection: 'x', 'a: b\r\nc': '1', '': '1' } };
+  expect(replyLines(compile({ response: unfit }), x)).toBe('');
 });
 
 test('no value makes a template throw, and one without a percent sign is itself', () => {

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import type { PathRewrite, RouteMatch } from '#api/traffic/route.ts';
@@ -66,4 +67,31 @@ test('a regular expression rewrites each place it meets, and never the query', (
   expect(rewrite('one', 'two', '/xxx/one/yyy/one/zzz?one')).toBe('/xxx/two/yyy/two/zzz?one');
   expect(rewrite('(?i)/xxx/', '/yyy/', '/aaa/XxX/bbb')).toBe('/aaa/yyy/bbb');
   expect(rewrite('^/.*$', 'http://evil', '/a')).toBe('/http://evil');
+});
+
+test('whatever a path is rewritten to begins with a slash and keeps its query', () => {
+  const text = fc.string({ unit: fc.constantFrom('/', 'f', 'o', '.', '%'), maxLength: 8 });
+  const rewrites = fc.oneof(
+    fc.record({ kind: fc.constantFrom('full', 'prefix', 'segments'), value: text }),
+    fc.record({
+      kind: fc.constant('regex'),
+      match: fc.constantFrom('o', '^/.*$', 'f*'),
+      value: text,
+    }),
+  );
+  fc.assert(
+    fc.property(
+      rewrites,
+      fc.constantFrom(...Object.values(met)),
+      text,
+      fc.constantFrom('', '?', '?a=/foo&b'),
+      (rewrite, match, path, query) => {
+        const edit = compilePathEdit(rewrite, match, regexes);
+        const made = edit(`/${path}${query}`);
+        expect(made[0]).toBe('/');
+        expect(made.slice(made.length - query.length)).toBe(query);
+        expect(made.slice(0, made.length - query.length)).not.toContain('?');
+      },
+    ),
+  );
 });

@@ -10,6 +10,7 @@ import type { OriginalDestination } from '#sidecar/outbound/original-destination
 import {
   exchange,
   get,
+  inTurn,
   received,
   Rig,
   serviceOf,
@@ -218,7 +219,7 @@ test('a request whose endpoint is down is retried at another', async () => {
   const alive = await rig.application((q, s) => s.end(q.headers['x-envoy-attempt-count']));
   const endpoints = [{ port: await closedPort() }, { port: alive.port }];
   const services = [at(serviceOf('payments', endpoints))];
-  const client = await capturing({ host: vip, port: 80 }, services);
+  const client = await capturing({ host: vip, port: 80 }, services, { traffic: inTurn });
   const bodies: string[] = [];
   for (let i = 0; i < 4; i += 1) {
     bodies.push((await exchange(await dial(client.capturedPort), get('/'))).body);

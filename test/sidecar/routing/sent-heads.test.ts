@@ -49,7 +49,16 @@ test('a head as the wire reads it is matched, edited and sent on whole', () => {
   const bytes = Buffer.from(text, 'latin1');
   expect(head.feed(bytes, 0, bytes.length)).toBe('done');
   head.setPath(head.rawTarget);
-  const stream = { reply() {}, forward() {}, tunnel() {}, serveInside() {}, cutOff() {} };
+  const stream = {
+    reply() {},
+    forward() {},
+    tunnel() {},
+    serveInside() {},
+    cutOff() {},
+    readBody: async () => 'gone' as const,
+    replaceBody() {},
+    limitTime() {},
+  };
   const x = new Exchange(makeDownstream(), head, stream, 'HTTP/1.1');
   const route = group.route(head);
   const to = route?.action.kind === 'forward' ? choose(route.action, 0, head, '', () => 0) : null;

@@ -175,7 +175,7 @@ export class ControlClient {
       this.#checkOurs(next);
       const preparing = this.#options.prepare?.(next) ?? null;
       if (preparing === null) this.#apply(next);
-      else this.#applyAfter(preparing, next);
+      else void this.#applyAfter(preparing, next);
     } catch (error) {
       this.#refuse(version, error);
     }
@@ -193,23 +193,24 @@ export class ControlClient {
   }
 
   /** Then what waited is taken: deltas count from this one. */
-  #applyAfter(preparing: Promise<void>, next: Snapshot): void {
+  async #applyAfter(preparing: Promise<void>, next: Snapshot): Promise<void> {
     const stream = this.#stream;
     this.#waiting = [];
-    const goOn = (): void => {
-      const lines = this.#waiting ?? [];
-      this.#waiting = null;
-      try {
-        // What another connection has said since begins anew by itself.
-        if (stream === this.#stream) for (const line of lines) this.#take(line);
-      } catch (error) {
-        stream?.close(`control sent what cannot be understood: ${messageOf(error)}`);
-      }
-    };
-    preparing
-      .then(() => this.#apply(next))
-      .catch((error: unknown) => this.#refuse(next.version, error))
-      .finally(goOn);
+    try {
+      await preparing;
+      // A connection that has begun since says everything anew.
+      if (stream === this.#stream) this.#apply(next);
+    } catch (error) {
+      this.#refuse(next.version, error);
+    }
+    if (stream !== this.#stream) return;
+    const lines = this.#waiting;
+    this.#waiting = null;
+    try {
+      for (const line of lines) this.#take(line);
+    } catch (error) {
+      stream?.close(`control sent what cannot be understood: ${messageOf(error)}`);
+    }
   }
 
   #refuse(version: number, error: unknown): void {

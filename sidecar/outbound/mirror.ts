@@ -53,7 +53,7 @@ function send(x: Exchange, upstreams: Upstreams, mirror: RouteMirror, body: Buff
   };
   const authority = shadowOf(called);
   const asked = { method, path, scheme, authority, lines: x.request.lines(), body };
-  new DetachedCall(poolOf(x, member, to.protocol), asked, timeoutMs, end);
+  new DetachedCall(asked, timeoutMs, end).ask(poolOf(x, member, to.protocol));
 }
 
 /** As Envoy: `reviews:9080` becomes `reviews-shadow:9080`. */

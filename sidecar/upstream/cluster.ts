@@ -117,7 +117,10 @@ export class Cluster implements MemberOwner {
     });
     // With nowhere else to go a call had better wait: a pod that ends may still take it.
     const others = this.#members.length > 0;
-    for (const gone of before.values()) others ? gone.leave() : gone.renew();
+    for (const gone of before.values()) {
+      if (others) gone.leave();
+      else gone.renew();
+    }
   }
 
   /** Parts that did not change keep what they have learnt. */

@@ -1,23 +1,14 @@
 // One exchange between a downstream and an upstream, whatever each speaks: how it goes up, fails, and ends.
-import type { Socket } from 'node:net';
-
-import { Exchange } from '../exchange.ts';
-import type {
-  BodyRead,
-  Downstream,
-  RequestPath,
-  RequestStream,
-  UpstreamPool,
-} from '../exchange.ts';
+import type { BodyRead, UpstreamPool } from '../exchange.ts';
 import { failures } from '../failures.ts';
 import type { FailureCode } from '../failures.ts';
 import { refuse } from '../request-path.ts';
 
 import { BodyCollector } from './body-collector.ts';
+import { CallSides } from './call-sides.ts';
 import { CollectingCall, finishedStream } from './collecting-call.ts';
 import { Patience } from './patience.ts';
-import type { Trailers } from './trailers.ts';
-import type { RequestMessage, ResponseMessage, UpstreamCall, UpstreamStream } from './upstream.ts';
+import type { ResponseMessage, UpstreamCall, UpstreamStream } from './upstream.ts';
 
 /** What may be sent again without asking (RFC 9110 9.2.2). */
 export const idempotent: ReadonlySet<string> = new Set(
@@ -32,31 +23,7 @@ const connectFailures: readonly FailureCode[] = [
 /** Nothing was done with what was sent: another endpoint may be tried, whatever is asked. */
 const notProcessed: ReadonlySet<FailureCode> = new Set([...connectFailures, 'upstream-refused']);
 
-/**
- * Lives for one exchange, so that a layer that calls late, when the client is gone or the
- * connection is at its next request, reaches nobody.
- */
-export abstract class Call implements RequestStream, UpstreamCall {
-  readonly exchange: Exchange;
-  readonly request: RequestMessage;
-  /** Not a request at all, so the layers never hear of it. */
-  unheard = false;
-  /** Request bytes can go upstream. */
-  sending = false;
-  /** After an upgrade bytes go both ways as they are. */
-  tunnelled = false;
-
-  protected readonly path: RequestPath;
-  protected upstream: UpstreamStream | null = null;
-  protected over = false;
-  protected headSent = false;
-  /** A layer has decided what becomes of the request. */
-  protected decided = false;
-  /** Body bytes went upstream that are not kept for a replay. */
-  protected bodySent = false;
-  /** What a layer has read of the body, or put in its place, as content; null: it passes as it comes. */
-  protected content: Buffer | null = null;
-  protected collector: BodyCollector | null = null;
+export abstract class Call extends CallSides {
   private pool: UpstreamPool | null = null;
   /** What the pool was asked for: this call, or one that holds back its answer. */
   private asked: UpstreamCall = this;
@@ -64,68 +31,6 @@ export abstract class Call implements RequestStream, UpstreamCall {
   private replayed = false;
   private upstreamEnded = false;
   private downstreamEnded = false;
-
-  constructor(
-    path: RequestPath,
-    downstream: Downstream,
-    request: RequestMessage,
-    protocol: string,
-    startedAtMs: number,
-  ) {
-    this.path = path;
-    this.request = request;
-    const x = new Exchange(downstream, request, this, protocol);
-    x.startedAtMs = startedAtMs;
-    this.exchange = x;
-  }
-
-  abstract get framed(): boolean;
-  abstract get requestDone(): boolean;
-  /** Content of the request's body that has been read. */
-  protected abstract get requestBodyBytes(): number;
-
-  abstract reply(status: number, headers: string, body: string | Buffer, close: boolean): void;
-  abstract tunnel(upstream: Socket): void;
-  abstract serveInside(): void;
-  abstract interim(head: ResponseMessage): void;
-  abstract head(
-    head: ResponseMessage,
-    buffer: Buffer,
-    from: number,
-    to: number,
-    last: boolean,
-  ): boolean;
-  abstract body(buffer: Buffer, from: number, to: number, last: boolean): boolean;
-  abstract trailers(trailers: Trailers): void;
-  abstract upgraded(head: ResponseMessage, buffer: Buffer, from: number, to: number): boolean;
-  abstract drained(): void;
-
-  /** What came of the body is in `content` now. */
-  protected abstract contentTaken(): void;
-  /** Writes the head, and what was read of the body. @returns as UpstreamStream.sendHead */
-  protected abstract sendRequest(upstream: UpstreamStream): boolean | null;
-  /** Request bytes may go. @param more false: not before `drained` */
-  protected abstract startSending(more: boolean): void;
-  /** The upstream ended its side of a tunnel. */
-  protected abstract endDownstream(): void;
-  /** The answer has begun and cannot be completed: the client must not take it for whole. */
-  protected abstract breakOff(): void;
-  /** A layer may still wait, and edit the request later: no other may be in it then. */
-  protected abstract abandon(): void;
-  /** All is over. @param keep the connection may go on */
-  protected abstract release(keep: boolean): void;
-
-  get isHead(): boolean {
-    return this.request.method === 'HEAD';
-  }
-
-  get expectsContinue(): boolean {
-    return this.request.expectsContinue;
-  }
-
-  get asksUpgrade(): boolean {
-    return !this.over && this.request.upgrade !== '';
-  }
 
   // What layers call.
 

@@ -32,7 +32,7 @@ export class DetachedCall implements UpstreamCall {
   readonly isHead: boolean;
   private readonly request: RequestMessage;
   private readonly content: Buffer;
-  private readonly pool: UpstreamPool;
+  private pool: UpstreamPool | null = null;
   private readonly onEnd: (outcome: number | FailureCode) => void;
   private readonly timer: NodeJS.Timeout;
   private upstream: UpstreamStream | null = null;
@@ -41,18 +41,21 @@ export class DetachedCall implements UpstreamCall {
 
   /** Throws when the request cannot be written. @param onEnd told the status, or the failure, once */
   constructor(
-    pool: UpstreamPool,
     asked: DetachedRequest,
     timeoutMs: number,
     onEnd: (outcome: number | FailureCode) => void,
   ) {
-    this.pool = pool;
     this.content = asked.body;
     this.isHead = asked.method === 'HEAD';
     this.request = headOf(asked);
     this.onEnd = onEnd;
     this.timer = setTimeout(() => this.giveUp(), timeoutMs);
     this.timer.unref();
+  }
+
+  /** Asks once. */
+  ask(pool: UpstreamPool): void {
+    this.pool = pool;
     pool.request(this);
   }
 
@@ -100,7 +103,7 @@ export class DetachedCall implements UpstreamCall {
 
   private giveUp(): void {
     if (this.over) return;
-    if (this.upstream === null) this.pool.cancel(this);
+    if (this.upstream === null) this.pool?.cancel(this);
     else this.upstream.abort();
     this.end('upstream-timeout');
   }

@@ -18,8 +18,6 @@ const interimMax = 32;
 
 export class UpstreamConnection extends RequestWriter implements UpstreamStream, Sweepable {
   deadlineMs: number;
-  /** Not usable any more. */
-  dead = false;
   /** Open, its TLS handshake done. */
   connected = false;
 
@@ -73,10 +71,6 @@ export class UpstreamConnection extends RequestWriter implements UpstreamStream,
   abort(): void {
     this.call = null;
     this.destroy();
-  }
-
-  resume(): void {
-    this.socket.resume();
   }
 
   expire(): void {

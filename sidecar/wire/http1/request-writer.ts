@@ -15,6 +15,8 @@ const chunkedLine = 'transfer-encoding: chunked\r\n\r\n';
 /** What of an UpstreamStream is about sending. */
 export abstract class RequestWriter {
   readonly socket: Socket;
+  /** Not usable any more. */
+  dead = false;
   /** For bodies that come as content, in small pieces. */
   private readonly out: TurnWriter;
   /** The present request's body comes as HTTP/1.1 frames it. */
@@ -54,6 +56,11 @@ export abstract class RequestWriter {
     if (to === from) return true;
     const whole = from === 0 && to === buffer.length;
     return this.socket.write(whole ? buffer : buffer.subarray(from, to));
+  }
+
+  /** The answer is read on. */
+  resume(): void {
+    this.socket.resume();
   }
 
   endTunnel(): void {

@@ -13,11 +13,7 @@ import { BodyCursor } from './body.ts';
 import { lastChunk, writeChunk, writeTrailers } from './chunks.ts';
 import type { Http1Connection } from './connection.ts';
 import { isKept, KeptBody } from './kept-body.ts';
-import { replyBytes } from './respond.ts';
-
-const chunkedLine = 'transfer-encoding: chunked\r\n';
-const closeLine = 'connection: close\r\n';
-const upgradeLine = 'connection: upgrade\r\n';
+import { chunkedLine, closeLine, replyBytes, upgradeLine } from './respond.ts';
 
 export class Turn extends Call {
   private readonly connection: Http1Connection;
@@ -192,7 +188,9 @@ export class Turn extends Call {
     if (upstream === null || this.over) return;
     if (this.collector === null && !this.keep(buffer, from, to)) this.bodySent = true;
     if (this.tunnelled) this.exchange.requestBodyBytes += to - from;
-    this.noteFull(upstream.send(buffer, from, to, last), connection);
+    const more = upstream.send(buffer, from, to, last);
+    const goesOn = this.tunnelled || !connection.requestBody.done;
+    if (!more && goesOn) connection.upstreamFull = true;
   }
 
   /** The body's end, after its content, where it had chunks. */
@@ -284,10 +282,6 @@ export class Turn extends Call {
     if (this.path.retry === undefined || this.tunnelled || this.bodySent) return false;
     if (!isKept(this.connection.request)) return false;
     return (this.kept ??= new KeptBody()).keep(buffer, from, to);
-  }
-
-  private noteFull(more: boolean, connection: Http1Connection): void {
-    if (!more && (this.tunnelled || !connection.requestBody.done)) connection.upstreamFull = true;
   }
 
   override cutOff(): void {

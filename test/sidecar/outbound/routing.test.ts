@@ -89,6 +89,12 @@ async function call(client: TestSidecar, path: string, head = '', body = ''): Pr
   return exchange(await plain(client.outboundPort), `${raw}${length}${head}\r\n${body}`);
 }
 
+function at(path: string, rest: Partial<HttpRoute>): Partial<HttpRoute> {
+  return { matches: [{ path: { kind: 'exact', value: path } }], ...rest };
+}
+
+const echo: Handler = (q, s) => void s.end(JSON.stringify({ url: q.url, headers: q.headers }));
+
 function subsets(policy: TrafficPolicy = {}): DestinationPolicy {
   const subset = (name: string): DestinationPolicy['subsets'][number] => ({
     name,
@@ -144,10 +150,6 @@ describe('where a call goes', () => {
 
   test('what matches no route is a 404, what has no such cluster a 503, what is invalid a 500', async () => {
     const payments = await serve('payments', say('one'));
-    const only = (path: string, action: HttpRoute['action']): Partial<HttpRoute> => ({
-      matches: [{ path: { kind: 'exact', value: path } }],
-      action,
-    });
     const bad: HttpRoute['action'] = {
       kind: 'forward',
       destinations: [
@@ -158,9 +160,9 @@ describe('where a call goes', () => {
       [payments],
       [
         group(
-          only('/subset', to('payments', 'v9')),
-          only('/host', to('nobody')),
-          only('/bad', bad),
+          at('/subset', { action: to('payments', 'v9') }),
+          at('/host', { action: to('nobody') }),
+          at('/bad', { action: bad }),
         ),
       ],
     );
@@ -189,8 +191,6 @@ describe('where a call goes', () => {
 });
 
 describe('what a call becomes', () => {
-  const echo: Handler = (q, s) => void s.end(JSON.stringify({ url: q.url, headers: q.headers }));
-
   test('its path and host are rewritten, its headers edited, and those of the answer', async () => {
     const payments = await serve('payments', echo);
     const client = await caller(
@@ -240,10 +240,6 @@ describe('what a call becomes', () => {
 describe('what is answered in place of a call', () => {
   test('redirects, pages of the route, and preflights', async () => {
     const payments = await serve('payments', say('one'));
-    const at = (path: string, rest: Partial<HttpRoute>): Partial<HttpRoute> => ({
-      matches: [{ path: { kind: 'exact', value: path } }],
-      ...rest,
-    });
     const client = await caller(
       [payments],
       [

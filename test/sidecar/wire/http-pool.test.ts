@@ -14,13 +14,14 @@ afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
 });
 
+function begun(): Socket {
+  const socket = new Socket();
+  sockets.push(socket);
+  return socket;
+}
+
 /** A pool whose connections are begun and never open. */
 function deafPool(connectTimeoutMs: number): HttpPool {
-  const begun = (): Socket => {
-    const socket = new Socket();
-    sockets.push(socket);
-    return socket;
-  };
   const http1 = { ...http1PoolLimits, connectTimeoutMs };
   const address = '10.0.0.1:80';
   return new HttpPool({

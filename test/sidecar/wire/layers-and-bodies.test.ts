@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import type { BodyRead, RequestPath, ResponseTap } from '#sidecar/exchange.ts';
+import type { BodyRead, Exchange, RequestPath, ResponseTap } from '#sidecar/exchange.ts';
 import { Http2Rig } from '#test/sidecar/wire/http2/rig.ts';
 
 type Version = 'http1' | 'http2';
@@ -124,6 +124,15 @@ async function engine(
   return rig;
 }
 
+async function readThen(
+  x: Exchange,
+  bytesMax: number,
+  waitMs: number,
+  then: (read: BodyRead) => void,
+): Promise<void> {
+  then(await x.stream.readBody(bytesMax, waitMs));
+}
+
 const versions = ['http1', 'http2'] as const;
 const pairs = versions.flatMap((down) => versions.map((up) => [down, up] as const));
 
@@ -133,7 +142,7 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     const reads: BodyRead[] = [];
     const rig = await engine(up, port, (pool) => ({
       start: (x) =>
-        void x.stream.readBody(1000).then((read) => {
+        void readThen(x, 1000, 0, (read) => {
           reads.push(read);
           x.stream.forward(pool());
         }),
@@ -150,7 +159,7 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     const { port, seen } = await upstream(up, (body) => ({ status: 200, body }));
     const rig = await engine(up, port, (pool) => ({
       start: (x) =>
-        void x.stream.readBody(1000).then(() => {
+        void readThen(x, 1000, 0, () => {
           x.stream.replaceBody(Buffer.from('another, longer body'));
           x.stream.forward(pool());
         }),
@@ -165,7 +174,7 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     const reads: BodyRead[] = [];
     const rig = await engine(up, port, (pool) => ({
       start: (x) =>
-        void x.stream.readBody(10, waitMs).then((read) => {
+        void readThen(x, 10, waitMs, (read) => {
           reads.push(read);
           x.stream.forward(pool());
         }),

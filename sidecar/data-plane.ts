@@ -74,6 +74,7 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
   inForce.onChange((enforced) => {
     upstreams.update(enforced.routes, enforced.snapshot);
     inboundConnections.judgeAll(enforced);
+    for (const problem of enforced.routing.problems) log.warn({ problem }, 'a route is left out');
   });
   const telemetry = bindTelemetry({
     settings,

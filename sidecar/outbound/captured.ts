@@ -87,7 +87,7 @@ class Captured {
   start(enforced: Enforced): void {
     const found = findOriginal(enforced.routes, this.#original);
     const protocol = typeof found === 'string' ? 'detect' : found.port.protocol;
-    if (protocol === 'tcp' || found === 'unknown-port') this.#tcp(found, nothing);
+    if (protocol === 'tcp' || found === 'unknown-port') this.#tcp(enforced, found, nothing);
     else if (protocol === 'tls' || protocol === 'detect') this.#detect(enforced, found, protocol);
     else this.#http(nothing);
   }
@@ -103,13 +103,14 @@ class Captured {
     );
     setTimeout(() => {
       if (!reading.silent) return;
-      this.#ahead = this.#carry(found, () => reading.giveUp());
+      this.#ahead = this.#carry(enforced, found, () => reading.giveUp());
     }, openAheadMs).unref();
   }
 
   #opened(enforced: Enforced, opening: Opening | null, bytes: Buffer): void {
     // What is in force may be another by now.
-    const { routes } = this.#options.inForce.current() ?? enforced;
+    const present = this.#options.inForce.current() ?? enforced;
+    const { routes } = present;
     if (bytes.length === 0 && this.#socket.readableEnded) {
       // As in Envoy, whoever leaves without a word has asked for nothing. A call of ours to
       // ourselves, which is given up when it is seen to be one, would go round otherwise.
@@ -119,10 +120,10 @@ class Captured {
     } else if (opening?.kind === 'tls') {
       const { sni } = opening.hello;
       this.#connection.setServerName(sni);
-      this.#tcp(findByServerName(routes, this.#original, sni), bytes);
+      this.#tcp(present, findByServerName(routes, this.#original, sni), bytes);
     } else {
       // Silence, bytes of another protocol, or a hello that only its server may make sense of.
-      this.#tcp(findOriginal(routes, this.#original), bytes);
+      this.#tcp(present, findOriginal(routes, this.#original), bytes);
     }
   }
 
@@ -134,20 +135,22 @@ class Captured {
     if (connections.draining) connection.drain();
   }
 
-  #tcp(found: Found, head: Buffer): void {
+  #tcp(enforced: Enforced, found: Found, head: Buffer): void {
     let tcp = this.#ahead;
-    if (tcp?.found !== found) {
+    // A server name may lead elsewhere than what was opened before it was known.
+    const routed = !enforced.routing.empty && this.#connection.facts.sni !== '';
+    if (tcp === null || tcp.found !== found || routed) {
       tcp?.abandon();
-      tcp = this.#carry(found, ignore);
+      tcp = this.#carry(enforced, found, ignore);
     }
     this.#connection.tcp = tcp;
     tcp.start(head);
   }
 
-  #carry(found: Found, onSpeaks: () => void): OutboundTcp {
+  #carry(enforced: Enforced, found: Found, onSpeaks: () => void): OutboundTcp {
     const { upstreams, telemetry } = this.#options;
     const [connection, socket, original] = [this.#connection, this.#socket, this.#original];
-    const parts = { connection, socket, original, found, upstreams, telemetry };
+    const parts = { connection, socket, original, found, enforced, upstreams, telemetry };
     return new OutboundTcp(parts, onSpeaks);
   }
 }

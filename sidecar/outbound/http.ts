@@ -18,6 +18,7 @@ import { OutboundConnection } from './connection.ts';
 import { allowOrigin } from '../routing/cors.ts';
 import { applyResponseEdits } from '../routing/header-edits.ts';
 import { endTry, firstTry, nextTry } from './attempt.ts';
+import { routeBytes } from './connection-route.ts';
 import {
   type Destination,
   externalPool,
@@ -34,6 +35,7 @@ import {
   type RetryPolicy,
 } from './retry.ts';
 import { routeLayer } from './route-layer.ts';
+import { splitAuthority } from './routes.ts';
 
 export interface OutboundHttpOptions {
   readonly inForce: InForce;
@@ -96,7 +98,7 @@ function tunnelLayer(options: OutboundHttpOptions): Layer {
     if (!('kind' in destination)) return destination;
     if (isLoop(options, destination)) return failures['route-missing'];
     if (destination.kind === 'external' || !httpKinds.has(destination.protocol)) {
-      return tunnel(options, x, destination);
+      return tunnel(options, x, destination, authority);
     }
     x.stream.serveInside();
     return ENDED;
@@ -107,8 +109,14 @@ async function tunnel(
   { upstreams }: OutboundHttpOptions,
   x: Exchange,
   destination: Destination,
+  authority: string,
 ): Promise<Outcome> {
-  const socket = await openTunnel(x, upstreams, destination);
+  const asked = splitAuthority(authority);
+  if (x.enforced === null || asked === null) return failures.internal;
+  // The name that is asked for stands for the server name of the TLS that nearly always follows.
+  const to = routeBytes(x, x.enforced, upstreams, destination, asked.host, asked);
+  if ('code' in to) return to;
+  const socket = await openTunnel(x, upstreams, to);
   if ('code' in socket) return socket;
   x.stream.tunnel(socket);
   return ENDED;

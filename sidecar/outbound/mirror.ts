@@ -8,6 +8,13 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import { DetachedCall } from '../wire/detached-call.ts';
 import { poolOf } from './destination.ts';
 import { routeTo } from './route-target.ts';
+import type { RouteTable } from './routes.ts';
+
+/** What a workload may call. */
+interface Known {
+  readonly routes: RouteTable;
+  readonly upstreams: Upstreams;
+}
 
 /** Larger bodies, and those that are not whole by then, are not mirrored. */
 const bodyBytesMax = 1_048_576;
@@ -17,25 +24,26 @@ const timeoutMs = 15_000;
 /** Sends the copies that are drawn, once the body is there, and lets the call go on. */
 export function mirrorTo(
   x: Exchange,
-  upstreams: Upstreams,
+  known: Known,
   mirrors: readonly RouteMirror[],
 ): Outcome | Promise<Outcome> {
   const drawn = mirrors.filter(({ percent }) => isDrawn(percent, Math.random));
   if (drawn.length === 0 || x.request.upgrade !== '') return PASS;
   if (!x.request.hasBody) {
-    for (const mirror of drawn) send(x, upstreams, mirror, Buffer.alloc(0));
+    for (const mirror of drawn) send(x, known, mirror, Buffer.alloc(0));
     return PASS;
   }
   return x.stream.readBody(bodyBytesMax, bodyWaitMs).then((read) => {
     if (typeof read === 'string') return PASS;
-    for (const mirror of drawn) send(x, upstreams, mirror, read);
+    for (const mirror of drawn) send(x, known, mirror, read);
     return PASS;
   });
 }
 
-function send(x: Exchange, upstreams: Upstreams, mirror: RouteMirror, body: Buffer): void {
+function send(x: Exchange, known: Known, mirror: RouteMirror, body: Buffer): void {
   const { service, servicePort, details } = x;
-  const to = routeTo(x, upstreams, mirror.destination);
+  if (x.to === null) return;
+  const to = routeTo(x, known, x.to, mirror.destination);
   // It is noted with the call that is answered, which goes elsewhere.
   x.service = service;
   x.servicePort = servicePort;

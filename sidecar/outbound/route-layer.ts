@@ -119,13 +119,16 @@ function forward(
   const source = x.downstream.remoteAddress;
   const chosen = choose(action, Math.random(), x.request, source, hashText);
   if (chosen === null || chosen.invalid !== undefined) return invalid(x, chosen?.invalid);
-  const to = routeTo(x, upstreams, chosen.destination);
+  const { to: called, enforced } = x;
+  if (called === null || enforced === null) return failures.internal;
+  const known = { routes: enforced.routes, upstreams };
+  const to = routeTo(x, known, called, chosen.destination);
   if ('code' in to) return to;
   if (x.routed !== null) x.routed.destination = chosen;
   x.to = to;
   editRequest(x, compiled, chosen);
   limit(x, compiled);
-  return compiled.mirrors.length === 0 ? PASS : mirrorTo(x, upstreams, compiled.mirrors);
+  return compiled.mirrors.length === 0 ? PASS : mirrorTo(x, known, compiled.mirrors);
 }
 
 function invalid(x: Exchange, reason = 'the route has no destination'): Failure {

@@ -2,11 +2,13 @@
 import type { Socket } from 'node:net';
 
 import { failures, type Failure } from '../failures.ts';
+import type { Enforced } from '../in-force.ts';
 import { TcpSessionRecord } from '../tcp-session.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { reset } from '../wire/reset.ts';
 import { relay, relayIdleTimeoutMs, type Relay } from '../wire/tcp.ts';
+import { routeBytes } from './connection-route.ts';
 import type { OutboundConnection } from './connection.ts';
 import { destinationOf, openUpstream, outside } from './destination.ts';
 import type { OriginalDestination } from './original-destination.ts';
@@ -17,6 +19,8 @@ export interface OutboundTcpParts {
   readonly socket: Socket;
   readonly original: OriginalDestination;
   readonly found: Found;
+  /** What was in force when it was opened. */
+  readonly enforced: Enforced;
   readonly upstreams: Upstreams;
   readonly telemetry: Telemetry;
 }
@@ -64,10 +68,19 @@ export class OutboundTcp {
   }
 
   /** Never rejects. */
-  async #open({ original, found, upstreams }: OutboundTcpParts): Promise<void> {
+  async #open({
+    connection,
+    original,
+    found,
+    enforced,
+    upstreams,
+  }: OutboundTcpParts): Promise<void> {
     const session = this.#session;
-    const to =
+    const meant =
       found === 'unknown-host' ? outside(original) : destinationOf(session, upstreams, found);
+    const { sni } = connection.facts;
+    const to =
+      'code' in meant ? meant : routeBytes(session, enforced, upstreams, meant, sni, original);
     const opened =
       'code' in to
         ? to

@@ -1,6 +1,7 @@
 // Texts of YAML become resources: the good ones, and what is wrong with the others.
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment } from './kinds/deployment.ts';
+import type { DestinationRule } from './kinds/destination-rule.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import type { ExtensionResource } from './kinds/extension.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
@@ -29,6 +30,7 @@ export type AnyResource =
   | ServiceAccount
   | ServiceResource
   | ServiceEntry
+  | DestinationRule
   | EndpointSlice
   | Pod
   | Deployment

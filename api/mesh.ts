@@ -3,6 +3,7 @@ import { workloadAnnotation } from './injection/names.ts';
 import { type Marked, injectionMarks, stances, wantsSidecar } from './injection.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { Deployment, DeploymentKind } from './kinds/deployment.ts';
+import type { DestinationRule } from './kinds/destination-rule.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import { type ExtensionResource, isExtension } from './kinds/extension.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
@@ -35,6 +36,7 @@ export interface MeshResources {
   readonly authorizationPolicies: readonly AuthorizationPolicy[];
   readonly requestAuthentications: readonly RequestAuthentication[];
   readonly peerAuthentications: readonly PeerAuthentication[];
+  readonly destinationRules: readonly DestinationRule[];
   readonly extensions: readonly ExtensionResource[];
   /** Resources that a later one of the same kind, namespace and name took the place of. */
   readonly replaced: readonly { readonly old: AnyResource; readonly by: AnyResource }[];
@@ -100,6 +102,7 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     authorizationPolicies: byAge(of('AuthorizationPolicy')),
     requestAuthentications: byAge(of('RequestAuthentication')),
     peerAuthentications: byAge(of('PeerAuthentication')),
+    destinationRules: byAge(of('DestinationRule')),
     extensions: byAge(all.filter((one) => isExtension(one))),
     replaced,
   };

@@ -10,8 +10,15 @@ import type { PortProtocol, Workload } from './workload.ts';
 
 export type PolicyResource = AuthorizationPolicy | RequestAuthentication | PeerAuthentication;
 
+/**
+ * How a sidecar finds where a service is. `none`: the address that was called. `dns`: each endpoint is a name (or an
+ * address) of which all addresses are balanced over. `dns-round-robin`: the one name's first address of each look-up.
+ * `dynamic-dns`: the name that was called, which the service's wildcard covers.
+ */
+export type ServiceResolution = 'none' | 'dns' | 'dns-round-robin' | 'dynamic-dns';
+
 export interface Endpoint {
-  /** IP address to connect to. */
+  /** IP address to connect to; of a service with a resolution by DNS it may be a name, which the sidecar resolves. */
   readonly address: string;
   /** Port to connect to. */
   readonly port: number;
@@ -23,6 +30,10 @@ export interface Endpoint {
   /** Where it runs, as far as the cluster says. */
   readonly zone?: string;
   readonly node?: string;
+  /** `region/zone/subzone`, as far as known: parts at the end may be missing, and one that is not known is empty (`/zone-a`). */
+  readonly locality?: string;
+  /** Its share of calls beside those of the same locality; 1 where it is left out. */
+  readonly weight?: number;
 }
 
 export interface ServicePort {
@@ -39,9 +50,13 @@ export interface Service {
   readonly namespace: string;
   /** Fully qualified first: `payments.payments.svc.cluster.local`, then the shorter names that mean it everywhere. */
   readonly hosts: readonly string[];
-  /** Cluster addresses; empty when it has none (headless, local mesh). */
+  /** Cluster addresses; empty when it has none (headless, local mesh). Of a ServiceEntry also CIDRs: `10.1.0.0/16`. */
   readonly addresses: readonly string[];
   readonly ports: readonly ServicePort[];
+  /** Left out: the endpoints are addresses, all that there are. */
+  readonly resolution?: ServiceResolution;
+  /** Names that certificates of its endpoints may have, of TLS that a policy asks for; none: any that is verified. */
+  readonly subjectAltNames?: readonly string[];
 }
 
 export interface Snapshot {

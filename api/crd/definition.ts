@@ -47,6 +47,11 @@ const presentations: Readonly<Record<string, Presentation>> = {
     ],
     description: 'Describes a service that no Service of the cluster names.',
   },
+  DestinationRule: {
+    shortNames: ['dr'],
+    columns: [column('Host', '.spec.host', 'What is called.')],
+    description: 'Says how a host is called, and which subsets it has.',
+  },
 };
 
 const enforced = column(

@@ -5,10 +5,12 @@ import { z } from 'zod';
 import type { Finding } from '../origin.ts';
 import type { Resource } from '../resource.ts';
 import { validateAuthorizationPolicy } from '../validate/authorization-policy.ts';
+import { validateDestinationRule } from '../validate/destination-rule.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
 import { deploymentSpec } from './deployment.ts';
+import { type DestinationRuleSpec, destinationRuleSpec } from './destination-rule.ts';
 import { endpointSliceSpec } from './endpoint-slice.ts';
 import { type PeerAuthenticationSpec, peerAuthenticationSpec } from './peer-authentication.ts';
 import { podSpec } from './pod.ts';
@@ -40,6 +42,13 @@ const apps = { group: 'apps', versions: ['v1'], complete: false, namespaced: tru
 const security = {
   group: 'security.istio.io',
   versions: ['v1', 'v1beta1'],
+  complete: true,
+  namespaced: true,
+};
+
+const networking = {
+  group: 'networking.istio.io',
+  versions: ['v1', 'v1beta1', 'v1alpha3'],
   complete: true,
   namespaced: true,
 };
@@ -82,13 +91,13 @@ const entries: readonly KindEntry[] = [
     validate: (resource) =>
       validatePeerAuthentication(resource as Resource<string, PeerAuthenticationSpec>),
   },
+  { ...networking, kind: 'ServiceEntry', spec: serviceEntrySpec },
   {
-    kind: 'ServiceEntry',
-    group: 'networking.istio.io',
-    versions: ['v1', 'v1beta1', 'v1alpha3'],
-    spec: serviceEntrySpec,
-    complete: true,
-    namespaced: true,
+    ...networking,
+    kind: 'DestinationRule',
+    spec: destinationRuleSpec,
+    validate: (resource) =>
+      validateDestinationRule(resource as Resource<string, DestinationRuleSpec>),
   },
 ];
 

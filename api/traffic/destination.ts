@@ -22,6 +22,10 @@ export type LoadBalancing =
   | { readonly kind: 'ring-hash'; readonly key: HashKey; readonly minimumRingSize: number }
   | { readonly kind: 'maglev'; readonly key: HashKey; readonly tableSize: number };
 
+/**
+ * Present but empty: nearest first (region, zone, subzone), the next ones as the near ones are ejected. Istio's default
+ * wherever outliers are detected.
+ */
 export interface LocalityBalancing {
   /** Of calls from `from` (`region/zone/subzone`, `*`): percent by place. */
   readonly distribute?: readonly {
@@ -46,6 +50,7 @@ export interface ConnectionPool {
   readonly maxConnections?: number;
   readonly connectTimeoutMs?: number;
   readonly maxConnectionDurationMs?: number;
+  /** 0: never. */
   readonly tcpIdleTimeoutMs?: number;
   readonly keepAlive?: {
     readonly probes?: number;
@@ -84,6 +89,8 @@ export interface UpstreamTlsPolicy {
   readonly keyFile?: string;
   readonly caFile?: string;
   readonly crlFile?: string;
+  /** Of a Secret, in place of files. Nothing brings Secrets to sidecars yet: no call can be made. */
+  readonly credentialName?: string;
   readonly subjectAltNames?: readonly string[];
   readonly sni?: string;
   readonly skipVerify?: boolean;
@@ -123,6 +130,12 @@ export interface TrafficPolicy {
   readonly tls?: UpstreamTlsPolicy;
   /** PROXY protocol written to the endpoint first. */
   readonly proxyProtocol?: 'v1' | 'v2';
+  /** What is called first, to be asked for a tunnel to this target. */
+  readonly tunnel?: {
+    readonly method: 'CONNECT' | 'POST';
+    readonly host: string;
+    readonly port: number;
+  };
   readonly retryBudget?: {
     readonly percent: number;
     readonly minConcurrency: number;
@@ -140,11 +153,15 @@ export interface SubsetPolicy {
   readonly ports: Readonly<Record<string, TrafficPolicy>>;
 }
 
-/** What one caller's sidecar does for one host. Merged already: of several rules that could count, the one that does. */
+/**
+ * What one caller's sidecar does for one host. Merged already: of several rules that could count, the one that does. The
+ * policy of a service is the one of its first host; else that of the longest wildcard that covers it, `*` last. One that
+ * says nothing takes its host out of a wildcard.
+ */
 export interface DestinationPolicy {
-  /** Fully qualified and lower-case, or `*.example.com`: key in deltas. */
+  /** Fully qualified and lower-case, `*.example.com` or `*`: key in deltas. */
   readonly host: string;
-  /** `DestinationRule shop/payments`, '' where only kinds of ours say something. */
+  /** `DestinationRule shop/payments`, `MeshConfig`, '' where only kinds of ours say something. */
   readonly source: string;
   readonly policy: TrafficPolicy;
   /** By number of the service's port; whole, in place of `policy`. */

@@ -55,7 +55,7 @@ export interface Service {
   readonly ports: readonly ServicePort[];
   /** Left out: the endpoints are addresses, all that there are. */
   readonly resolution?: ServiceResolution;
-  /** Names that certificates of its endpoints may have, of TLS that a policy asks for; none: any that is verified. */
+  /** Names that certificates of its endpoints may have, of TLS that a policy asks for; without them only the name that was called. */
   readonly subjectAltNames?: readonly string[];
 }
 

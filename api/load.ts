@@ -13,6 +13,7 @@ import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
+import type { WorkloadEntry } from './kinds/workload-entry.ts';
 import type { Problem } from './problem.ts';
 import { readResource } from './read-resource.ts';
 import type { Resource } from './resource.ts';
@@ -30,6 +31,7 @@ export type AnyResource =
   | ServiceAccount
   | ServiceResource
   | ServiceEntry
+  | WorkloadEntry
   | DestinationRule
   | EndpointSlice
   | Pod

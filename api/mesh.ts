@@ -14,6 +14,7 @@ import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
+import type { WorkloadEntry } from './kinds/workload-entry.ts';
 import type { AnyResource, MeshConfigResource } from './load.ts';
 import { protocolOf } from './port-protocol.ts';
 import type { ObjectMeta, Origin } from './resource.ts';
@@ -27,6 +28,8 @@ export interface MeshResources {
   readonly serviceAccounts: readonly ServiceAccount[];
   readonly services: readonly ServiceResource[];
   readonly serviceEntries: readonly ServiceEntry[];
+  /** Workloads outside of the cluster. */
+  readonly workloadEntries: readonly WorkloadEntry[];
   readonly pods: readonly Pod[];
   /** What is behind Services; in a folder, where there are none of a Service, the pods that it selects. */
   readonly endpointSlices: readonly EndpointSlice[];
@@ -95,7 +98,8 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     namespaces: of('Namespace'),
     serviceAccounts: of('ServiceAccount'),
     services: of('Service'),
-    serviceEntries: of('ServiceEntry'),
+    serviceEntries: byAge(of('ServiceEntry')),
+    workloadEntries: of('WorkloadEntry'),
     pods: of('Pod'),
     endpointSlices: of('EndpointSlice'),
     deployments: all.filter((one): one is Deployment => DEPLOYMENT.test(one.kind)),

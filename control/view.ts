@@ -47,7 +47,10 @@ export class MeshView {
     this.#catalog = new Catalog(resources, previous === null ? null : previous.#catalog);
     this.#pods = new PodWorkloads(resources, previous === null ? null : previous.#pods);
     this.#extensions = new Extensions(resources);
-    this.#destinations = new Destinations(resources, previous === null ? null : previous.#destinations);
+    this.#destinations = new Destinations(
+      resources,
+      previous === null ? null : previous.#destinations,
+    );
     // In a cluster each pod is known by itself, and one that was never seen gets nothing.
     const described = { ...resources, pods: resources.pods.filter((pod) => !isOfCluster(pod)) };
     for (const { namespace, name, labels, serviceAccount, ports } of workloadsOf(described)) {
@@ -65,6 +68,7 @@ export class MeshView {
     for (const { kind, metadata } of [
       ...policies,
       ...resources.serviceEntries,
+      ...resources.workloadEntries,
       ...resources.destinationRules,
       ...resources.extensions,
     ]) {

@@ -47,6 +47,11 @@ const presentations: Readonly<Record<string, Presentation>> = {
     ],
     description: 'Describes a service that no Service of the cluster names.',
   },
+  WorkloadEntry: {
+    shortNames: ['we'],
+    columns: [column('Address', '.spec.address', 'Where it is.')],
+    description: 'Describes a workload outside of the cluster.',
+  },
   DestinationRule: {
     shortNames: ['dr'],
     columns: [column('Host', '.spec.host', 'What is called.')],

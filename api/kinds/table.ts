@@ -8,6 +8,8 @@ import { validateAuthorizationPolicy } from '../validate/authorization-policy.ts
 import { validateDestinationRule } from '../validate/destination-rule.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
+import { validateServiceEntry } from '../validate/service-entry.ts';
+import { validateWorkloadEntry } from '../validate/workload-entry.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
 import { deploymentSpec } from './deployment.ts';
 import { type DestinationRuleSpec, destinationRuleSpec } from './destination-rule.ts';
@@ -18,8 +20,9 @@ import {
   type RequestAuthenticationSpec,
   requestAuthenticationSpec,
 } from './request-authentication.ts';
-import { serviceEntrySpec } from './service-entry.ts';
+import { type ServiceEntrySpec, serviceEntrySpec } from './service-entry.ts';
 import { serviceSpec } from './service.ts';
+import { type WorkloadEntrySpec, workloadEntrySpec } from './workload-entry.ts';
 
 export interface KindEntry {
   readonly kind: string;
@@ -91,7 +94,18 @@ const entries: readonly KindEntry[] = [
     validate: (resource) =>
       validatePeerAuthentication(resource as Resource<string, PeerAuthenticationSpec>),
   },
-  { ...networking, kind: 'ServiceEntry', spec: serviceEntrySpec },
+  {
+    ...networking,
+    kind: 'ServiceEntry',
+    spec: serviceEntrySpec,
+    validate: (resource) => validateServiceEntry(resource as Resource<string, ServiceEntrySpec>),
+  },
+  {
+    ...networking,
+    kind: 'WorkloadEntry',
+    spec: workloadEntrySpec,
+    validate: (resource) => validateWorkloadEntry(resource as Resource<string, WorkloadEntrySpec>),
+  },
   {
     ...networking,
     kind: 'DestinationRule',

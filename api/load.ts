@@ -1,9 +1,11 @@
 // Texts of YAML become resources: the good ones, and what is wrong with the others.
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
+import type { CircuitBreaker } from './kinds/circuit-breaker.ts';
 import type { Deployment } from './kinds/deployment.ts';
 import type { DestinationRule } from './kinds/destination-rule.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import type { ExtensionResource } from './kinds/extension.ts';
+import type { HealthCheck } from './kinds/health-check.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
@@ -33,6 +35,8 @@ export type AnyResource =
   | ServiceEntry
   | WorkloadEntry
   | DestinationRule
+  | CircuitBreaker
+  | HealthCheck
   | EndpointSlice
   | Pod
   | Deployment

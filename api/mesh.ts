@@ -2,10 +2,12 @@
 import { workloadAnnotation } from './injection/names.ts';
 import { type Marked, injectionMarks, stances, wantsSidecar } from './injection.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
+import type { CircuitBreaker } from './kinds/circuit-breaker.ts';
 import type { Deployment, DeploymentKind } from './kinds/deployment.ts';
 import type { DestinationRule } from './kinds/destination-rule.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import { type ExtensionResource, isExtension } from './kinds/extension.ts';
+import type { HealthCheck } from './kinds/health-check.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
@@ -40,6 +42,8 @@ export interface MeshResources {
   readonly requestAuthentications: readonly RequestAuthentication[];
   readonly peerAuthentications: readonly PeerAuthentication[];
   readonly destinationRules: readonly DestinationRule[];
+  readonly circuitBreakers: readonly CircuitBreaker[];
+  readonly healthChecks: readonly HealthCheck[];
   readonly extensions: readonly ExtensionResource[];
   /** Resources that a later one of the same kind, namespace and name took the place of. */
   readonly replaced: readonly { readonly old: AnyResource; readonly by: AnyResource }[];
@@ -107,6 +111,8 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     requestAuthentications: byAge(of('RequestAuthentication')),
     peerAuthentications: byAge(of('PeerAuthentication')),
     destinationRules: byAge(of('DestinationRule')),
+    circuitBreakers: byAge(of('CircuitBreaker')),
+    healthChecks: byAge(of('HealthCheck')),
     extensions: byAge(all.filter((one) => isExtension(one))),
     replaced,
   };

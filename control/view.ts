@@ -70,6 +70,8 @@ export class MeshView {
       ...resources.serviceEntries,
       ...resources.workloadEntries,
       ...resources.destinationRules,
+      ...resources.circuitBreakers,
+      ...resources.healthChecks,
       ...resources.extensions,
     ]) {
       const { namespace, name, generation = 0 } = metadata;

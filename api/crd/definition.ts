@@ -1,4 +1,4 @@
-// The CustomResourceDefinition of each kind of Istio's that we read, in all versions that Istio serves.
+// The CustomResourceDefinition of each kind that is read: Istio's in all versions that Istio serves, and our own.
 import { pluralOf } from '../kinds/plural.ts';
 import { type KindEntry, kinds } from '../kinds/table.ts';
 import { additions } from './additions.ts';
@@ -21,6 +21,8 @@ interface Presentation {
 const storedVersion = 'v1beta1';
 /** By this label `selvage install` knows what it may replace. */
 export const managedBy = { 'app.kubernetes.io/managed-by': 'selvage' } as const;
+
+const ownGroup = 'selvage.dev';
 
 const presentations: Readonly<Record<string, Presentation>> = {
   AuthorizationPolicy: {
@@ -57,6 +59,19 @@ const presentations: Readonly<Record<string, Presentation>> = {
     columns: [column('Host', '.spec.host', 'What is called.')],
     description: 'Says how a host is called, and which subsets it has.',
   },
+  CircuitBreaker: {
+    shortNames: [],
+    columns: [
+      column('Host', '.spec.host', 'What is called.'),
+      column('Expression', '.spec.expression', 'When it opens.'),
+    ],
+    description: 'Stops calls to a host for a while when an expression holds.',
+  },
+  HealthCheck: {
+    shortNames: [],
+    columns: [column('Host', '.spec.host', 'What is asked.')],
+    description: 'Asks the endpoints of a host whether they are well.',
+  },
 };
 
 const enforced = column(
@@ -88,6 +103,8 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
   const presentation = presentations[kind];
   if (presentation === undefined) throw new Error(`api/crd/definition.ts has no entry for ${kind}`);
   const plural = pluralOf(kind);
+  const isOurs = group === ownGroup;
+  const stored = versions.includes(storedVersion) ? storedVersion : versions[0];
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -104,12 +121,12 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
         plural,
         singular: kind.toLowerCase(),
         shortNames: presentation.shortNames,
-        categories: ['istio-io', `${group.split('.')[0]}-istio-io`],
+        categories: isOurs ? ['selvage'] : ['istio-io', `${group.split('.')[0]}-istio-io`],
       },
       versions: versions.map((name) => ({
         name,
         served: true,
-        storage: name === storedVersion,
+        storage: name === stored,
         subresources: { status: {} },
         additionalPrinterColumns: [...presentation.columns, enforced, age],
         schema: { openAPIV3Schema: objectSchema(entry, presentation.description) },

@@ -5,15 +5,19 @@ import { z } from 'zod';
 import type { Finding } from '../origin.ts';
 import type { Resource } from '../resource.ts';
 import { validateAuthorizationPolicy } from '../validate/authorization-policy.ts';
+import { validateCircuitBreaker } from '../validate/circuit-breaker.ts';
 import { validateDestinationRule } from '../validate/destination-rule.ts';
+import { validateHealthCheck } from '../validate/health-check.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
 import { validateServiceEntry } from '../validate/service-entry.ts';
 import { validateWorkloadEntry } from '../validate/workload-entry.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
+import { type CircuitBreakerSpec, circuitBreakerSpec } from './circuit-breaker.ts';
 import { deploymentSpec } from './deployment.ts';
 import { type DestinationRuleSpec, destinationRuleSpec } from './destination-rule.ts';
 import { endpointSliceSpec } from './endpoint-slice.ts';
+import { type HealthCheckSpec, healthCheckSpec } from './health-check.ts';
 import { type PeerAuthenticationSpec, peerAuthenticationSpec } from './peer-authentication.ts';
 import { podSpec } from './pod.ts';
 import {
@@ -55,6 +59,8 @@ const networking = {
   complete: true,
   namespaced: true,
 };
+
+const own = { group: 'selvage.dev', versions: ['v1alpha1'], complete: true, namespaced: true };
 
 const entries: readonly KindEntry[] = [
   { ...core, kind: 'Namespace', spec: nothing, namespaced: false },
@@ -112,6 +118,19 @@ const entries: readonly KindEntry[] = [
     spec: destinationRuleSpec,
     validate: (resource) =>
       validateDestinationRule(resource as Resource<string, DestinationRuleSpec>),
+  },
+  {
+    ...own,
+    kind: 'CircuitBreaker',
+    spec: circuitBreakerSpec,
+    validate: (resource) =>
+      validateCircuitBreaker(resource as Resource<string, CircuitBreakerSpec>),
+  },
+  {
+    ...own,
+    kind: 'HealthCheck',
+    spec: healthCheckSpec,
+    validate: (resource) => validateHealthCheck(resource as Resource<string, HealthCheckSpec>),
   },
 ];
 

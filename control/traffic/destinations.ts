@@ -1,5 +1,7 @@
 // How a workload treats the services that it calls: of all rules for a host the one that counts, as few entries as will do.
+import type { CircuitBreaker } from '#api/kinds/circuit-breaker.ts';
 import type { DestinationRule } from '#api/kinds/destination-rule.ts';
+import type { HealthCheck } from '#api/kinds/health-check.ts';
 import type { MeshConfig } from '#api/kinds/mesh-config.ts';
 import type { MeshResources } from '#api/mesh.ts';
 import { nameOf } from '#api/origin.ts';
@@ -7,15 +9,22 @@ import type { Service } from '#api/snapshot.ts';
 import type { DestinationPolicy } from '#api/traffic/destination.ts';
 import type { Workload } from '#api/workload.ts';
 
-import { HostMap } from './hosts.ts';
-import { type CompiledRule, compileRule, type PolicyExtras } from './policies.ts';
+import { breakerOf, healthCheckOf } from './extras.ts';
+import { fullHost, HostMap } from './hosts.ts';
+import { type CompiledRule, compileRule } from './policies.ts';
 import { type RuleGroup, RuleIndex } from './rule-index.ts';
 
 type Rules = RuleGroup<DestinationRule>;
 
-/** All that is said of one host. Equal picks are one object. */
-interface Pick {
+/** What counts for one host. */
+interface Parts {
   readonly rules: Rules | null;
+  readonly breaker: CircuitBreaker | null;
+  readonly healthCheck: HealthCheck | null;
+}
+
+/** The same, compiled. Equal parts are one object. */
+interface Pick {
   readonly source: string;
   /** The one host that all of it was written for, where that is a wildcard. */
   readonly wildcard: string | null;
@@ -30,6 +39,8 @@ const nothing: readonly DestinationPolicy[] = [];
 export class Destinations {
   readonly #mesh: MeshConfig;
   readonly #rules: RuleIndex<DestinationRule>;
+  readonly #breakers: RuleIndex<CircuitBreaker>;
+  readonly #healthChecks: RuleIndex<HealthCheck>;
   readonly #isEmpty: boolean;
   readonly #picks = new Map<string, Pick>();
   readonly #before: ReadonlyMap<string, Pick>;
@@ -38,13 +49,17 @@ export class Destinations {
 
   /** @param previous its equal parts are used again, so that a comparison sees at once that they are equal */
   constructor(resources: MeshResources, previous: Destinations | null) {
-    const { meshConfig, destinationRules } = resources;
+    const { meshConfig, destinationRules, circuitBreakers, healthChecks } = resources;
+    const { rootNamespace } = meshConfig;
     const privately = meshConfig.defaultDestinationRuleExportTo?.includes('.') ?? false;
     this.#mesh = meshConfig;
-    this.#rules = new RuleIndex(destinationRules, meshConfig.rootNamespace, privately);
+    this.#rules = new RuleIndex(destinationRules, rootNamespace, privately);
+    this.#breakers = new RuleIndex(circuitBreakers, rootNamespace, false);
+    this.#healthChecks = new RuleIndex(healthChecks, rootNamespace, false);
     this.#before = previous === null ? new Map() : previous.#picks;
-    this.#meshPick = saysSomething(meshConfig) ? this.#pick(null, {}, []) : null;
-    this.#isEmpty = destinationRules.length === 0 && this.#meshPick === null;
+    this.#meshPick = saysSomething(meshConfig) ? this.#pick(noParts) : null;
+    const written = [destinationRules, circuitBreakers, healthChecks];
+    this.#isEmpty = this.#meshPick === null && written.every(({ length }) => length === 0);
   }
 
   /** By host. The same objects, and for the same services the same list, while nothing changes. */
@@ -82,44 +97,60 @@ export class Destinations {
   }
 
   #find(workload: Workload, host: string, namespace: string): Pick | null {
-    const rules = this.#rules.choose(workload, { host, namespace });
-    if (rules === null) return this.#meshPick;
-    return this.#pick(rules, {}, [rules.host]);
+    const called = { host, namespace };
+    const parts: Parts = {
+      rules: this.#rules.choose(workload, called),
+      breaker: this.#breakers.choose(workload, called)?.rules[0] ?? null,
+      healthCheck: this.#healthChecks.choose(workload, called)?.rules[0] ?? null,
+    };
+    const isSilent = parts.rules === null && parts.breaker === null && parts.healthCheck === null;
+    return isSilent ? this.#meshPick : this.#pick(parts);
   }
 
-  /** @param hosts that its parts were written for */
-  #pick(rules: Rules | null, extras: PolicyExtras, hosts: readonly string[]): Pick {
-    const source = rules === null ? 'MeshConfig' : sourceOf(rules);
-    const key = `${source} ${rules === null ? '' : rules.rules.map(nameOf).join(' ')}`;
+  #pick(parts: Parts): Pick {
+    const written = writtenOf(parts);
+    const key = written.map(nameOf).join(' ');
     const known = this.#picks.get(key);
     if (known !== undefined) return known;
-    const inputs = [this.#mesh, ...(rules?.rules ?? [])];
+    const inputs = [this.#mesh, ...written];
     const old = this.#before.get(key);
-    const compiled =
-      old !== undefined && sameItems(old.inputs, inputs)
-        ? old
-        : this.#compile(rules, extras, source, hosts, inputs);
-    this.#picks.set(key, compiled);
-    return compiled;
+    const pick =
+      old !== undefined && sameItems(old.inputs, inputs) ? old : this.#compile(parts, inputs);
+    this.#picks.set(key, pick);
+    return pick;
   }
 
-  #compile(
-    rules: Rules | null,
-    extras: PolicyExtras,
-    source: string,
-    hosts: readonly string[],
-    inputs: readonly unknown[],
-  ): Pick {
+  #compile(parts: Parts, inputs: readonly unknown[]): Pick {
+    const { rules, breaker, healthCheck } = parts;
+    const written = writtenOf(parts);
+    const hosts = written.map(({ metadata, spec }) => fullHost(spec.host, metadata.namespace));
     const [host = '*', ...others] = new Set(hosts);
+    const [first] = rules?.rules ?? [];
     return {
-      rules,
-      source,
+      source: first === undefined ? (written.length === 0 ? 'MeshConfig' : '') : nameOf(first),
       wildcard: host.startsWith('*') && others.length === 0 ? host : null,
-      compiled: compileRule(rules?.trafficPolicy, rules?.subsets ?? [], this.#mesh, extras),
+      compiled: compileRule(rules?.trafficPolicy, rules?.subsets ?? [], this.#mesh, {
+        ...(breaker !== null && { breaker: breakerOf(breaker) }),
+        ...(healthCheck !== null && { healthCheck: healthCheckOf(healthCheck) }),
+      }),
       inputs,
       made: new Map(),
     };
   }
+}
+
+const noParts: Parts = { rules: null, breaker: null, healthCheck: null };
+
+function writtenOf({
+  rules,
+  breaker,
+  healthCheck,
+}: Parts): readonly (DestinationRule | CircuitBreaker | HealthCheck)[] {
+  return [
+    ...(rules?.rules ?? []),
+    ...(breaker === null ? [] : [breaker]),
+    ...(healthCheck === null ? [] : [healthCheck]),
+  ];
 }
 
 function policyOf({ source, compiled, made }: Pick, host: string): DestinationPolicy {
@@ -131,11 +162,6 @@ function policyOf({ source, compiled, made }: Pick, host: string): DestinationPo
 /** Keeps a wildcard away from a host for which nothing counts. */
 function silence(host: string): DestinationPolicy {
   return { host, source: '', policy: {}, ports: {}, subsets: [] };
-}
-
-function sourceOf({ rules }: Rules): string {
-  const [first] = rules;
-  return first === undefined ? '' : nameOf(first);
 }
 
 /** Whether hosts without a rule are treated in some way too. */

@@ -15,6 +15,7 @@ import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
+import type { Sidecar } from './kinds/sidecar.ts';
 import type { WorkloadEntry } from './kinds/workload-entry.ts';
 import type { Problem } from './problem.ts';
 import { readResource } from './read-resource.ts';
@@ -34,6 +35,7 @@ export type AnyResource =
   | ServiceResource
   | ServiceEntry
   | WorkloadEntry
+  | Sidecar
   | DestinationRule
   | CircuitBreaker
   | HealthCheck

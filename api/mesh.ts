@@ -16,6 +16,7 @@ import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
+import type { Sidecar } from './kinds/sidecar.ts';
 import type { WorkloadEntry } from './kinds/workload-entry.ts';
 import type { AnyResource, MeshConfigResource } from './load.ts';
 import { protocolOf } from './port-protocol.ts';
@@ -41,6 +42,7 @@ export interface MeshResources {
   readonly authorizationPolicies: readonly AuthorizationPolicy[];
   readonly requestAuthentications: readonly RequestAuthentication[];
   readonly peerAuthentications: readonly PeerAuthentication[];
+  readonly sidecars: readonly Sidecar[];
   readonly destinationRules: readonly DestinationRule[];
   readonly circuitBreakers: readonly CircuitBreaker[];
   readonly healthChecks: readonly HealthCheck[];
@@ -110,6 +112,7 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     authorizationPolicies: byAge(of('AuthorizationPolicy')),
     requestAuthentications: byAge(of('RequestAuthentication')),
     peerAuthentications: byAge(of('PeerAuthentication')),
+    sidecars: byAge(of('Sidecar')),
     destinationRules: byAge(of('DestinationRule')),
     circuitBreakers: byAge(of('CircuitBreaker')),
     healthChecks: byAge(of('HealthCheck')),

@@ -13,7 +13,8 @@ export function snapshotOf(resources: MeshResources, workload: Workload, version
 
 /** The snapshot of a workload, from a view that many of them share. */
 export function buildSnapshot(view: MeshView, workload: Workload, version: number): Snapshot {
-  const services = view.services(workload.namespace);
+  const scope = view.scope(workload);
+  const services = scope.cut(view.services(workload.namespace));
   const destinations = view.destinations(workload, services);
   const extensions = view.extensions(workload);
   return {
@@ -24,5 +25,6 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
     services,
     ...(destinations.length > 0 && { destinations }),
     ...(extensions.length > 0 && { extensions }),
+    ...(scope.outbound !== null && { scope: scope.outbound }),
   };
 }

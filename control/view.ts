@@ -16,6 +16,7 @@ import { Catalog } from './catalog.ts';
 import { Extensions } from './extensions.ts';
 import { PodWorkloads } from './pods.ts';
 import { Destinations } from './traffic/destinations.ts';
+import { type Scope, Scopes } from './traffic/scopes.ts';
 
 /** Who asks for a snapshot, as it says itself. */
 export interface Asking {
@@ -31,6 +32,7 @@ export class MeshView {
   readonly #pods: PodWorkloads;
   readonly #extensions: Extensions;
   readonly #destinations: Destinations;
+  readonly #scopes: Scopes;
   readonly #policies = new Map<string, PolicyResource[]>();
   readonly #generations = new Map<string, number>();
 
@@ -47,6 +49,7 @@ export class MeshView {
     this.#catalog = new Catalog(resources, previous === null ? null : previous.#catalog);
     this.#pods = new PodWorkloads(resources, previous === null ? null : previous.#pods);
     this.#extensions = new Extensions(resources);
+    this.#scopes = new Scopes(resources);
     this.#destinations = new Destinations(
       resources,
       previous === null ? null : previous.#destinations,
@@ -69,6 +72,7 @@ export class MeshView {
       ...policies,
       ...resources.serviceEntries,
       ...resources.workloadEntries,
+      ...resources.sidecars,
       ...resources.destinationRules,
       ...resources.circuitBreakers,
       ...resources.healthChecks,
@@ -115,6 +119,10 @@ export class MeshView {
 
   extensions(workload: Workload): ExtensionResource[] {
     return this.#extensions.of(workload);
+  }
+
+  scope(workload: Workload): Scope {
+    return this.#scopes.of(workload);
   }
 
   destinations(workload: Workload, services: readonly Service[]): readonly DestinationPolicy[] {

@@ -59,6 +59,11 @@ const presentations: Readonly<Record<string, Presentation>> = {
     columns: [column('Host', '.spec.host', 'What is called.')],
     description: 'Says how a host is called, and which subsets it has.',
   },
+  Sidecar: {
+    shortNames: [],
+    columns: [],
+    description: 'Says what a workload sees of the mesh.',
+  },
   CircuitBreaker: {
     shortNames: [],
     columns: [

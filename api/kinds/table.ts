@@ -11,6 +11,7 @@ import { validateHealthCheck } from '../validate/health-check.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
 import { validateServiceEntry } from '../validate/service-entry.ts';
+import { validateSidecar } from '../validate/sidecar.ts';
 import { validateWorkloadEntry } from '../validate/workload-entry.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
 import { type CircuitBreakerSpec, circuitBreakerSpec } from './circuit-breaker.ts';
@@ -26,6 +27,7 @@ import {
 } from './request-authentication.ts';
 import { type ServiceEntrySpec, serviceEntrySpec } from './service-entry.ts';
 import { serviceSpec } from './service.ts';
+import { type SidecarSpec, sidecarSpec } from './sidecar.ts';
 import { type WorkloadEntrySpec, workloadEntrySpec } from './workload-entry.ts';
 
 export interface KindEntry {
@@ -111,6 +113,12 @@ const entries: readonly KindEntry[] = [
     kind: 'WorkloadEntry',
     spec: workloadEntrySpec,
     validate: (resource) => validateWorkloadEntry(resource as Resource<string, WorkloadEntrySpec>),
+  },
+  {
+    ...networking,
+    kind: 'Sidecar',
+    spec: sidecarSpec,
+    validate: (resource) => validateSidecar(resource as Resource<string, SidecarSpec>),
   },
   {
     ...networking,

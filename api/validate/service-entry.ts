@@ -5,11 +5,8 @@ import type { Resource } from '../resource.ts';
 import { hostFault, isDnsLabel, nameFault, wildcardNameFault } from './domain-names.ts';
 import { exportFindings } from './export-to.ts';
 import { selectorLabelFindings } from './labels.ts';
-import { ipBlockFault, isIp } from './values.ts';
+import { ipBlockFault, isIp, isProtocol } from './values.ts';
 import { endpointFindings, unixPrefix } from './workload-entry.ts';
-
-const protocols =
-  /^(|http|https|http2|http_proxy|grpc|grpc-web|mongo|redis|mysql|tcp|tls|udp|hbone|thrift)$/;
 
 export function validateServiceEntry(entry: Resource<string, ServiceEntrySpec>): Finding[] {
   const { spec, metadata } = entry;
@@ -78,7 +75,7 @@ function portFindings({ hosts, addresses, ports, resolution }: ServiceEntrySpec)
       findings.push(error(`${at}.name`, message, 'write http, or another word'));
     }
     if (number === 0) findings.push(error(`${at}.number`, 'a port is a number from 1 to 65535'));
-    if (!protocols.test(protocol.toLowerCase())) {
+    if (!isProtocol(protocol)) {
       const mend = 'write HTTP, HTTPS, HTTP2, GRPC, MONGO, TCP or TLS';
       findings.push(error(`${at}.protocol`, `"${protocol}" is no known protocol`, mend));
     }

@@ -30,9 +30,7 @@ export function healthCheckOf(resource: HealthCheck): ActiveHealthCheck {
     unhealthyThreshold,
   };
   if (http !== undefined) {
-    const statuses = http.expectedStatuses.flatMap((one) =>
-      [statusesOf(one) ?? []].filter(isRange),
-    );
+    const statuses = http.expectedStatuses.map(statusesOf).filter((range) => range !== null);
     return {
       ...common,
       kind: 'http',
@@ -44,8 +42,4 @@ export function healthCheckOf(resource: HealthCheck): ActiveHealthCheck {
   if (grpc === undefined) return { ...common, kind: 'tcp' };
   const { serviceName } = grpc;
   return { ...common, kind: 'grpc', ...(serviceName !== '' && { grpcService: serviceName }) };
-}
-
-function isRange(value: readonly number[]): value is readonly [number, number] {
-  return value.length === 2;
 }

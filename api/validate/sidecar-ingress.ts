@@ -1,7 +1,7 @@
 // The ingress of a Sidecar: valid as for Istio, and not carried out by sidecars yet.
 import type { SidecarIngress } from '../kinds/sidecar.ts';
 import { type Finding, joinIndex } from '../origin.ts';
-import { nameFindings, sidecarError, sidecarWarning } from './sidecar.ts';
+import { nameFindings, sidecarError, sidecarWarning } from './sidecar-ports.ts';
 import { poolFindings } from './traffic-policy.ts';
 import { isIp } from './values.ts';
 

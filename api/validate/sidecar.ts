@@ -5,8 +5,9 @@ import type { Resource } from '../resource.ts';
 import { hostFault, isDnsLabel, wildcardNameFault } from './domain-names.ts';
 import { selectorLabelFindings } from './labels.ts';
 import { ingressFindings } from './sidecar-ingress.ts';
+import { nameFindings, sidecarError, sidecarWarning } from './sidecar-ports.ts';
 import { poolFindings } from './traffic-policy.ts';
-import { isIp, isProtocol } from './values.ts';
+import { isIp } from './values.ts';
 
 const unixPrefix = 'unix://';
 
@@ -99,23 +100,6 @@ export function egressHostFault(written: string): string | null {
   return wildcardNameFault(host);
 }
 
-export function nameFindings(
-  port: { readonly name: string; readonly protocol: string; readonly targetPort: number },
-  at: string,
-): Finding[] {
-  const findings: Finding[] = [];
-  const { name, protocol, targetPort } = port;
-  if (targetPort > 0)
-    findings.push(sidecarError(`${at}.targetPort`, 'targetPort has no effect here'));
-  if (name !== '' && !isDnsLabel(name)) {
-    findings.push(sidecarError(`${at}.name`, `"${name}" is no name of a port`));
-  }
-  if (!isProtocol(protocol)) {
-    findings.push(sidecarError(`${at}.protocol`, `"${protocol}" is no known protocol`));
-  }
-  return findings;
-}
-
 function outboundFindings(policy: SidecarSpec['outboundTrafficPolicy']): Finding[] {
   const proxy = policy?.egressProxy;
   if (proxy === undefined) return [];
@@ -133,13 +117,4 @@ function outboundFindings(policy: SidecarSpec['outboundTrafficPolicy']): Finding
     sidecarWarning(at, 'egressProxy is not carried out: calls go where they were going'),
   );
   return findings;
-}
-
-export function sidecarError(path: string, message: string, mend?: string): Finding {
-  const finding = { severity: 'error', code: 'sidecar-invalid', path, message } as const;
-  return mend === undefined ? finding : { ...finding, mend };
-}
-
-export function sidecarWarning(path: string, message: string): Finding {
-  return { severity: 'warning', code: 'sidecar-not-carried-out', path, message };
 }

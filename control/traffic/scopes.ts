@@ -8,7 +8,7 @@ import type { OutboundScope } from '#api/traffic/destination.ts';
 import type { Workload } from '#api/workload.ts';
 import { selectsLabels } from '#policy/attach.ts';
 
-import { covers } from './hosts.ts';
+import { covers } from '#api/traffic/hosts.ts';
 
 interface Seen {
   /** `*`: any. */

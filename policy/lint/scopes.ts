@@ -55,27 +55,30 @@ function repeatedSidecars({ mesh }: LintContext): Problem[] {
   });
 }
 
-function unknownEgress({ mesh }: LintContext, known: readonly KnownHost[]): Problem[] {
+function unknownEgress({ mesh, namespaces }: LintContext, known: readonly KnownHost[]): Problem[] {
   return mesh.sidecars.flatMap((sidecar) =>
     sidecar.spec.egress.flatMap(({ hosts }, i) =>
       hosts.flatMap((written, j) => {
         const [where = '', host = ''] = written.toLowerCase().split('/');
         const namespace = where === '.' ? sidecar.metadata.namespace : where;
-        if (where === '~') return [];
-        const isThere = known.some(
-          (one) =>
-            (namespace === '*' || one.namespace === namespace) &&
-            (covers(host, one.host) || covers(one.host, host)),
-        );
-        if (isThere) return [];
+        if (where === '~' || isThere(namespace, host, known)) return [];
+        // A namespace without services may get some.
+        if (host === '*' && (namespace === '*' || namespaces.has(namespace))) return [];
         return warning(sidecar, {
           code: 'sidecar-host-unknown',
           path: joinIndex(`${joinIndex('spec.egress', i)}.hosts`, j),
-          message: `${written}: no Service and no ServiceEntry is called so`,
-          mend:
-            host === '*' ? `there is none in ${namespace}: correct it` : mendOfHost(host, known),
+          message: `${written}: no Service and no ServiceEntry there is called so`,
+          mend: host === '*' ? 'correct the namespace' : mendOfHost(host, known),
         });
       }),
     ),
+  );
+}
+
+function isThere(namespace: string, host: string, known: readonly KnownHost[]): boolean {
+  return known.some(
+    (one) =>
+      (namespace === '*' || one.namespace === namespace) &&
+      (covers(host, one.host) || covers(one.host, host)),
   );
 }

@@ -222,11 +222,6 @@ test('what did not change is the same object in the next view', () => {
   };
   const first = new MeshView(mesh, [], null);
   const before = buildSnapshot(first, workload, 1).destinations ?? [];
-  const [, changed] = meshOf(
-    ...texts,
-    rule('money/r', `{ host: bank, ${limit(3)} }`),
-  ).destinationRules;
-  expect(changed).toBeDefined();
   const next = { ...mesh, destinationRules: [...mesh.destinationRules] };
   const same = buildSnapshot(new MeshView(next, [], first), workload, 2).destinations ?? [];
   expect(before).toHaveLength(2);
@@ -249,10 +244,9 @@ const anyRule = fc
     exportTo: fc.constantFrom('[]', '["."]', '["*"]', '[other]'),
     policy: policyText,
   })
-  .map(({ namespace, host, exportTo, policy }, i = 0) => ({
+  .map(({ namespace, host, exportTo, policy }) => ({
     namespace,
     text: `{ host: ${host}, exportTo: ${exportTo}${policy} }`,
-    i,
   }));
 
 test('few entries say the same as one for each service', () => {

@@ -1,8 +1,11 @@
 // Texts of YAML become resources: the good ones, and what is wrong with the others.
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
+import type { CircuitBreaker } from './kinds/circuit-breaker.ts';
 import type { Deployment } from './kinds/deployment.ts';
+import type { DestinationRule } from './kinds/destination-rule.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import type { ExtensionResource } from './kinds/extension.ts';
+import type { HealthCheck } from './kinds/health-check.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
@@ -12,6 +15,8 @@ import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
+import type { Sidecar } from './kinds/sidecar.ts';
+import type { WorkloadEntry } from './kinds/workload-entry.ts';
 import type { Problem } from './problem.ts';
 import { readResource } from './read-resource.ts';
 import type { Resource } from './resource.ts';
@@ -29,6 +34,11 @@ export type AnyResource =
   | ServiceAccount
   | ServiceResource
   | ServiceEntry
+  | WorkloadEntry
+  | Sidecar
+  | DestinationRule
+  | CircuitBreaker
+  | HealthCheck
   | EndpointSlice
   | Pod
   | Deployment

@@ -2,9 +2,12 @@
 import { workloadAnnotation } from './injection/names.ts';
 import { type Marked, injectionMarks, stances, wantsSidecar } from './injection.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
+import type { CircuitBreaker } from './kinds/circuit-breaker.ts';
 import type { Deployment, DeploymentKind } from './kinds/deployment.ts';
+import type { DestinationRule } from './kinds/destination-rule.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import { type ExtensionResource, isExtension } from './kinds/extension.ts';
+import type { HealthCheck } from './kinds/health-check.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
@@ -13,6 +16,8 @@ import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
+import type { Sidecar } from './kinds/sidecar.ts';
+import type { WorkloadEntry } from './kinds/workload-entry.ts';
 import type { AnyResource, MeshConfigResource } from './load.ts';
 import { protocolOf } from './port-protocol.ts';
 import type { ObjectMeta, Origin } from './resource.ts';
@@ -26,6 +31,8 @@ export interface MeshResources {
   readonly serviceAccounts: readonly ServiceAccount[];
   readonly services: readonly ServiceResource[];
   readonly serviceEntries: readonly ServiceEntry[];
+  /** Workloads outside of the cluster. */
+  readonly workloadEntries: readonly WorkloadEntry[];
   readonly pods: readonly Pod[];
   /** What is behind Services; in a folder, where there are none of a Service, the pods that it selects. */
   readonly endpointSlices: readonly EndpointSlice[];
@@ -35,6 +42,10 @@ export interface MeshResources {
   readonly authorizationPolicies: readonly AuthorizationPolicy[];
   readonly requestAuthentications: readonly RequestAuthentication[];
   readonly peerAuthentications: readonly PeerAuthentication[];
+  readonly sidecars: readonly Sidecar[];
+  readonly destinationRules: readonly DestinationRule[];
+  readonly circuitBreakers: readonly CircuitBreaker[];
+  readonly healthChecks: readonly HealthCheck[];
   readonly extensions: readonly ExtensionResource[];
   /** Resources that a later one of the same kind, namespace and name took the place of. */
   readonly replaced: readonly { readonly old: AnyResource; readonly by: AnyResource }[];
@@ -93,13 +104,18 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     namespaces: of('Namespace'),
     serviceAccounts: of('ServiceAccount'),
     services: of('Service'),
-    serviceEntries: of('ServiceEntry'),
+    serviceEntries: byAge(of('ServiceEntry')),
+    workloadEntries: of('WorkloadEntry'),
     pods: of('Pod'),
     endpointSlices: of('EndpointSlice'),
     deployments: all.filter((one): one is Deployment => DEPLOYMENT.test(one.kind)),
     authorizationPolicies: byAge(of('AuthorizationPolicy')),
     requestAuthentications: byAge(of('RequestAuthentication')),
     peerAuthentications: byAge(of('PeerAuthentication')),
+    sidecars: byAge(of('Sidecar')),
+    destinationRules: byAge(of('DestinationRule')),
+    circuitBreakers: byAge(of('CircuitBreaker')),
+    healthChecks: byAge(of('HealthCheck')),
     extensions: byAge(all.filter((one) => isExtension(one))),
     replaced,
   };

@@ -34,9 +34,11 @@ export class Catalog {
     this.#byNamespace = unchanged ? new Map(previous.#byNamespace) : new Map();
   }
 
-  /** An endpoint of a Service by one of its full names; null when there is none. */
+  /** An endpoint of a Service by one of its full names; null when there is none, or only a name to look up. */
   placeOf(host: string, port: number): Endpoint | null {
-    const found = this.#listed.find(({ service }) => service.hosts.includes(host));
+    const found = this.#listed.find(
+      ({ service }) => service.resolution === undefined && service.hosts.includes(host),
+    );
     const served = found?.service.ports.find((one) => one.port === port);
     return served?.endpoints[0] ?? null;
   }

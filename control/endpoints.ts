@@ -6,6 +6,7 @@ import type { Deployment } from '#api/kinds/deployment.ts';
 import type { Pod } from '#api/kinds/pod.ts';
 import type { ServicePortSpec, ServiceResource } from '#api/kinds/service.ts';
 import type { MeshResources } from '#api/mesh.ts';
+import { localityOf } from '#api/locality.ts';
 import type { Endpoint } from '#api/snapshot.ts';
 import { formatSpiffeId } from '#api/spiffe.ts';
 import { selectsLabels } from '#policy/attach.ts';
@@ -15,6 +16,16 @@ export interface EndpointFinder {
   endpoints(service: ServiceResource, port: ServicePortSpec): Endpoint[];
   /** All that the endpoints of a Service are made of: the same objects, the same endpoints. Null: it cannot be said. */
   inputsOf(service: ServiceResource): readonly unknown[] | null;
+}
+
+/** Finds pods by what an entry selects. */
+export interface PodFinder {
+  /** Ready pods of a namespace as endpoints. @param port of theirs */
+  selected(
+    namespace: string,
+    labels: Readonly<Record<string, string>>,
+    port: number,
+  ): readonly Endpoint[];
 }
 
 export function byPlace(a: Endpoint, b: Endpoint): number {
@@ -30,17 +41,18 @@ interface ReadyPod {
 }
 
 /** The ready pods of a mesh, found by namespace and label. */
-export class PodIndex implements EndpointFinder {
+export class PodIndex implements EndpointFinder, PodFinder {
   readonly #byLabel = new Map<string, ReadyPod[]>();
 
-  constructor(mesh: MeshResources) {
+  /** @param inCluster there a pod has a sidecar when it runs one, whatever anybody asked for */
+  constructor(mesh: MeshResources, inCluster: boolean) {
     const owners = new Map(
       mesh.deployments.map((one) => [`${one.metadata.namespace}/${one.metadata.name}`, one]),
     );
     const stanceOf = stances(mesh.namespaces);
     for (const pod of mesh.pods) {
       const stance = stanceOf(pod.metadata.namespace);
-      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners, stance);
+      const ready = readyPod(pod, mesh.meshConfig.trustDomain, owners, inCluster ? null : stance);
       if (ready === null) continue;
       for (const [name, value] of Object.entries(pod.metadata.labels)) {
         const key = labelKey(pod.metadata.namespace, name, value);
@@ -53,44 +65,59 @@ export class PodIndex implements EndpointFinder {
 
   /** A Service without selector has none here. */
   endpoints(service: ServiceResource, port: ServicePortSpec): Endpoint[] {
-    const endpoints = this.#select(service).flatMap((ready) => {
+    const { namespace } = service.metadata;
+    const endpoints = this.#select(namespace, service.spec.selector ?? {}).flatMap((ready) => {
       const target = targetPortOf(ready.pod, port);
-      if (target === null) return [];
-      const local = ready.localPorts[String(target)];
-      return [
-        {
-          address: ready.address,
-          port: isPort(local) ? local : target,
-          identity: ready.identity,
-          workload: ready.workload,
-          namespace: ready.pod.metadata.namespace,
-          labels: ready.pod.metadata.labels,
-        },
-      ];
+      return target === null ? [] : [endpointOf(ready, target)];
     });
     return endpoints.toSorted(byPlace);
+  }
+
+  selected(
+    namespace: string,
+    labels: Readonly<Record<string, string>>,
+    port: number,
+  ): readonly Endpoint[] {
+    return this.#select(namespace, labels).map((ready) => endpointOf(ready, port));
   }
 
   inputsOf(): null {
     return null;
   }
 
-  #select(service: ServiceResource): readonly ReadyPod[] {
-    const selector = service.spec.selector ?? {};
+  #select(namespace: string, selector: Readonly<Record<string, string>>): readonly ReadyPod[] {
     let fewest: readonly ReadyPod[] | null = null;
     for (const [name, value] of Object.entries(selector)) {
-      const pods = this.#byLabel.get(labelKey(service.metadata.namespace, name, value)) ?? [];
+      const pods = this.#byLabel.get(labelKey(namespace, name, value)) ?? [];
       if (fewest === null || pods.length < fewest.length) fewest = pods;
     }
     return (fewest ?? []).filter(({ pod }) => selectsLabels(selector, pod.metadata.labels));
   }
 }
 
+function endpointOf(
+  { pod, address, identity, workload, localPorts }: ReadyPod,
+  port: number,
+): Endpoint {
+  const { namespace, labels } = pod.metadata;
+  const local = localPorts[String(port)];
+  const locality = localityOf(labels);
+  return {
+    address,
+    port: isPort(local) ? local : port,
+    identity,
+    workload,
+    namespace,
+    labels,
+    ...(locality !== '' && { locality }),
+  };
+}
+
 function readyPod(
   pod: Pod,
   trustDomain: string,
   owners: ReadonlyMap<string, Deployment>,
-  stance: NamespaceStance,
+  stance: NamespaceStance | null,
 ): ReadyPod | null {
   const address = pod.status?.podIP ?? '';
   if (address === '' || !isReady(pod)) return null;
@@ -104,7 +131,7 @@ function readyPod(
     address,
     workload,
     identity:
-      hasProxy(pod.spec) || wantsSidecar(stance, pod.metadata, ...marks)
+      hasProxy(pod.spec) || (stance !== null && wantsSidecar(stance, pod.metadata, ...marks))
         ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
         : null,
     localPorts: readLocalPorts(annotations[localPortsAnnotation]),

@@ -1,16 +1,16 @@
 // Services and service entries as the catalog lists them: names, addresses, ports, endpoints.
 import { isDeepStrictEqual } from 'node:util';
 
-import type { ServiceEntry, WorkloadEntry } from '#api/kinds/service-entry.ts';
 import type { ServiceResource } from '#api/kinds/service.ts';
 import type { MeshResources } from '#api/mesh.ts';
 import { isOfCluster } from '#api/origin.ts';
 import { protocolOf } from '#api/port-protocol.ts';
-import type { Endpoint, Service } from '#api/snapshot.ts';
-import { formatSpiffeId } from '#api/spiffe.ts';
+import type { Service } from '#api/snapshot.ts';
 
-import { PodIndex, type EndpointFinder } from './endpoints.ts';
+import { byPlace, PodIndex, type EndpointFinder } from './endpoints.ts';
+import { listEntry } from './service-entries.ts';
 import { SliceIndex } from './slices.ts';
+import { WorkloadEntries } from './workload-entries.ts';
 
 /** Kubernetes' cluster domain: of names, not of identities. */
 const clusterDomain = 'cluster.local';
@@ -35,12 +35,18 @@ export interface Listed {
 
 /** @param previous the last list: what of it is still true is used again, the same objects */
 export function listServices(mesh: MeshResources, previous: readonly Listed[]): Listed[] {
-  const finder = finderOf(mesh);
+  const { trustDomain, defaultServiceExportTo = [] } = mesh.meshConfig;
+  const workloads = new WorkloadEntries(mesh.workloadEntries, trustDomain);
+  const inCluster = mesh.endpointSlices.some(isOfCluster);
+  let pods: PodIndex | null = null;
+  const podsOf = (): PodIndex => (pods ??= new PodIndex(mesh, inCluster));
+  const finder = withOutside(finderOf(mesh, inCluster, podsOf), workloads);
+  const around = { trustDomain, pods: podsOf, workloads, exportTo: defaultServiceExportTo };
   const before = new Map(previous.map((one) => [keyOf(one.service), one]));
   const aliases = aliasesOf(mesh.services);
   const listed = [
     ...mesh.services.flatMap((service) => listService(service, finder(service), aliases, before)),
-    ...mesh.serviceEntries.flatMap((entry) => listEntry(entry, mesh.meshConfig.trustDomain)),
+    ...mesh.serviceEntries.flatMap((entry) => listEntry(entry, around)),
   ];
   return listed.map((one) => again(before, one));
 }
@@ -49,11 +55,35 @@ export function listServices(mesh: MeshResources, previous: readonly Listed[]): 
  * In a cluster EndpointSlices say everything: a Service without them leads nowhere. In a folder they are written for what
  * no pod of it stands for, beside Services that select pods.
  */
-function finderOf(mesh: MeshResources): (service: ServiceResource) => EndpointFinder {
+function finderOf(
+  mesh: MeshResources,
+  inCluster: boolean,
+  podsOf: () => PodIndex,
+): (service: ServiceResource) => EndpointFinder {
   const slices = new SliceIndex(mesh);
-  if (mesh.endpointSlices.some(isOfCluster)) return () => slices;
-  const pods = new PodIndex(mesh);
+  if (inCluster) return () => slices;
+  const pods = podsOf();
   return (service) => (slices.knows(service) ? slices : pods);
+}
+
+/** As in Istio, Services select workloads outside of the cluster as well. */
+function withOutside(
+  inside: (service: ServiceResource) => EndpointFinder,
+  outside: WorkloadEntries,
+): (service: ServiceResource) => EndpointFinder {
+  return (service) => {
+    const finder = inside(service);
+    const entries = outside.of(service);
+    if (entries.length === 0) return finder;
+    return {
+      endpoints: (of, port) =>
+        [...finder.endpoints(of, port), ...outside.endpoints(of, port)].toSorted(byPlace),
+      inputsOf: (of) => {
+        const inputs = finder.inputsOf(of);
+        return inputs === null ? null : [...inputs, ...entries];
+      },
+    };
+  };
 }
 
 /**
@@ -118,63 +148,6 @@ function listService(
 
 function sameItems(a: readonly unknown[] | null, b: readonly unknown[] | null): boolean {
   return a !== null && b !== null && a.length === b.length && a.every((item, i) => item === b[i]);
-}
-
-/** One service for each host. Only entries that list addresses can be called; others are left to pass through. */
-function listEntry(entry: ServiceEntry, trustDomain: string): Listed[] {
-  const { spec, metadata } = entry;
-  if (!isStatic(entry)) return [];
-  return spec.hosts.map((host) => {
-    const service: Service = {
-      name: host,
-      namespace: metadata.namespace,
-      hosts: [host.toLowerCase()],
-      addresses: spec.addresses.filter((address) => !address.includes('/')),
-      ports: spec.ports.map((port) => ({
-        port: port.number,
-        name: port.name,
-        protocol: protocolOf({ name: port.protocol, port: port.number }),
-        endpoints: spec.endpoints.map((endpoint) => ({
-          ...endpointOf(entry, endpoint, trustDomain),
-          port: endpoint.ports?.[port.name] ?? port.targetPort ?? port.number,
-        })),
-      })),
-    };
-    const exportTo = visibility(spec.exportTo, metadata.namespace);
-    return { service, shortHost: null, exportTo, aliases: [], inputs: null };
-  });
-}
-
-/** Whether an entry says by itself where its hosts are. */
-export function isStatic({ spec }: ServiceEntry): boolean {
-  return spec.resolution === 'STATIC' && spec.workloadSelector === undefined;
-}
-
-function endpointOf(
-  entry: ServiceEntry,
-  endpoint: WorkloadEntry,
-  trustDomain: string,
-): Omit<Endpoint, 'port'> {
-  const { namespace } = entry.metadata;
-  const { serviceAccount = '', labels } = endpoint;
-  // As in Istio: mutual TLS only to an endpoint that is said to speak it.
-  const inMesh =
-    entry.spec.location === 'MESH_INTERNAL' &&
-    serviceAccount !== '' &&
-    labels['security.istio.io/tlsMode'] === 'istio';
-  return {
-    address: endpoint.address,
-    identity: inMesh ? formatSpiffeId({ trustDomain, namespace, serviceAccount }) : null,
-    workload: entry.metadata.name,
-    namespace,
-    labels,
-  };
-}
-
-/** Istio exportTo: `.` own namespace, `*` all, `~` none, else a namespace; empty means all. */
-function visibility(exportTo: readonly string[], own: string): ReadonlySet<string> | null {
-  if (exportTo.length === 0 || exportTo.includes('*')) return null;
-  return new Set(exportTo.map((word) => (word === '.' ? own : word)));
 }
 
 function again(before: ReadonlyMap<string, Listed>, one: Listed): Listed {

@@ -4,7 +4,6 @@ import { nameOf, problemAt } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 import type { Log } from '#runtime/log.ts';
 
-import { isStatic } from './listing.ts';
 import type { ChangeLog } from './changes.ts';
 import type { KeySets } from './jwks/key-sets.ts';
 import { KeyResolver, wantedKeys } from './jwks/resolve.ts';
@@ -103,12 +102,6 @@ function meshProblems(mesh: MeshResources, trustDomain: string | null): Problem[
       mend: 'remove one of them',
     }),
   );
-  for (const entry of mesh.serviceEntries) {
-    if (isStatic(entry)) continue;
-    const message = `only ServiceEntries with resolution STATIC and endpoints are served; calls to ${entry.spec.hosts.join(', ')} pass through`;
-    const finding = { severity: 'warning', code: 'service-entry-passed-through' } as const;
-    problems.push(problemAt(entry, { ...finding, path: 'spec.resolution', message }));
-  }
   const configured = mesh.meshConfig.trustDomain;
   if (trustDomain !== null && configured !== trustDomain) {
     const message = `the mesh's trust domain is ${configured}, but the CA signs for ${trustDomain}: calls between sidecars will be refused`;

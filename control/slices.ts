@@ -8,6 +8,7 @@ import {
 } from '#api/kinds/endpoint-slice.ts';
 import type { Pod } from '#api/kinds/pod.ts';
 import type { ServicePortSpec, ServiceResource } from '#api/kinds/service.ts';
+import { localityOf } from '#api/locality.ts';
 import type { MeshResources } from '#api/mesh.ts';
 import type { Endpoint } from '#api/snapshot.ts';
 import { formatSpiffeId } from '#api/spiffe.ts';
@@ -101,7 +102,9 @@ export class SliceIndex implements EndpointFinder {
     const pod = this.#podOf(slice, one);
     if (address === undefined || state === null || pod === 'unknown') return null;
     const { namespace, name } = service.metadata;
+    const locality = localityOf(pod === null ? {} : pod.metadata.labels, one.zone);
     const place = {
+      ...(locality !== '' && { locality }),
       ...(one.zone === undefined ? {} : { zone: one.zone }),
       ...(one.nodeName === undefined ? {} : { node: one.nodeName }),
     };

@@ -13,13 +13,18 @@ export function snapshotOf(resources: MeshResources, workload: Workload, version
 
 /** The snapshot of a workload, from a view that many of them share. */
 export function buildSnapshot(view: MeshView, workload: Workload, version: number): Snapshot {
+  const scope = view.scope(workload);
+  const services = scope.cut(view.services(workload.namespace));
+  const destinations = view.destinations(workload, services);
   const extensions = view.extensions(workload);
   return {
     version,
     mesh: view.mesh,
     workload,
     policies: view.policies(workload),
-    services: view.services(workload.namespace),
+    services,
+    ...(destinations.length > 0 && { destinations }),
     ...(extensions.length > 0 && { extensions }),
+    ...(scope.outbound !== null && { scope: scope.outbound }),
   };
 }

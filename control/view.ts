@@ -8,12 +8,15 @@ import type { RequestAuthentication } from '#api/kinds/request-authentication.ts
 import { workloadsOf, type MeshResources } from '#api/mesh.ts';
 import { isOfCluster } from '#api/origin.ts';
 import type { Endpoint, PolicyResource, Service } from '#api/snapshot.ts';
+import type { DestinationPolicy } from '#api/traffic/destination.ts';
 import type { Workload } from '#api/workload.ts';
 import { appliesTo, selectsLabels } from '#policy/attach.ts';
 
 import { Catalog } from './catalog.ts';
 import { Extensions } from './extensions.ts';
 import { PodWorkloads } from './pods.ts';
+import { Destinations } from './traffic/destinations.ts';
+import { type Scope, Scopes } from './traffic/scopes.ts';
 
 /** Who asks for a snapshot, as it says itself. */
 export interface Asking {
@@ -28,6 +31,8 @@ export class MeshView {
   readonly #workloads = new Map<string, Workload>();
   readonly #pods: PodWorkloads;
   readonly #extensions: Extensions;
+  readonly #destinations: Destinations;
+  readonly #scopes: Scopes;
   readonly #policies = new Map<string, PolicyResource[]>();
   readonly #generations = new Map<string, number>();
 
@@ -44,6 +49,11 @@ export class MeshView {
     this.#catalog = new Catalog(resources, previous === null ? null : previous.#catalog);
     this.#pods = new PodWorkloads(resources, previous === null ? null : previous.#pods);
     this.#extensions = new Extensions(resources);
+    this.#scopes = new Scopes(resources);
+    this.#destinations = new Destinations(
+      resources,
+      previous === null ? null : previous.#destinations,
+    );
     // In a cluster each pod is known by itself, and one that was never seen gets nothing.
     const described = { ...resources, pods: resources.pods.filter((pod) => !isOfCluster(pod)) };
     for (const { namespace, name, labels, serviceAccount, ports } of workloadsOf(described)) {
@@ -61,6 +71,11 @@ export class MeshView {
     for (const { kind, metadata } of [
       ...policies,
       ...resources.serviceEntries,
+      ...resources.workloadEntries,
+      ...resources.sidecars,
+      ...resources.destinationRules,
+      ...resources.circuitBreakers,
+      ...resources.healthChecks,
       ...resources.extensions,
     ]) {
       const { namespace, name, generation = 0 } = metadata;
@@ -104,6 +119,14 @@ export class MeshView {
 
   extensions(workload: Workload): ExtensionResource[] {
     return this.#extensions.of(workload);
+  }
+
+  scope(workload: Workload): Scope {
+    return this.#scopes.of(workload);
+  }
+
+  destinations(workload: Workload, services: readonly Service[]): readonly DestinationPolicy[] {
+    return this.#destinations.of(workload, services);
   }
 
   /** Policies that may apply to a workload, by kind and then oldest first. */

@@ -89,7 +89,8 @@ export function validatingWebhooks(target: WebhookTarget, name = configurationNa
 /** By group. */
 export const validatedResources: readonly (readonly [group: string, resources: string[]])[] = [
   ['security.istio.io', ['authorizationpolicies', 'peerauthentications', 'requestauthentications']],
-  ['networking.istio.io', ['serviceentries']],
+  ['networking.istio.io', ['destinationrules', 'serviceentries', 'sidecars', 'workloadentries']],
+  ['selvage.dev', ['circuitbreakers', 'healthchecks']],
 ];
 
 function metadataOf(name: string): object {

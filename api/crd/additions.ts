@@ -181,10 +181,49 @@ const serviceEntry: SchemaAdditions = new Map<string, Record<string, unknown>>([
   ['endpoints', { maxItems: 4096 }],
 ]);
 
+const host = { minLength: 1, maxLength: 255 };
+
+const destinationRule: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ['host', host],
+  ['subsets', { maxItems: 4096 }],
+  ['subsets[].name', { minLength: 1 }],
+  [
+    'workloadSelector.matchLabels',
+    {
+      maxProperties: 4096,
+      ...rules({
+        rule: "self.all(key, !key.contains('*'))",
+        message: 'selectors know no wildcards: write whole labels',
+      }),
+    },
+  ],
+  ['workloadSelector.matchLabels{}', label],
+]);
+
+const circuitBreaker: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ['host', host],
+  ['expression', { minLength: 1, maxLength: 1000 }],
+]);
+
+const healthCheck: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  [
+    '',
+    rules({
+      rule: '(has(self.http)?1:0)+(has(self.tcp)?1:0)+(has(self.grpc)?1:0)==1',
+      message: 'a HealthCheck has one of http, tcp and grpc',
+    }),
+  ],
+  ['host', host],
+  ['http.expectedStatuses[]', { 'x-kubernetes-int-or-string': true }],
+]);
+
 /** By kind. */
 export const additions: Readonly<Record<string, SchemaAdditions>> = {
   AuthorizationPolicy: authorizationPolicy,
   RequestAuthentication: requestAuthentication,
   PeerAuthentication: peerAuthentication,
   ServiceEntry: serviceEntry,
+  DestinationRule: destinationRule,
+  CircuitBreaker: circuitBreaker,
+  HealthCheck: healthCheck,
 };

@@ -1,4 +1,4 @@
-// The CustomResourceDefinition of each kind of Istio's that we read, in all versions that Istio serves.
+// The CustomResourceDefinition of each kind that is read: Istio's in all versions that Istio serves, and our own.
 import { pluralOf } from '../kinds/plural.ts';
 import { type KindEntry, kinds } from '../kinds/table.ts';
 import { additions } from './additions.ts';
@@ -21,6 +21,8 @@ interface Presentation {
 const storedVersion = 'v1beta1';
 /** By this label `selvage install` knows what it may replace. */
 export const managedBy = { 'app.kubernetes.io/managed-by': 'selvage' } as const;
+
+const ownGroup = 'selvage.dev';
 
 const presentations: Readonly<Record<string, Presentation>> = {
   AuthorizationPolicy: {
@@ -46,6 +48,34 @@ const presentations: Readonly<Record<string, Presentation>> = {
       column('Resolution', '.spec.resolution', 'How its addresses are found.'),
     ],
     description: 'Describes a service that no Service of the cluster names.',
+  },
+  WorkloadEntry: {
+    shortNames: ['we'],
+    columns: [column('Address', '.spec.address', 'Where it is.')],
+    description: 'Describes a workload outside of the cluster.',
+  },
+  DestinationRule: {
+    shortNames: ['dr'],
+    columns: [column('Host', '.spec.host', 'What is called.')],
+    description: 'Says how a host is called, and which subsets it has.',
+  },
+  Sidecar: {
+    shortNames: [],
+    columns: [],
+    description: 'Says what a workload sees of the mesh.',
+  },
+  CircuitBreaker: {
+    shortNames: [],
+    columns: [
+      column('Host', '.spec.host', 'What is called.'),
+      column('Expression', '.spec.expression', 'When it opens.'),
+    ],
+    description: 'Stops calls to a host for a while when an expression holds.',
+  },
+  HealthCheck: {
+    shortNames: [],
+    columns: [column('Host', '.spec.host', 'What is asked.')],
+    description: 'Asks the endpoints of a host whether they are well.',
   },
 };
 
@@ -78,6 +108,8 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
   const presentation = presentations[kind];
   if (presentation === undefined) throw new Error(`api/crd/definition.ts has no entry for ${kind}`);
   const plural = pluralOf(kind);
+  const isOurs = group === ownGroup;
+  const stored = versions.includes(storedVersion) ? storedVersion : versions[0];
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -94,12 +126,12 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
         plural,
         singular: kind.toLowerCase(),
         shortNames: presentation.shortNames,
-        categories: ['istio-io', `${group.split('.')[0]}-istio-io`],
+        categories: isOurs ? ['selvage'] : ['istio-io', `${group.split('.')[0]}-istio-io`],
       },
       versions: versions.map((name) => ({
         name,
         served: true,
-        storage: name === storedVersion,
+        storage: name === stored,
         subresources: { status: {} },
         additionalPrinterColumns: [...presentation.columns, enforced, age],
         schema: { openAPIV3Schema: objectSchema(entry, presentation.description) },

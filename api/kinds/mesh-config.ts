@@ -2,6 +2,8 @@
 // MeshConfig document.
 import { z } from 'zod';
 
+import { localityLbSetting, tcpKeepalive } from './traffic-policy.ts';
+
 /** Protobuf's JSON takes a number in quotes as well, and Istio's own examples write it so. */
 const port = z.union([
   z.number().int().min(1).max(65535),
@@ -51,6 +53,18 @@ export const meshConfig = z.object({
   accessLogEncoding: z.enum(['TEXT', 'JSON']).default('TEXT'),
   /** Go duration: how long a client may be silent where no protocol is declared; `0s`: for ever. */
   protocolDetectionTimeout: z.string().optional(),
+  /** Defaults of every destination; 10s where nothing is said. */
+  connectTimeout: z.string().optional(),
+  tcpKeepalive: tcpKeepalive.optional(),
+  localityLbSetting: localityLbSetting.optional(),
+  h2UpgradePolicy: z.enum(['DO_NOT_UPGRADE', 'UPGRADE']).optional(),
+  /** Calls to hosts that no service has. */
+  outboundTrafficPolicy: z
+    .object({ mode: z.enum(['ALLOW_ANY', 'REGISTRY_ONLY']).default('ALLOW_ANY') })
+    .optional(),
+  /** Who sees what does not say it: `*` all, `.` its own namespace. */
+  defaultServiceExportTo: z.array(z.string()).optional(),
+  defaultDestinationRuleExportTo: z.array(z.string()).optional(),
 });
 
 export type ExtensionProvider = z.infer<typeof extensionProvider>;

@@ -3,21 +3,9 @@
 import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';
+import { workloadEntrySpec } from './workload-entry.ts';
 
 const port = z.number().int().min(0).max(65535);
-
-export const workloadEntry = z.object({
-  address: z.string().default('').describe('An IP address, or with resolution DNS a name.'),
-  ports: z
-    .record(z.string(), port)
-    .optional()
-    .describe('Ports of this endpoint, by the name of the port.'),
-  labels: z.record(z.string(), z.string()).default({}).describe('Labels of this endpoint.'),
-  network: z.string().optional().describe('Network that the endpoint is in.'),
-  locality: z.string().optional().describe('Where it is, as region/zone/subzone.'),
-  weight: z.number().int().optional().describe('Its share of calls, beside the others.'),
-  serviceAccount: z.string().optional().describe('The service account that it runs as.'),
-});
 
 export const serviceEntrySpec = z.object({
   hosts: z.array(z.string()).min(1).describe('Names that the service is called by.'),
@@ -41,7 +29,7 @@ export const serviceEntrySpec = z.object({
     .enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS'])
     .default('NONE')
     .describe('How addresses of the service are found.'),
-  endpoints: z.array(workloadEntry).default([]).describe('Where the service is.'),
+  endpoints: z.array(workloadEntrySpec).default([]).describe('Where the service is.'),
   workloadSelector: z
     .object({
       labels: z.record(z.string(), z.string()).default({}).describe('Labels that they all have.'),
@@ -58,6 +46,5 @@ export const serviceEntrySpec = z.object({
     .describe('Names that certificates of the endpoints may have.'),
 });
 
-export type WorkloadEntry = z.infer<typeof workloadEntry>;
 export type ServiceEntrySpec = z.infer<typeof serviceEntrySpec>;
 export type ServiceEntry = Resource<'ServiceEntry', ServiceEntrySpec>;

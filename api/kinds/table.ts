@@ -5,19 +5,30 @@ import { z } from 'zod';
 import type { Finding } from '../origin.ts';
 import type { Resource } from '../resource.ts';
 import { validateAuthorizationPolicy } from '../validate/authorization-policy.ts';
+import { validateCircuitBreaker } from '../validate/circuit-breaker.ts';
+import { validateDestinationRule } from '../validate/destination-rule.ts';
+import { validateHealthCheck } from '../validate/health-check.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
+import { validateServiceEntry } from '../validate/service-entry.ts';
+import { validateSidecar } from '../validate/sidecar.ts';
+import { validateWorkloadEntry } from '../validate/workload-entry.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
+import { type CircuitBreakerSpec, circuitBreakerSpec } from './circuit-breaker.ts';
 import { deploymentSpec } from './deployment.ts';
+import { type DestinationRuleSpec, destinationRuleSpec } from './destination-rule.ts';
 import { endpointSliceSpec } from './endpoint-slice.ts';
+import { type HealthCheckSpec, healthCheckSpec } from './health-check.ts';
 import { type PeerAuthenticationSpec, peerAuthenticationSpec } from './peer-authentication.ts';
 import { podSpec } from './pod.ts';
 import {
   type RequestAuthenticationSpec,
   requestAuthenticationSpec,
 } from './request-authentication.ts';
-import { serviceEntrySpec } from './service-entry.ts';
+import { type ServiceEntrySpec, serviceEntrySpec } from './service-entry.ts';
 import { serviceSpec } from './service.ts';
+import { type SidecarSpec, sidecarSpec } from './sidecar.ts';
+import { type WorkloadEntrySpec, workloadEntrySpec } from './workload-entry.ts';
 
 export interface KindEntry {
   readonly kind: string;
@@ -43,6 +54,15 @@ const security = {
   complete: true,
   namespaced: true,
 };
+
+const networking = {
+  group: 'networking.istio.io',
+  versions: ['v1', 'v1beta1', 'v1alpha3'],
+  complete: true,
+  namespaced: true,
+};
+
+const own = { group: 'selvage.dev', versions: ['v1alpha1'], complete: true, namespaced: true };
 
 const entries: readonly KindEntry[] = [
   { ...core, kind: 'Namespace', spec: nothing, namespaced: false },
@@ -83,12 +103,42 @@ const entries: readonly KindEntry[] = [
       validatePeerAuthentication(resource as Resource<string, PeerAuthenticationSpec>),
   },
   {
+    ...networking,
     kind: 'ServiceEntry',
-    group: 'networking.istio.io',
-    versions: ['v1', 'v1beta1', 'v1alpha3'],
     spec: serviceEntrySpec,
-    complete: true,
-    namespaced: true,
+    validate: (resource) => validateServiceEntry(resource as Resource<string, ServiceEntrySpec>),
+  },
+  {
+    ...networking,
+    kind: 'WorkloadEntry',
+    spec: workloadEntrySpec,
+    validate: (resource) => validateWorkloadEntry(resource as Resource<string, WorkloadEntrySpec>),
+  },
+  {
+    ...networking,
+    kind: 'Sidecar',
+    spec: sidecarSpec,
+    validate: (resource) => validateSidecar(resource as Resource<string, SidecarSpec>),
+  },
+  {
+    ...networking,
+    kind: 'DestinationRule',
+    spec: destinationRuleSpec,
+    validate: (resource) =>
+      validateDestinationRule(resource as Resource<string, DestinationRuleSpec>),
+  },
+  {
+    ...own,
+    kind: 'CircuitBreaker',
+    spec: circuitBreakerSpec,
+    validate: (resource) =>
+      validateCircuitBreaker(resource as Resource<string, CircuitBreakerSpec>),
+  },
+  {
+    ...own,
+    kind: 'HealthCheck',
+    spec: healthCheckSpec,
+    validate: (resource) => validateHealthCheck(resource as Resource<string, HealthCheckSpec>),
   },
 ];
 

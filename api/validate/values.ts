@@ -36,6 +36,14 @@ export function serviceAccountFault(value: string): string | null {
   return null;
 }
 
+const protocols =
+  /^(|http|https|http2|http_proxy|grpc|grpc-web|mongo|redis|mysql|tcp|tls|udp|hbone|thrift)$/;
+
+/** What Istio knows as a protocol of a port; '' is found out. */
+export function isProtocol(word: string): boolean {
+  return protocols.test(word.toLowerCase());
+}
+
 export function hasTemplate(path: string): boolean {
   return path.includes('{*}') || path.includes('{**}');
 }

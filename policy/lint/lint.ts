@@ -7,6 +7,7 @@ import { checkAttachment } from './attachment.ts';
 import { checkClaims } from './claims.ts';
 import { type Check, makeContext } from './context.ts';
 import { checkDenials } from './denials.ts';
+import { checkDestinations } from './destinations.ts';
 import { checkEmptiness } from './emptiness.ts';
 import { checkHeaders } from './headers.ts';
 import { checkHosts } from './hosts.ts';
@@ -19,6 +20,7 @@ import { checkPaths } from './paths.ts';
 import { checkPeerAuthentication } from './peer-authentication.ts';
 import { checkPorts } from './ports.ts';
 import { checkProviders } from './providers.ts';
+import { checkScopes } from './scopes.ts';
 import { checkServerNames } from './server-names.ts';
 import { checkServices } from './services.ts';
 import { checkTcp } from './tcp.ts';
@@ -49,6 +51,8 @@ const checks: readonly Check[] = [
   checkClaims,
   checkPeerAuthentication,
   checkProviders,
+  checkDestinations,
+  checkScopes,
 ];
 
 /** All warnings, in the order of files and lines. */

@@ -1,6 +1,8 @@
 // What `selvage doctor` gathers of a cluster, and what it answers to the shell.
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { pluralOf } from '#api/kinds/plural.ts';
+import { kinds } from '#api/kinds/table.ts';
 import { doctor } from '#cli/doctor.ts';
 import { FakeCluster, meshed } from '#test/cli/cluster/fake-cluster.ts';
 import { status } from '#test/runtime/kubernetes/fake-api.ts';
@@ -10,12 +12,9 @@ import { testIo } from './output.ts';
 
 const { certPem: root } = await makeTestCa('mesh', 365);
 const inAnHour = new Date(Date.now() + 20 * 3_600_000).toISOString();
-const wantedCrds = [
-  ['security.istio.io', 'AuthorizationPolicy', 'authorizationpolicies'],
-  ['security.istio.io', 'PeerAuthentication', 'peerauthentications'],
-  ['security.istio.io', 'RequestAuthentication', 'requestauthentications'],
-  ['networking.istio.io', 'ServiceEntry', 'serviceentries'],
-] as const;
+const wantedCrds = [...kinds.values()]
+  .filter(({ complete }) => complete)
+  .map(({ group, kind, versions }) => [group, kind, pluralOf(kind), versions[0] ?? ''] as const);
 
 let cluster: FakeCluster;
 beforeEach(async () => {
@@ -31,7 +30,7 @@ beforeEach(async () => {
   for (const namespace of ['shop', 'selvage-system']) bundle(namespace, root);
   webhook('mutatingwebhookconfigurations', root);
   webhook('validatingwebhookconfigurations', root);
-  for (const [group, kind, plural] of wantedCrds) crd(group, kind, plural);
+  for (const [group, kind, plural, version] of wantedCrds) crd(group, kind, plural, version);
   cluster.control = answerOf;
 });
 afterEach(() => cluster.stop());
@@ -73,10 +72,10 @@ function webhook(plural: string, pem: string): void {
   });
 }
 
-function crd(group: string, kind: string, plural: string): void {
+function crd(group: string, kind: string, plural: string, version: string): void {
   cluster.put('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
     metadata: { name: `${plural}.${group}` },
-    spec: { group, names: { kind }, versions: [{ name: 'v1', served: true }] },
+    spec: { group, names: { kind }, versions: [{ name: version, served: true }] },
     status: { conditions: [{ type: 'Established', status: 'True' }] },
   });
 }

@@ -50,6 +50,12 @@ const entry = fc
     namespace,
     host: fc.constantFrom('x.example', 'one.a'),
     exportTo: fc.subarray(['.', 'a', 'b']),
+    where: fc.constantFrom<Readonly<Record<string, unknown>>>(
+      { resolution: 'STATIC', endpoints: [{ address: '192.0.2.1' }] },
+      { resolution: 'STATIC', workloadSelector: { labels: { app: 'one' } } },
+      { resolution: 'DNS' },
+      { resolution: 'NONE', addresses: ['192.0.2.0/24'] },
+    ),
   })
   .map((one) => ({
     apiVersion: 'networking.istio.io/v1',
@@ -58,15 +64,22 @@ const entry = fc
     spec: {
       hosts: [one.host],
       ports: [{ number: 443, name: 'https', protocol: 'TLS' }],
-      resolution: 'STATIC',
-      endpoints: [{ address: '192.0.2.1' }],
-      exportTo: one.exportTo,
+      ...one.where,
+      exportTo: one.exportTo.filter((word) => word !== one.namespace),
     },
+  }));
+const outside = fc
+  .record({ namespace, app: name, address: fc.constantFrom('192.0.2.7', '192.0.2.8') })
+  .map((one) => ({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'WorkloadEntry',
+    metadata: { name: `vm-${one.app}`, namespace: one.namespace },
+    spec: { address: one.address, labels: { app: one.app }, serviceAccount: 'vm' },
   }));
 /** Several states of one mesh, one after the other; most of a state is what it was before. */
 const states = fc.array(
   fc.record({
-    objects: fc.array(fc.oneof(plain, alias, slice, entry), { maxLength: 8 }),
+    objects: fc.array(fc.oneof(plain, alias, slice, entry, outside), { maxLength: 8 }),
     asked: fc.subarray([...namespaces]),
   }),
   { minLength: 2, maxLength: 5 },

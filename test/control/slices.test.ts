@@ -122,6 +122,7 @@ test('an endpoint has the identity of its pod, its labels, its zone and its node
       identity: 'spiffe://cluster.local/ns/shop/sa/pay',
       zone: 'a',
       node: 'node-a',
+      locality: '/a',
     },
   ]);
 });

@@ -1,5 +1,7 @@
 // The state of a cluster in which all is well, for tests that break one thing of it.
 import { stances } from '#api/injection.ts';
+import { pluralOf } from '#api/kinds/plural.ts';
+import { kinds } from '#api/kinds/table.ts';
 import { type Loaded, loadText } from '#api/load.ts';
 import type { Inventory } from '#cli/cluster/inventory.ts';
 import { type LivePod, podOf } from '#cli/cluster/pods.ts';
@@ -18,12 +20,12 @@ export const [root, otherRoot, lastingRoot] = await Promise.all([
 ]);
 
 const istio = { app: 'istio-pilot' };
-export const crds: readonly Crd[] = [
-  crd('security.istio.io', 'AuthorizationPolicy', 'authorizationpolicies'),
-  crd('security.istio.io', 'PeerAuthentication', 'peerauthentications'),
-  crd('security.istio.io', 'RequestAuthentication', 'requestauthentications'),
-  { ...crd('networking.istio.io', 'ServiceEntry', 'serviceentries'), labels: istio },
-];
+export const crds: readonly Crd[] = [...kinds.values()]
+  .filter(({ complete }) => complete)
+  .map(({ group, kind, versions }) => {
+    const one = { ...crd(group, kind, pluralOf(kind)), versions: [...versions] };
+    return kind === 'ServiceEntry' ? { ...one, labels: istio } : one;
+  });
 
 function crd(group: string, kind: string, plural: string): Crd {
   const labels = { 'app.kubernetes.io/part-of': 'selvage' };

@@ -1,0 +1,154 @@
+// What a workload sees of the mesh: the Sidecar resource that counts for it, and what the mesh says where none does.
+import type { MeshConfig } from '#api/kinds/mesh-config.ts';
+import type { Sidecar } from '#api/kinds/sidecar.ts';
+import type { MeshResources } from '#api/mesh.ts';
+import { nameOf } from '#api/origin.ts';
+import type { Service, ServicePort } from '#api/snapshot.ts';
+import type { OutboundScope } from '#api/traffic/destination.ts';
+import type { Workload } from '#api/workload.ts';
+import { selectsLabels } from '#policy/attach.ts';
+
+import { covers } from '#api/traffic/hosts.ts';
+
+interface Seen {
+  /** `*`: any. */
+  readonly namespace: string;
+  readonly host: string;
+  /** 0: all of a service. */
+  readonly port: number;
+}
+
+/** Cut to what a scope lets be seen, by the scope's key. Lists of services are shared, so what is cut of them is as well. */
+const cuts = new WeakMap<readonly Service[], Map<string, readonly Service[]>>();
+const cutServices = new WeakMap<Service, Map<string, Service>>();
+
+export class Scope {
+  readonly outbound: OutboundScope | null;
+  readonly #seen: readonly Seen[] | null;
+  readonly #key: string;
+
+  /** @param seen null: everything */
+  constructor(outbound: OutboundScope | null, seen: readonly Seen[] | null) {
+    this.outbound = outbound;
+    this.#seen = seen;
+    this.#key = JSON.stringify(seen);
+  }
+
+  /** Whether a host of a namespace is seen at all: of services as of VirtualServices. */
+  sees(namespace: string, host: string): boolean {
+    return this.#seen === null || this.#seen.some((one) => matches(one, namespace, host));
+  }
+
+  /** The same objects where nothing is cut from them, and the same list for the same list. */
+  cut(services: readonly Service[]): readonly Service[] {
+    const seen = this.#seen;
+    if (seen === null) return services;
+    let lists = cuts.get(services);
+    if (lists === undefined) cuts.set(services, (lists = new Map()));
+    let list = lists.get(this.#key);
+    if (list === undefined) {
+      list = services.flatMap((service) => cutService(service, seen));
+      lists.set(this.#key, list);
+    }
+    return list;
+  }
+}
+
+function matches(seen: Seen, namespace: string, host: string): boolean {
+  return (seen.namespace === '*' || seen.namespace === namespace) && covers(seen.host, host);
+}
+
+function cutService(service: Service, seen: readonly Seen[]): readonly Service[] {
+  const [host = ''] = service.hosts;
+  const ports = seen.filter((one) => matches(one, service.namespace, host)).map(({ port }) => port);
+  if (ports.length === 0) return [];
+  if (ports.includes(0)) return [service];
+  const kept = service.ports.filter(({ port }) => ports.includes(port));
+  if (kept.length === 0) return [];
+  return [kept.length === service.ports.length ? service : withPorts(service, kept)];
+}
+
+function withPorts(service: Service, ports: readonly ServicePort[]): Service {
+  const key = ports.map(({ port }) => port).join(' ');
+  let forms = cutServices.get(service);
+  if (forms === undefined) cutServices.set(service, (forms = new Map()));
+  let form = forms.get(key);
+  if (form === undefined) forms.set(key, (form = { ...service, ports }));
+  return form;
+}
+
+export class Scopes {
+  readonly #byNamespace = new Map<string, Sidecar[]>();
+  readonly #scopes = new Map<Sidecar, Scope>();
+  readonly #mesh: MeshConfig;
+  readonly #open: Scope;
+
+  constructor({ sidecars, meshConfig }: MeshResources) {
+    this.#mesh = meshConfig;
+    this.#open = new Scope(meshOutbound(meshConfig), null);
+    for (const sidecar of sidecars) {
+      const { namespace } = sidecar.metadata;
+      const list = this.#byNamespace.get(namespace);
+      if (list === undefined) this.#byNamespace.set(namespace, [sidecar]);
+      else list.push(sidecar);
+    }
+  }
+
+  /** The oldest with a selector that fits, then the oldest without one, then that of the root namespace. */
+  of({ namespace, labels }: Workload): Scope {
+    const own = this.#byNamespace.get(namespace) ?? [];
+    const root = this.#byNamespace.get(this.#mesh.rootNamespace) ?? [];
+    const sidecar =
+      own.find(({ spec }) => isSelected(spec.workloadSelector, labels)) ??
+      own.find(({ spec }) => isGeneral(spec.workloadSelector)) ??
+      root.find(({ spec }) => isGeneral(spec.workloadSelector));
+    return sidecar === undefined ? this.#open : this.#scopeOf(sidecar, namespace);
+  }
+
+  /** "." is the namespace of the workload, also in the root namespace's Sidecar. */
+  #scopeOf(sidecar: Sidecar, namespace: string): Scope {
+    const isShared = sidecar.metadata.namespace !== namespace;
+    const known = isShared ? undefined : this.#scopes.get(sidecar);
+    if (known !== undefined) return known;
+    const { egress, outboundTrafficPolicy } = sidecar.spec;
+    const outbound =
+      outboundTrafficPolicy === undefined
+        ? meshOutbound(this.#mesh)
+        : { mode: outboundTrafficPolicy.mode, source: nameOf(sidecar) };
+    const seen = egress.flatMap(({ hosts, port }) =>
+      hosts.flatMap((written): Seen[] => {
+        const [where = '', host = ''] = written.toLowerCase().split('/');
+        if (where === '~') return [];
+        return [{ namespace: where === '.' ? namespace : where, host, port: port?.number ?? 0 }];
+      }),
+    );
+    const always = authorizersOf(this.#mesh).map((host) => ({ namespace: '*', host, port: 0 }));
+    const scope = new Scope(outbound, egress.length === 0 ? null : [...seen, ...always]);
+    if (!isShared) this.#scopes.set(sidecar, scope);
+    return scope;
+  }
+}
+
+type Selector = Sidecar['spec']['workloadSelector'];
+
+function isSelected(selector: Selector, labels: Readonly<Record<string, string>>): boolean {
+  return !isGeneral(selector) && selectsLabels(selector?.labels ?? {}, labels);
+}
+
+function isGeneral(selector: Selector): boolean {
+  return selector === undefined || Object.keys(selector.labels).length === 0;
+}
+
+function meshOutbound({ outboundTrafficPolicy }: MeshConfig): OutboundScope | null {
+  return outboundTrafficPolicy === undefined
+    ? null
+    : { mode: outboundTrafficPolicy.mode, source: 'MeshConfig' };
+}
+
+/** A sidecar that did not see its authorizer would refuse every call. */
+function authorizersOf({ extensionProviders }: MeshConfig): string[] {
+  return extensionProviders.flatMap(({ envoyExtAuthzHttp, envoyExtAuthzGrpc }) => {
+    const service = (envoyExtAuthzHttp ?? envoyExtAuthzGrpc)?.service;
+    return service === undefined ? [] : [service.replace(/^[^/]*\//, '').toLowerCase()];
+  });
+}

@@ -1,0 +1,121 @@
+import { expect, test } from 'vitest';
+
+import { codes, lint, mesh, resource } from './mesh.ts';
+
+/** A document of any kind, in bar. */
+function networking(kind: string, spec: string, name = 'd'): string {
+  const group = /^(CircuitBreaker|HealthCheck)$/.test(kind)
+    ? 'selvage.dev/v1alpha1'
+    : 'networking.istio.io/v1';
+  return `apiVersion: ${group}
+kind: ${kind}
+metadata: {name: ${name}, namespace: bar}
+spec: ${spec}`;
+}
+
+const rule = (spec: string, name?: string): string => networking('DestinationRule', spec, name);
+const srv = 'srv.foo.svc.cluster.local';
+
+test('a host that nobody has, with the one that was meant', () => {
+  expect(codes(mesh, rule('{host: web}'))).toEqual([]);
+  expect(codes(mesh, rule(`{host: ${srv}}`))).toEqual([]);
+  expect(codes(mesh, rule('{host: "*.local"}'))).toEqual([]);
+  const [short] = lint(mesh, rule('{host: srv.foo}'));
+  expect(short).toMatchObject({
+    code: 'destination-host-unknown',
+    mend: `did you mean ${srv}?`,
+  });
+  const [slip] = lint(mesh, rule('{host: srv.fooo.svc.cluster.local}'));
+  expect(slip?.mend).toBe(`did you mean ${srv}?`);
+  expect(codes(mesh, rule('{host: srv}'))).toEqual(['destination-host-unknown']);
+  const breaker = '{host: wbe, expression: NetworkErrorRatio() > 1}';
+  expect(codes(mesh, networking('CircuitBreaker', breaker))).toEqual(['destination-host-unknown']);
+  // A folder without Services says nothing of them.
+  expect(codes(rule('{host: nowhere}'))).toEqual([]);
+});
+
+test('rules of one host: a policy or a subset that is ignored', () => {
+  const policy = 'trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}';
+  const one = rule(`{host: web, ${policy}}`, 'one');
+  expect(codes(mesh, one, rule(`{host: web.bar.svc.cluster.local, ${policy}}`, 'two'))).toEqual([
+    'destination-rules-apart',
+  ]);
+  const subsets = 'subsets: [{name: v1, labels: {app: web}}]';
+  expect(codes(mesh, one, rule(`{host: web, ${subsets}}`, 'two'))).toEqual([]);
+  const [problem] = lint(
+    mesh,
+    rule(`{host: web, ${subsets}}`, 'one'),
+    rule(`{host: web, ${subsets}}`, 'two'),
+  );
+  expect(problem?.message).toBe(
+    'DestinationRule bar/one is older and has a subset v1: this one is ignored',
+  );
+  const selecting = rule(`{host: web, workloadSelector: {matchLabels: {a: b}}, ${policy}}`, 'two');
+  expect(codes(mesh, one, selecting)).toEqual([]);
+  const check = '{host: web, tcp: {}}';
+  expect(
+    codes(mesh, networking('HealthCheck', check, 'one'), networking('HealthCheck', check, 'two')),
+  ).toEqual(['destination-rules-apart']);
+});
+
+test('a subset whose labels nothing has', () => {
+  const of = (labels: string): string[] =>
+    codes(mesh, rule(`{host: web, subsets: [{name: v, labels: ${labels}}]}`));
+  expect(of('{app: web}')).toEqual([]);
+  expect(of('{}')).toEqual([]);
+  expect(of('{version: v9}')).toEqual(['subset-selects-nothing']);
+  const entry = networking(
+    'ServiceEntry',
+    '{hosts: [x.y], resolution: STATIC, endpoints: [{address: 192.0.2.1, labels: {v: a}}]}',
+  );
+  const subset = (label: string): string =>
+    rule(`{host: x.y, subsets: [{name: v, labels: {v: ${label}}}]}`);
+  expect(codes(mesh, entry, subset('a'))).toEqual([]);
+  expect(codes(mesh, entry, subset('b'))).toEqual(['subset-selects-nothing']);
+});
+
+test('TLS that is not of the mesh, to who takes no other', () => {
+  const strict = resource('PeerAuthentication', '{mtls: {mode: STRICT}}');
+  const of = (mode: string, ...more: string[]): string[] =>
+    codes(mesh, rule(`{host: web, trafficPolicy: {tls: {mode: ${mode}}}}`), ...more);
+  expect(of('DISABLE')).toEqual([]);
+  expect(of('DISABLE', strict)).toEqual(['tls-against-strict']);
+  expect(of('SIMPLE', strict)).toEqual(['tls-against-strict']);
+  expect(of('ISTIO_MUTUAL', strict)).toEqual([]);
+});
+
+test('what no sidecar can do', () => {
+  const of = (policy: string, more = ''): string[] =>
+    lint(mesh, rule(`{host: web, ${more} trafficPolicy: ${policy}}`)).map((one) => one.message);
+  const tls = '{tls: {mode: SIMPLE, credentialName: c}}';
+  expect(of(tls)).toEqual(['without a workloadSelector sidecars ignore credentialName']);
+  expect(of(tls, 'workloadSelector: {matchLabels: {app: web}},')).toEqual([
+    'sidecars cannot read Secrets: no call can be made',
+  ]);
+  expect(of('{loadBalancer: {zoneAwareLbSetting: {}}}')).toEqual([
+    'zoneAwareLbSetting: not carried out by sidecars',
+  ]);
+});
+
+test('an entry for the name of a Service', () => {
+  const entry = (host: string): string =>
+    networking('ServiceEntry', `{hosts: [${host}], ports: [{number: 1, name: x, protocol: TLS}]}`);
+  expect(codes(mesh, entry('web.bar.svc.cluster.local'))).toEqual(['service-entry-host-taken']);
+  expect(codes(mesh, entry('web.bar'))).toEqual(['service-entry-host-taken']);
+  expect(codes(mesh, entry('web.example'))).toEqual([]);
+});
+
+test('Sidecars: hosts that do not exist, and two for all of a namespace', () => {
+  const sidecar = (hosts: string, name?: string, more = ''): string =>
+    networking('Sidecar', `{${more} egress: [{hosts: [${hosts}]}]}`, name);
+  expect(codes(mesh, sidecar('"./*", foo/*, istio-system/*'))).toEqual([]);
+  expect(codes(mesh, sidecar(`foo/${srv}`))).toEqual([]);
+  expect(codes(mesh, sidecar('"~/*"'))).toEqual([]);
+  expect(codes(mesh, sidecar(`bar/${srv}`))).toEqual(['sidecar-host-unknown']);
+  expect(codes(mesh, sidecar('nowhere/*'))).toEqual(['sidecar-host-unknown']);
+  const [problem] = lint(mesh, sidecar('foo/srv.foo'));
+  expect(problem?.mend).toBe(`did you mean ${srv}?`);
+  expect(codes(mesh, sidecar('"./*"', 'a'), sidecar('foo/*', 'b'))).toEqual(['sidecar-repeated']);
+  const selecting = 'workloadSelector: {labels: {app: web}},';
+  expect(codes(mesh, sidecar('"./*"', 'a'), sidecar('foo/*', 'b', selecting))).toEqual([]);
+});

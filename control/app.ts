@@ -1,4 +1,6 @@
 // Control put together: sources, keys, snapshots, the push server, the admin endpoint.
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { AnyResource } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
@@ -118,6 +120,9 @@ export async function startControl(
     close: async () => {
       ready = false;
       await status?.stop();
+      // The Service leads here until all nodes have heard that this pod ends: a sidecar that is sent
+      // away before comes back to an address that is gone, and its endpoints grow old meanwhile.
+      await sleep(client === null ? 0 : settings.drainTimeoutMs / 2);
       source.stop();
       await source.flush();
       parts.keys.stop();

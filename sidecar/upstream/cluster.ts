@@ -48,7 +48,10 @@ export class Cluster {
     });
     // With nowhere else to go a call had better wait: a pod that ends may still take it.
     const others = this.#members.length > 0;
-    for (const gone of before.values()) others ? gone.leave() : gone.renew();
+    for (const gone of before.values()) {
+      if (others) gone.leave();
+      else gone.renew();
+    }
   }
 
   /** New connections for all that follows: the certificate changed, or the service is gone. */

@@ -31,9 +31,12 @@ const busyStreams = 100;
 /** Connections that are opened only to spread calls. */
 const spreadMax = 4;
 
+/** A pod that ends may still take a connection on its way to it; one that has ended answers nothing. */
+const goneWaitMs = 1_000;
+
 interface Waiting {
   readonly call: UpstreamCall;
-  readonly dueMs: number;
+  dueMs: number;
 }
 
 export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
@@ -52,13 +55,14 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
   private opening: Opening | null = null;
   private readonly waiting: Waiting[] = [];
   private closing = false;
-  private abandoned = false;
+  private waitMs: number;
 
   constructor(options: HttpPoolOptions) {
     this.options = options;
     this.address = options.address;
     this.limits = options.http2;
     const { address, connectHttp1: connect, http1: limits } = options;
+    this.waitMs = limits.connectTimeoutMs;
     this.http1 = new Http1Pool({ address, connect, limits });
   }
 
@@ -102,11 +106,13 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
     for (const connection of this.open) connection.retire();
   }
 
-  /** As `close`, for an endpoint that is gone: who waits for a connection to it need wait no longer. */
+  /** As `close`, for an endpoint that is gone: who waits for a connection to it had better ask another. */
   abandon(): void {
-    this.abandoned = true;
     this.close();
-    this.failWaiting('upstream-connect');
+    this.waitMs = Math.min(this.waitMs, goneWaitMs);
+    const dueMs = deadlineIn(this.waitMs);
+    for (const one of this.waiting) one.dueMs = Math.min(one.dueMs, dueMs);
+    if (this.waiting.length > 0) this.deadlineMs = Math.min(this.deadlineMs, dueMs);
   }
 
   roomFor(connection: Http2ClientConnection): void {
@@ -158,15 +164,11 @@ export class HttpPool implements UpstreamPool, ClientOwner, Sweepable {
 
   private wait(call: UpstreamCall): void {
     const { http1 } = this.options;
-    if (this.abandoned) {
-      call.failed('upstream-connect');
-      return;
-    }
     if (this.waiting.length >= http1.pendingMax) {
       call.failed('overloaded');
       return;
     }
-    const dueMs = deadlineIn(http1.connectTimeoutMs);
+    const dueMs = deadlineIn(this.waitMs);
     this.waiting.push({ call, dueMs });
     if (this.waiting.length === 1) {
       this.deadlineMs = dueMs;

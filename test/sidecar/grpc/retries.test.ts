@@ -90,5 +90,5 @@ test('a server that dies with a call is not asked again, nor is another', async 
     code: grpc.status.UNAVAILABLE,
     details: 'upstream reset before response',
   });
-  expect(servers.map((server) => server.calls()).toSorted()).toEqual([0, 1]);
+  expect(servers.reduce((sum, server) => sum + server.calls(), 0)).toBe(1);
 });

@@ -1,4 +1,6 @@
 // Control put together: sources, keys, snapshots, the push server, the admin endpoint.
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { AnyResource } from '#api/load.ts';
 import type { Problem } from '#api/problem.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
@@ -118,16 +120,24 @@ export async function startControl(
     close: async () => {
       ready = false;
       await status?.stop();
+      if (client !== null) await untilForgotten(settings);
       source.stop();
       await source.flush();
       parts.keys.stop();
       identity.stop();
       await server.close();
-      await parts.fetcher.close();
-      await client?.close();
+      await Promise.all([parts.fetcher.close(), client?.close()]);
       await Promise.all([admin.close(), health?.close()]);
     },
   };
+}
+
+/**
+ * The Service leads here until all nodes have heard that this pod ends: a sidecar that is sent away
+ * before comes back to an address that is gone, and its endpoints grow old meanwhile.
+ */
+async function untilForgotten(settings: ControlSettings): Promise<void> {
+  await sleep(settings.drainTimeoutMs / 2);
 }
 
 interface Parts {

@@ -111,7 +111,7 @@ export class Member {
     this.#pool = null;
   }
 
-  /** The endpoint is gone, and others are there: calls that still wait for a connection go to those. */
+  /** The endpoint is gone, and others are there: calls that wait for a connection soon go to those. */
   leave(): void {
     this.#pool?.abandon();
     this.#pool = null;

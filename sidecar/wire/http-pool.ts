@@ -33,6 +33,9 @@ const busyStreams = 100;
 /** Connections that are opened only to spread calls. */
 const spreadMax = 4;
 
+/** A pod that ends may still take a connection on its way to it; one that has ended answers nothing. */
+const goneWaitMs = 1_000;
+
 export class HttpPool implements UpstreamPool, ClientOwner {
   readonly address: string;
   readonly limits: Readonly<Http2Limits>;
@@ -49,7 +52,6 @@ export class HttpPool implements UpstreamPool, ClientOwner {
   private readonly waiting: WaitingCalls;
   private readonly budget: Budget | null;
   private closing = false;
-  private abandoned = false;
 
   constructor(options: HttpPoolOptions) {
     this.options = options;
@@ -90,7 +92,6 @@ export class HttpPool implements UpstreamPool, ClientOwner {
     }
     this.current = this.roomiest();
     if (this.current !== null) this.current.take(call);
-    else if (this.abandoned) call.failed('upstream-connect');
     else if (this.waiting.push(call)) this.openAnother();
   }
 
@@ -105,11 +106,10 @@ export class HttpPool implements UpstreamPool, ClientOwner {
     for (const connection of this.open) connection.retire();
   }
 
-  /** As `close`, for an endpoint that is gone: who waits for a connection to it need wait no longer. */
+  /** As `close`, for an endpoint that is gone: who waits for a connection to it had better ask another. */
   abandon(): void {
-    this.abandoned = true;
     this.close();
-    this.failWaiting('upstream-connect');
+    this.waiting.shorten(goneWaitMs);
   }
 
   roomFor(connection: Http2ClientConnection): void {

@@ -8,7 +8,7 @@ import type { UpstreamCall } from './upstream.ts';
 
 interface Waiting {
   readonly call: UpstreamCall;
-  readonly dueMs: number;
+  dueMs: number;
 }
 
 export class WaitingCalls implements Sweepable {
@@ -17,6 +17,7 @@ export class WaitingCalls implements Sweepable {
   private readonly limits: { readonly pendingMax: number; readonly connectTimeoutMs: number };
   private readonly budget: Budget | null;
   private readonly whyLate: () => FailureCode;
+  private waitMs: number;
 
   /** @param whyLate what a call is told that has waited for too long */
   constructor(
@@ -27,6 +28,7 @@ export class WaitingCalls implements Sweepable {
     this.limits = limits;
     this.budget = budget;
     this.whyLate = whyLate;
+    this.waitMs = limits.connectTimeoutMs;
   }
 
   get size(): number {
@@ -42,7 +44,7 @@ export class WaitingCalls implements Sweepable {
       call.failed('overloaded');
       return false;
     }
-    const dueMs = deadlineIn(limits.connectTimeoutMs);
+    const dueMs = deadlineIn(this.waitMs);
     this.calls.push({ call, dueMs });
     if (budget !== null) budget.pending += 1;
     if (this.calls.length === 1) {
@@ -50,6 +52,14 @@ export class WaitingCalls implements Sweepable {
       watch(this);
     }
     return true;
+  }
+
+  /** Nobody waits for longer than that any more. */
+  shorten(waitMs: number): void {
+    this.waitMs = Math.min(this.waitMs, waitMs);
+    const dueMs = deadlineIn(this.waitMs);
+    for (const one of this.calls) one.dueMs = Math.min(one.dueMs, dueMs);
+    if (this.calls.length > 0) this.deadlineMs = Math.min(this.deadlineMs, dueMs);
   }
 
   shift(): UpstreamCall | null {

@@ -2,7 +2,7 @@
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { Rig, serviceOf, spiffe, type TestSidecar } from '../rig.ts';
+import { inTurn, Rig, serviceOf, spiffe, type TestSidecar } from '../rig.ts';
 
 import { caller, deadPort, grpcServer } from './rig.ts';
 
@@ -22,7 +22,7 @@ async function callerOf(...applications: readonly number[]): Promise<TestSidecar
     }),
   );
   const services = [serviceOf('payments', endpoints, 'grpc')];
-  return rig.sidecar({ account: 'web', services });
+  return rig.sidecar({ account: 'web', services, traffic: inTurn });
 }
 
 test.each([grpc.status.UNAVAILABLE, grpc.status.CANCELLED])(
@@ -90,5 +90,5 @@ test('a server that dies with a call is not asked again, nor is another', async 
     code: grpc.status.UNAVAILABLE,
     details: 'upstream reset before response',
   });
-  expect(servers.map((server) => server.calls()).toSorted((a, b) => a - b)).toEqual([0, 1]);
+  expect(servers.reduce((sum, server) => sum + server.calls(), 0)).toBe(1);
 });

@@ -90,7 +90,14 @@ describeInCluster('two replicas', () => {
       await changePolicy();
       await newestIsEnforced(20_000);
       await newestIsReported(60_000);
-      const leader = await kubectl(...system, 'get', 'lease', 'selvage-control', '-o', holder);
+      const leader = await kubectl(
+        ...system,
+        'get',
+        'lease',
+        'selvage-control-status',
+        '-o',
+        holder,
+      );
       const replicas = await replicasOf('selvage-control');
       const isLeader = (pod: string): boolean => leader.startsWith(pod);
       expect(replicas.filter(isLeader)).toHaveLength(1);

@@ -74,8 +74,9 @@ describeInCluster('two replicas', () => {
 
   /** What the leader wrote, of the newest generation. */
   async function newestIsReported(withinMs: number): Promise<void> {
-    const path = '{.metadata.generation} {.status.conditions[?(@.type=="Enforced")]';
-    const wanted = `jsonpath=${path}.observedGeneration} ${path.split(' ')[1]}.status}`;
+    const wanted =
+      'jsonpath={.metadata.generation} {.status.observedGeneration} ' +
+      '{.status.conditions[?(@.type=="Enforced")].status}';
     await until(
       'the status is of the newest generation',
       () => place.kubectl('get', 'authorizationpolicy/changing', '-o', wanted),

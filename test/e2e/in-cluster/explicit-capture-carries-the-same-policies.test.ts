@@ -13,6 +13,8 @@ interface Pod {
 
 describeInCluster('explicit capture, in a namespace that allows no rights', () => {
   let place: Place;
+  /** Where pods may have their connections captured. */
+  let captured: Place;
 
   beforeAll(async () => {
     place = await Place.create('explicit', { 'pod-security.kubernetes.io/enforce': 'restricted' });
@@ -39,16 +41,19 @@ describeInCluster('explicit capture, in a namespace that allows no rights', () =
       ...caller({ name: 'stranger', explicit: true }),
       ...caller({ name: 'outsider', explicit: true, inject: false }),
     );
+    captured = await Place.create('captured');
+    await captured.apply(...caller({ name: 'client' }));
+    await captured.ready('deployment/client');
     const names = ['web', 'orders', 'client', 'stranger', 'outsider'];
     await place.ready(...names.map((name) => `deployment/${name}`));
     await place.enforced('authorizationpolicy/no-stranger');
   });
-  afterAll(() => place.remove());
+  afterAll(() => Promise.all([place.remove(), captured.remove()]));
 
-  async function callerOf(from: string, url: string): Promise<string> {
+  async function callerOf(from: string, url: string, at = place): Promise<string> {
     const script = `fetch('${url}').then((reply) => reply.json())
       .then(({ headers }) => console.log(headers['x-forwarded-client-cert'] ?? ''))`;
-    return place.exec(from, 'node', '-e', script);
+    return at.exec(from, 'node', '-e', script);
   }
 
   test('nothing sets rules, and the pod runs without any right', async () => {
@@ -59,13 +64,16 @@ describeInCluster('explicit capture, in a namespace that allows no rights', () =
   });
 
   test('calls have the identity of the caller, both ways', async () => {
-    const uri = (name: string): string =>
-      `URI=spiffe://cluster.local/ns/${place.namespace}/sa/${name}`;
+    const uri = (name: string, { namespace } = place): string =>
+      `URI=spiffe://cluster.local/ns/${namespace}/sa/${name}`;
     await until(
       'client to web',
       () => callerOf('deployment/client', 'http://web/'),
       (xfcc) => xfcc.includes(uri('client')),
     );
+    const web = `http://web.${place.namespace}/`;
+    const seen = await callerOf('deployment/client', web, captured);
+    expect(seen).toContain(uri('client', captured));
     expect(await callerOf('deployment/web', 'http://orders/')).toContain(uri('web'));
     expect(await callerOf('deployment/orders', `http://web.${place.namespace}.svc/`)).toContain(
       uri('orders'),

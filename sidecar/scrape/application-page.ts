@@ -23,7 +23,9 @@ export interface ApplicationPage {
 /** Of one page; Prometheus's own default is no limit, and ours is held in memory. */
 export const pageBytesMax = 16 * 1024 * 1024;
 
-export const textType = 'text/plain; version=0.0.4; charset=utf-8';
+const redirectsMax = 3;
+
+const textType = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** @throws Error whose message completes the sentence "the application's page …" */
 export async function fetchPage(wanted: PageRequest): Promise<ApplicationPage> {
@@ -38,7 +40,12 @@ export async function fetchPage(wanted: PageRequest): Promise<ApplicationPage> {
   }
 }
 
-function ask({ url, accept, taken }: PageRequest, signal: AbortSignal): Promise<ApplicationPage> {
+function ask(
+  wanted: PageRequest,
+  signal: AbortSignal,
+  redirectsLeft = redirectsMax,
+): Promise<ApplicationPage> {
+  const { url, accept, taken } = wanted;
   const { promise, resolve, reject } = Promise.withResolvers<ApplicationPage>();
   // By getBuiltinModule: see runtime/admin.ts.
   const { get } =
@@ -56,12 +63,27 @@ function ask({ url, accept, taken }: PageRequest, signal: AbortSignal): Promise<
   call.on('response', (response) => {
     response.on('error', reject);
     try {
+      const next = redirectOf(response, url);
+      if (next !== null && redirectsLeft > 0) {
+        resolve(ask({ ...wanted, url: next }, signal, redirectsLeft - 1));
+        call.destroy();
+        return;
+      }
       readPage(response, taken, resolve, fail);
     } catch (error) {
       fail(error);
     }
   });
   return promise;
+}
+
+/** As a scraper follows: `/metrics` often leads to `/metrics/`. @throws PageError for another place than the application */
+function redirectOf({ statusCode = 0, headers }: IncomingMessage, from: URL): URL | null {
+  const { location } = headers;
+  if (![301, 302, 303, 307, 308].includes(statusCode) || location === undefined) return null;
+  const to = URL.parse(location, from);
+  if (to?.origin !== from.origin) throw new PageError(`leads away from ${from.origin}`);
+  return to;
 }
 
 /** @throws PageError for a head that says it all */

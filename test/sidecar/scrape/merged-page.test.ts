@@ -58,6 +58,12 @@ test("the application's page comes after ours, in the format and under the type 
 });
 
 test.each<[string, RequestListener]>([
+  [
+    'leads away from',
+    (_request, response) =>
+      void response.writeHead(302, { location: 'http://169.254.169.254/' }).end(),
+  ],
+  ['has status 302', (_request, response) => void response.writeHead(302, { location: '?' }).end()],
   ['has status 500', (_request, response) => void response.writeHead(500).end()],
   ['is no sample', (_request, response) => void response.end('<html>\n')],
   ['was not there within 80 ms', () => undefined],
@@ -94,6 +100,16 @@ test.each<[string, RequestListener]>([
   expect(failuresOf(second.body)).toBe(2);
   expect(logged).toHaveLength(1);
   expect(logged[0]).toContain(why);
+});
+
+test('a redirect within the application is followed', async () => {
+  const page = await pageOf((request, response) => {
+    const next = request.url?.endsWith('/') === true ? null : `${request.url}/`;
+    if (next === null) response.end('up 1\n');
+    else response.writeHead(307, { location: `http://${request.headers.host}${next}` }).end();
+  });
+  expect((await page.scrape({})).body).toContain('up 1\n');
+  expect(logged).toEqual([]);
 });
 
 test('that it is well again is said too', async () => {

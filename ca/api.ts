@@ -5,6 +5,7 @@ import type { SecureServerOptions, ServerHttp2Session } from 'node:http2';
 import { csrBytesMax } from '#api/signing.ts';
 import { listen } from '#runtime/listen.ts';
 import type { Log } from '#runtime/log.ts';
+import { plainAddress } from '#runtime/plain-address.ts';
 import { Refusal, type RefusalCode } from './refusal.ts';
 import type { ServingCertificate } from './serving.ts';
 import type { createSigning } from './signing.ts';
@@ -138,7 +139,7 @@ async function answerCertificate(
 ): Promise<void> {
   const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
   const body = await readBody(request, options.callTimeoutMs);
-  const caller = request.socket.remoteAddress ?? '';
+  const caller = plainAddress(request.socket.remoteAddress ?? '');
   const reply = await options.sign({ bearer, body, caller });
   send(response, 200, 'application/json', JSON.stringify(reply));
 }
@@ -187,7 +188,7 @@ function refuse(response: Http2ServerResponse, error: unknown, options: ApiOptio
       : new Refusal('internal', 'the CA failed; its log has the reason');
   if (refusal !== error) options.log.error({ error }, 'a call failed');
   options.refused(refusal.code);
-  const caller = response.req.socket?.remoteAddress ?? '';
+  const caller = plainAddress(response.req.socket?.remoteAddress ?? '');
   options.log.debug({ code: refusal.code, reason: refusal.message, caller }, 'refused');
   if (refusal.status === 401) response.setHeader('www-authenticate', 'Bearer');
   if (refusal.retryAfterMs > 0) {

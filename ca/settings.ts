@@ -7,7 +7,7 @@ import {
   oneOf,
   optional,
   requiredText,
-  openAddress,
+  listenAddress,
 } from '#runtime/setting-types.ts';
 import { apiServer } from '#runtime/kubernetes/api-server-setting.ts';
 import { logLevels } from '#runtime/log.ts';
@@ -17,8 +17,8 @@ export const caFields = [
   {
     name: 'listen',
     env: 'SELVAGE_CA_LISTEN',
-    parse: address,
-    default: '0.0.0.0:15012',
+    parse: listenAddress,
+    default: ':15012',
     doc: 'address of the signing endpoint',
   },
   {
@@ -31,7 +31,7 @@ export const caFields = [
   {
     name: 'health',
     env: 'SELVAGE_HEALTH',
-    parse: optional(openAddress),
+    parse: optional(listenAddress),
     default: '',
     doc: 'address of /healthz/ready, /healthz/live and /metrics, for kubelet and Prometheus, as :15021; empty: nowhere',
   },

@@ -71,9 +71,8 @@ export async function check(
     return report(input, parsed, io);
   }
   return runInCluster(
-    'check',
-    { stderr },
-    () => open(parsed),
+    { name: 'check', io: { stderr }, open },
+    () => parsed,
     async ({ client }) => {
       const loaded = await readCluster(client);
       return report({ ...loaded, files: 0, unread: [] }, parsed, io);

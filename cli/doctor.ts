@@ -2,8 +2,8 @@
 import { readArguments } from './arguments.ts';
 import { CallError } from './calls/failure.ts';
 import {
-  type Cluster,
   clusterOptions,
+  type ClusterValues,
   openCluster,
   type OpenCluster,
   runInCluster,
@@ -40,16 +40,16 @@ export async function doctor(
   io: Io,
   open: OpenCluster = openCluster,
 ): Promise<number> {
-  const opening = async (): Promise<Cluster> => open(readOptions(args));
-  return runInCluster('doctor', io, opening, async (cluster) => {
-    const findings = diagnose(await gatherState(cluster));
-    const json = readOptions(args).output === 'json';
-    const text = json
-      ? `${JSON.stringify(findingsJson(findings), null, 2)}\n`
-      : renderFindings(findings, io.tty);
-    io.stdout.write(text);
-    return findings.some(({ level }) => level === 'problem') ? 1 : 0;
-  });
+  return runInCluster(
+    { name: 'doctor', io, open },
+    () => readOptions(args),
+    async (cluster, { output }) => {
+      const findings = diagnose(await gatherState(cluster));
+      const json = `${JSON.stringify(findingsJson(findings), null, 2)}\n`;
+      io.stdout.write(output === 'json' ? json : renderFindings(findings, io.tty));
+      return findings.some(({ level }) => level === 'problem') ? 1 : 0;
+    },
+  );
 }
 
 /** All findings, in the order of the checks. */
@@ -68,11 +68,7 @@ function checkApi({ server, apiVersion }: ClusterState): readonly Finding[] {
   return [{ check: 'api-server', level: 'problem', message: old, mend: 'upgrade the cluster' }];
 }
 
-function readOptions(args: string[]): {
-  kubeconfig?: string;
-  context?: string;
-  output: string;
-} {
+function readOptions(args: string[]): ClusterValues & { readonly output: 'text' | 'json' } {
   const { values, positionals } = readArguments(args, {
     ...clusterOptions,
     output: { type: 'string', short: 'o' },

@@ -21,9 +21,8 @@ export async function explain(
     if (values.live === true) {
       if (positionals.length > 0) throw new CallError('--live takes no PATH');
       return await runInCluster(
-        'explain',
-        io,
-        () => open(values),
+        { name: 'explain', io, open },
+        () => values,
         async ({ client }) => {
           const { resources, problems } = await readCluster(client);
           return judge(modelOf(resources, problems), values, io);

@@ -10,6 +10,7 @@ import { parseDurationMs } from './cluster/age.ts';
 import {
   type Cluster,
   clusterOptions,
+  type ClusterValues,
   openCluster,
   type OpenCluster,
   runInCluster,
@@ -23,7 +24,7 @@ import type { Io } from './io.ts';
 
 interface InstallCall {
   /** As they were given, for whoever opens the cluster. */
-  readonly values: object;
+  readonly values: ClusterValues;
   readonly options: InstallOptions;
   readonly print: boolean;
   readonly wait: boolean;
@@ -52,9 +53,8 @@ export async function install(
     return 0;
   }
   return runInCluster(
-    'install',
-    io,
-    () => open(values),
+    { name: 'install', io, open },
+    () => values,
     async (cluster) => {
       await applyAll(cluster, options, io);
       return call.wait ? untilReady(cluster, call.timeoutMs, io) : 0;

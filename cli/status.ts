@@ -6,6 +6,7 @@ import { CallError } from './calls/failure.ts';
 import {
   type Cluster,
   clusterOptions,
+  type ClusterValues,
   describeFailure,
   openCluster,
   type OpenCluster,
@@ -20,7 +21,7 @@ import { meshStatus, renderStatus, statusJson } from './cluster/status-table.ts'
 import type { Io } from './io.ts';
 import { onSignal } from './up/signals.ts';
 
-interface StatusOptions {
+interface StatusOptions extends ClusterValues {
   /** All where it is left out. */
   readonly namespace?: string;
   readonly watch: boolean;
@@ -39,14 +40,16 @@ export async function status(
   open: OpenCluster = openCluster,
   interruption: () => AbortSignal = onSignal,
 ): Promise<number> {
-  const opening = async (): Promise<Cluster> => open(readOptions(args).values);
-  return runInCluster('status', io, opening, async (cluster) => {
-    const { options } = readOptions(args);
-    if (options.watch) return watch(cluster, options, io, interruption());
-    const shown = await show(cluster, options, io);
-    io.stdout.write(shown.text);
-    return shown.well ? 0 : 1;
-  });
+  return runInCluster(
+    { name: 'status', io, open },
+    () => readOptions(args),
+    async (cluster, options) => {
+      if (options.watch) return watch(cluster, options, io, interruption());
+      const shown = await show(cluster, options, io);
+      io.stdout.write(shown.text);
+      return shown.well ? 0 : 1;
+    },
+  );
 }
 
 interface Shown {
@@ -95,7 +98,7 @@ async function watch(
   return well ? 0 : 1;
 }
 
-function readOptions(args: string[]): { values: object; options: StatusOptions } {
+function readOptions(args: string[]): StatusOptions {
   const { values, positionals } = readArguments(args, {
     ...clusterOptions,
     namespace: { type: 'string', short: 'n' },
@@ -104,9 +107,10 @@ function readOptions(args: string[]): { values: object; options: StatusOptions }
     output: { type: 'string', short: 'o' },
   });
   if (positionals.length > 0) throw new CallError(`what is "${positionals[0]}"? give only options`);
-  const { namespace, watch = false, certificates = false, output = 'text' } = values;
+  const { watch = false, certificates = false, output = 'text' } = values;
   if (output !== 'text' && output !== 'json') {
     throw new CallError(`--output is text or json, not "${output}"`);
   }
-  return { values, options: { namespace, watch, certificates, json: output === 'json' } };
+  const { kubeconfig, context, namespace } = values;
+  return { kubeconfig, context, namespace, watch, certificates, json: output === 'json' };
 }

@@ -1,12 +1,6 @@
 // `selvage uninstall`: takes away what `install` made. CRDs stay unless asked for: with them all policies would go.
 import { readArguments } from './arguments.ts';
-import {
-  type Cluster,
-  clusterOptions,
-  openCluster,
-  type OpenCluster,
-  runInCluster,
-} from './cluster/cluster.ts';
+import { clusterOptions, openCluster, type OpenCluster, runInCluster } from './cluster/cluster.ts';
 import { deleteObject } from './install/apply.ts';
 import { systemObjects } from './install/objects.ts';
 import { defaultOptions } from './install/options.ts';
@@ -18,13 +12,16 @@ export async function uninstall(
   io: Io,
   open: OpenCluster = openCluster,
 ): Promise<number> {
-  const opening = async (): Promise<Cluster> => open(readArguments(args, clusterOptions).values);
-  return runInCluster('uninstall', io, opening, async ({ client }) => {
-    // Webhooks first: without their injector they would hold up every pod that wants a sidecar.
-    for (const object of systemObjects(defaultOptions('none')).toReversed()) {
-      const removed = await deleteObject(client, object);
-      if (removed) io.stdout.write(`${object.kind}/${object.metadata.name} deleted\n`);
-    }
-    return 0;
-  });
+  return runInCluster(
+    { name: 'uninstall', io, open },
+    () => readArguments(args, clusterOptions).values,
+    async ({ client }) => {
+      // Webhooks first: without their injector they would hold up every pod that wants a sidecar.
+      for (const object of systemObjects(defaultOptions('none')).toReversed()) {
+        const removed = await deleteObject(client, object);
+        if (removed) io.stdout.write(`${object.kind}/${object.metadata.name} deleted\n`);
+      }
+      return 0;
+    },
+  );
 }

@@ -11,6 +11,7 @@ import { parseDurationMs } from './cluster/age.ts';
 import {
   type Cluster,
   clusterOptions,
+  type ClusterValues,
   describeFailure,
   openCluster,
   type OpenCluster,
@@ -26,7 +27,7 @@ import {
 } from './cluster/enforcement.ts';
 import type { Io } from './io.ts';
 
-interface WaitOptions {
+interface WaitOptions extends ClusterValues {
   readonly group: string;
   readonly kind: string;
   readonly name: string;
@@ -42,9 +43,10 @@ export async function wait(
   io: Io,
   open: OpenCluster = openCluster,
 ): Promise<number> {
-  const opening = async (): Promise<Cluster> => open(readOptions(args).values);
-  return runInCluster('wait', io, opening, (cluster) =>
-    waitFor(cluster, readOptions(args).options, io),
+  return runInCluster(
+    { name: 'wait', io, open },
+    () => readOptions(args),
+    (cluster, options) => waitFor(cluster, options, io),
   );
 }
 
@@ -104,7 +106,7 @@ async function generationOf(
   return found.metadata.generation ?? 0;
 }
 
-function readOptions(args: string[]): { values: object; options: WaitOptions } {
+function readOptions(args: string[]): WaitOptions {
   const { values, positionals } = readArguments(args, {
     ...clusterOptions,
     namespace: { type: 'string', short: 'n' },
@@ -122,8 +124,8 @@ function readOptions(args: string[]): { values: object; options: WaitOptions } {
   if (timeoutMs === null) {
     throw new CallError(`--timeout is a time like 60s or 2m, not "${values.timeout}"`);
   }
-  const { namespace } = values;
-  return { values, options: { ...kindOf(word), name, namespace, timeoutMs } };
+  const { kubeconfig, context, namespace } = values;
+  return { kubeconfig, context, ...kindOf(word), name, namespace, timeoutMs };
 }
 
 /** As kubectl: in any case, one or many. */

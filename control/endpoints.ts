@@ -1,7 +1,7 @@
 // Where the ports of a Service lead where nobody says it in EndpointSlices: the ready pods that it selects.
 import { hasProxy } from '#api/in-mesh.ts';
 import { type NamespaceStance, stances, wantsSidecar } from '#api/injection.ts';
-import { localPortsAnnotation, workloadAnnotation } from '#api/injection/names.ts';
+import { workloadAnnotation } from '#api/injection/names.ts';
 import type { Deployment } from '#api/kinds/deployment.ts';
 import type { Pod } from '#api/kinds/pod.ts';
 import type { ServicePortSpec, ServiceResource } from '#api/kinds/service.ts';
@@ -10,6 +10,8 @@ import { localityOf } from '#api/locality.ts';
 import type { Endpoint } from '#api/snapshot.ts';
 import { formatSpiffeId } from '#api/spiffe.ts';
 import { selectsLabels } from '#policy/attach.ts';
+
+import { type LocalPorts, portToCall, readLocalPorts } from './local-ports.ts';
 
 export interface EndpointFinder {
   /** Endpoints of one port of a Service, by address and port. */
@@ -37,7 +39,7 @@ interface ReadyPod {
   readonly address: string;
   readonly identity: string | null;
   readonly workload: string;
-  readonly localPorts: Readonly<Record<string, unknown>>;
+  readonly localPorts: LocalPorts;
 }
 
 /** The ready pods of a mesh, found by namespace and label. */
@@ -100,11 +102,10 @@ function endpointOf(
   port: number,
 ): Endpoint {
   const { namespace, labels } = pod.metadata;
-  const local = localPorts[String(port)];
   const locality = localityOf(labels);
   return {
     address,
-    port: isPort(local) ? local : port,
+    port: portToCall(localPorts, port),
     identity,
     workload,
     namespace,
@@ -134,7 +135,7 @@ function readyPod(
       hasProxy(pod.spec) || (stance !== null && wantsSidecar(stance, pod.metadata, ...marks))
         ? formatSpiffeId({ trustDomain, namespace, serviceAccount })
         : null,
-    localPorts: readLocalPorts(annotations[localPortsAnnotation]),
+    localPorts: readLocalPorts(annotations),
   };
 }
 
@@ -152,22 +153,6 @@ function targetPortOf(pod: Pod, port: ServicePortSpec): number | null {
   if (typeof target === 'number') return target;
   const ports = pod.spec.containers.flatMap((container) => container.ports);
   return ports.find(({ name }) => name === target)?.containerPort ?? null;
-}
-
-/** An annotation that cannot be read maps nothing. */
-function readLocalPorts(text: string | undefined): Readonly<Record<string, unknown>> {
-  if (text === undefined) return {};
-  try {
-    const value: unknown = JSON.parse(text);
-    const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isMap ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
-}
-
-function isPort(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536;
 }
 
 function labelKey(namespace: string, name: string, value: string): string {

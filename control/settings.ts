@@ -10,7 +10,7 @@ import {
   optional,
   requiredText,
   url,
-  openAddress,
+  listenAddress,
 } from '#runtime/setting-types.ts';
 import { describeSettings, readSettings, Wanted, type Settings } from '#runtime/settings.ts';
 
@@ -20,8 +20,8 @@ const controlFields = [
   {
     name: 'listen',
     env: 'SELVAGE_CONTROL_LISTEN',
-    parse: address,
-    default: '0.0.0.0:15011',
+    parse: listenAddress,
+    default: ':15011',
     doc: 'address that sidecars connect to',
   },
   {
@@ -34,7 +34,7 @@ const controlFields = [
   {
     name: 'health',
     env: 'SELVAGE_HEALTH',
-    parse: optional(openAddress),
+    parse: optional(listenAddress),
     default: '',
     doc: 'address of /healthz/ready, /healthz/live and /metrics, for kubelet and Prometheus, as :15021; empty: nowhere',
   },

@@ -14,6 +14,7 @@ import type { Endpoint } from '#api/snapshot.ts';
 import { formatSpiffeId } from '#api/spiffe.ts';
 
 import { byPlace, type EndpointFinder } from './endpoints.ts';
+import { portToCall, readLocalPorts } from './local-ports.ts';
 
 /** `draining`: on its way out, and still answering. */
 type State = 'ready' | 'draining';
@@ -122,7 +123,8 @@ export class SliceIndex implements EndpointFinder {
       : null;
     const endpoint: Endpoint = {
       address,
-      port,
+      // A slice names the application's own port, as everybody else must know it.
+      port: portToCall(readLocalPorts(metadata.annotations), port),
       identity,
       workload: metadata.annotations[workloadAnnotation] ?? metadata.name,
       namespace: metadata.namespace,

@@ -8,7 +8,7 @@ import {
   oneOf,
   requiredText,
   url,
-  openAddress,
+  listenAddress,
   optional,
 } from '#runtime/setting-types.ts';
 import { describeSettings, readSettings, SettingsError, type Settings } from '#runtime/settings.ts';
@@ -19,14 +19,14 @@ const injectorFields = [
   {
     name: 'listen',
     env: 'SELVAGE_INJECTOR_LISTEN',
-    parse: address,
-    default: '0.0.0.0:15017',
+    parse: listenAddress,
+    default: ':15017',
     doc: 'address that the API server calls, HTTPS',
   },
   {
     name: 'health',
     env: 'SELVAGE_HEALTH',
-    parse: openAddress,
+    parse: listenAddress,
     default: ':15021',
     doc: 'address of /healthz/ready, /healthz/live and /metrics, for kubelet and Prometheus',
   },

@@ -1,5 +1,5 @@
 // The admin endpoint of a process: a table of routes on node:http, on loopback unless told otherwise.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 
 import { listen } from './listen.ts';
@@ -18,7 +18,11 @@ export interface AdminRoute {
   readonly doc?: string;
   /** Answers only callers on this machine: for what changes the process, where the port is open to others. */
   readonly loopbackOnly?: boolean;
-  readonly handler: (query: URLSearchParams, body: string) => AdminReply | Promise<AdminReply>;
+  readonly handler: (
+    query: URLSearchParams,
+    body: string,
+    headers: IncomingHttpHeaders,
+  ) => AdminReply | Promise<AdminReply>;
 }
 
 export interface AdminReply {
@@ -110,7 +114,7 @@ async function answer(
     };
   }
   try {
-    return await route.handler(url.searchParams, body);
+    return await route.handler(url.searchParams, body, request.headers);
   } catch (error) {
     return { status: 500, body: `${error instanceof Error ? error.message : String(error)}\n` };
   }

@@ -69,9 +69,10 @@ export function address(text: string): Address {
   return { host, port };
 }
 
-/** An address to listen on; `:15021` is that port of all addresses. */
-export function openAddress(text: string): Address {
-  return address(text.startsWith(':') ? `0.0.0.0${text}` : text);
+/** An address to listen on; `:15021` is the port on every address, IPv6 too where the host has it. */
+export function listenAddress(text: string): Address {
+  if (!text.startsWith(':')) return address(text);
+  return { host: '', port: address(`any${text}`).port };
 }
 
 /** An absolute URL of one of the given schemes, without credentials. */

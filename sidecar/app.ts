@@ -52,6 +52,7 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
     settings,
     scrape: () => planes.scrape(),
     ready: () => admin.ready(),
+    log,
   });
   for (const port of [admin.port, ...podPorts.ports]) planes.noteOwnPort(port);
   upgrade?.offer(async () => void (await Promise.all([admin.close(), podPorts.close()])));

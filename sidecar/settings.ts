@@ -8,6 +8,7 @@ import {
   fraction,
   integer,
   list,
+  listenAddress,
   oneOf,
   optional,
   requiredText,
@@ -285,7 +286,7 @@ function inboundMapping(text: string): InboundMapping {
   if (match === null || !valid) {
     throw new Wanted('listen=[ip:]port>application, as 127.0.0.1:34001=8080>127.0.0.1:34002');
   }
-  return { listen: address(match[1] ?? ''), ip, port, application: address(match[4] ?? '') };
+  return { listen: listenAddress(match[1] ?? ''), ip, port, application: address(match[4] ?? '') };
 }
 
 /** `127.0.0.1:33306=mysql.shop:3306`. */
@@ -295,5 +296,5 @@ function outboundMapping(text: string): OutboundMapping {
   if (match === null || destination === null || destination.port === 0) {
     throw new Wanted('listen=host:port, as 127.0.0.1:33306=mysql.shop:3306');
   }
-  return { listen: address(match[1] ?? ''), destination };
+  return { listen: listenAddress(match[1] ?? ''), destination };
 }

@@ -48,7 +48,5 @@ export function localPorts(containers: readonly ContainerManifest[]): Map<number
 
 /** As SELVAGE_INBOUND takes them. */
 export function inboundMappings(mapped: ReadonlyMap<number, number>): string {
-  return [...mapped]
-    .map(([port, listen]) => `0.0.0.0:${listen}=${port}>127.0.0.1:${port}`)
-    .join(',');
+  return [...mapped].map(([port, listen]) => `:${listen}=${port}>127.0.0.1:${port}`).join(',');
 }

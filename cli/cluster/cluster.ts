@@ -50,20 +50,28 @@ export async function openCluster({ kubeconfig, context }: ClusterValues): Promi
   };
 }
 
+/** What runs and where it says so. */
+export interface ClusterCommand {
+  /** For messages. */
+  readonly name: string;
+  readonly io: Pick<Io, 'stderr'>;
+  readonly open: OpenCluster;
+}
+
 /**
  * Runs the body of a command, and says in one line why it could not be done.
- * @param name of the command, for messages
+ * @param read the arguments, once; throws CallError for what is wrong with them
  */
-export async function runInCluster(
-  name: string,
-  io: Pick<Io, 'stderr'>,
-  open: () => Promise<Cluster>,
-  body: (cluster: Cluster) => Promise<number>,
+export async function runInCluster<Options extends ClusterValues>(
+  { name, io, open }: ClusterCommand,
+  read: () => Options,
+  body: (cluster: Cluster, options: Options) => Promise<number>,
 ): Promise<number> {
   let cluster: Cluster | null = null;
   try {
-    cluster = await open();
-    return await body(cluster);
+    const options = read();
+    cluster = await open(options);
+    return await body(cluster, options);
   } catch (error) {
     if (!(error instanceof Error) || isDefect(error)) throw error;
     io.stderr.write(`selvage ${name}: ${describeFailure(error)}\n`);

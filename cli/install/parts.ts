@@ -23,7 +23,7 @@ export interface Part {
   readonly configMap?: string;
 }
 
-const inCluster = { SELVAGE_KUBERNETES: 'in-cluster', SELVAGE_HEALTH: '0.0.0.0:15021' };
+const inCluster = { SELVAGE_KUBERNETES: 'in-cluster', SELVAGE_HEALTH: ':15021' };
 const identity = {
   SELVAGE_CA: 'https://selvage-ca.selvage-system.svc:15012',
   SELVAGE_TOKEN_FILE: `${folders.token}/token`,

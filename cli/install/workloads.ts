@@ -6,6 +6,8 @@ import type { InstallOptions } from './options.ts';
 import { identityMounts, identityVolumes, type Part } from './parts.ts';
 
 const healthPort = 15021;
+/** Whole as the API server keeps it: `kubectl apply` and `selvage install` then want the same. */
+const podName = { apiVersion: 'v1', fieldPath: 'metadata.name' };
 
 /** As Prometheus' customary configuration for pods reads them. */
 const scraped = {
@@ -87,7 +89,7 @@ function containerOf(part: Part, options: InstallOptions): object {
     imagePullPolicy,
     command: ['node', program],
     env: [
-      { name: 'SELVAGE_POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+      { name: 'SELVAGE_POD', valueFrom: { fieldRef: podName } },
       ...Object.entries(environment).map(([key, value]) => ({ name: key, value })),
     ],
     ...(configMap !== undefined && { envFrom: [{ configMapRef: { name: configMap } }] }),

@@ -1,11 +1,12 @@
 // Where a redirected connection was to go, as the kernel's connection tracking knows it: the one file that knows node:ffi.
 import type { Socket } from 'node:net';
 
+import { plainAddress } from '#runtime/plain-address.ts';
+
 import type {
   OriginalDestination,
   OriginalDestinationOf,
 } from '../outbound/original-destination.ts';
-import { plainAddress } from '../plain-address.ts';
 
 /** SOL_IP and SOL_IPV6 of <netinet/in.h>; SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST are both 80. */
 const levels = { IPv4: 0, IPv6: 41 } as const;

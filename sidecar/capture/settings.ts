@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 
 import { logLevels } from '#runtime/log.ts';
-import { address, anyText, integer, list, oneOf, type Address } from '#runtime/setting-types.ts';
+import { anyText, integer, list, listenAddress, oneOf } from '#runtime/setting-types.ts';
 import { readSettings, Wanted, type Settings } from '#runtime/settings.ts';
 
 /** Part of the sidecar's own table. */
@@ -29,12 +29,6 @@ export const captureFields = [
     doc: 'where connections of the application are redirected to, when capture is transparent',
   },
 ] as const;
-
-/** An address as its own; `:15006` is the port on every address, IPv6 too where the host has it. */
-export function listenAddress(text: string): Address {
-  if (!text.startsWith(':')) return address(text);
-  return { host: '', port: address(`any${text}`).port };
-}
 
 const portField = integer({ min: 1, max: 65_535 });
 const ports = list(',', portField);

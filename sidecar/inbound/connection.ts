@@ -3,11 +3,11 @@ import type { Socket } from 'node:net';
 
 import type { ConnectionFacts, RequestFacts } from '#policy/facts.ts';
 import { admitPeer, admitTransport, type Hello } from '#policy/transport.ts';
+import { plainAddress } from '#runtime/plain-address.ts';
 
 import type { LiveConnection } from '../connections.ts';
 import type { Downstream, Exchange } from '../exchange.ts';
 import type { Enforced } from '../in-force.ts';
-import { plainAddress } from '../plain-address.ts';
 import type { HttpPool } from '../wire/http-pool.ts';
 import type { Peer } from './peer.ts';
 

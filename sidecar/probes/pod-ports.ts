@@ -1,8 +1,11 @@
 // The ports that the kubelet and Prometheus call in the clear: metrics, health, and the application's probes.
 import { startAdmin, type Admin, type AdminReply, type AdminRoute } from '#runtime/admin.ts';
+import type { Log } from '#runtime/log.ts';
 import type { Address } from '#runtime/setting-types.ts';
 
+import { MergedPage } from '../scrape/merged-page.ts';
 import { askApplication, placeOf } from './ask-application.ts';
+import type { Exposition } from '../telemetry/exposition.ts';
 import type { AppProbe, PodPorts } from './settings.ts';
 
 export interface PodPortsParts {
@@ -10,9 +13,12 @@ export interface PodPortsParts {
     readonly podIp: string;
     readonly capture: 'explicit' | 'transparent';
     readonly appProbes: readonly AppProbe[];
+    readonly applicationMetrics: URL | null;
   };
-  readonly scrape: () => Promise<AdminReply>;
+  /** The sidecar's own metrics. */
+  readonly scrape: () => Promise<Exposition>;
   readonly ready: () => AdminReply;
+  readonly log: Log;
 }
 
 export interface RunningPodPorts {
@@ -26,7 +32,7 @@ export async function startPodPorts(parts: PodPortsParts): Promise<RunningPodPor
   const health = get('/healthz/ready', '200 while calls are taken, 503 while it ends', ready);
   const metrics = get('/stats/prometheus', 'metrics', scrape);
   const plan: readonly (readonly [Address | null, readonly AdminRoute[]])[] = [
-    [settings.metrics, [health, metrics, ...probeRoutes(parts)]],
+    [settings.metrics, [health, withApplication(parts, metrics), ...probeRoutes(parts)]],
     [settings.health, [health]],
     [settings.prometheus, [metrics]],
   ];
@@ -38,6 +44,15 @@ export async function startPodPorts(parts: PodPortsParts): Promise<RunningPodPor
     ports: running.map(({ port }) => port),
     close: async () => void (await Promise.all(running.map((one) => one.close()))),
   };
+}
+
+/** The one port that pods are scraped at; the other keeps to the sidecar. */
+function withApplication({ settings, scrape, log }: PodPortsParts, own: AdminRoute): AdminRoute {
+  const application = settings.applicationMetrics;
+  if (application === null) return own;
+  const page = new MergedPage({ own: scrape, application, log });
+  const doc = "metrics, and the application's own after them";
+  return { ...own, doc, handler: (_query, _body, headers) => page.scrape(headers) };
 }
 
 function probeRoutes({ settings }: PodPortsParts): AdminRoute[] {

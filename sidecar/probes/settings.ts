@@ -1,10 +1,8 @@
 // Settings of the ports that the kubelet and Prometheus call in the clear, and of the application's own probes.
 import { isIP } from 'node:net';
 
-import { optional, type Address } from '#runtime/setting-types.ts';
+import { listenAddress, optional, url, type Address } from '#runtime/setting-types.ts';
 import { Wanted } from '#runtime/settings.ts';
-
-import { listenAddress } from '../capture/settings.ts';
 
 /** What the kubelet would have asked the application itself, hooks too; `path` is where it asks us. */
 export interface AppProbe {
@@ -66,6 +64,13 @@ export const podPortFields = [
     parse: appProbes,
     default: '',
     doc: 'JSON: /app-health/<container>/{livez,readyz,startupz} -> the probe as in Kubernetes; hooks likewise',
+  },
+  {
+    name: 'applicationMetrics',
+    env: 'SELVAGE_APP_METRICS',
+    parse: optional(url('http', 'https')),
+    default: '',
+    doc: 'metrics page of the application, put after ours at SELVAGE_METRICS; empty: none',
   },
 ] as const;
 

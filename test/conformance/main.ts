@@ -1,4 +1,4 @@
-// `npm run conformance`: the Gateway API's own tests of meshes, against a cluster in which Selvage is installed.
+// `npm run conformance`: the Gateway API's own tests of meshes, against a cluster; Selvage is installed where it is missing.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
@@ -12,15 +12,18 @@ import { type Outcome, readOutcomes } from './outcomes.ts';
 
 const usage = `npm run conformance -- [flags of the suite]
   KUBECONFIG=FILE   the cluster; its nodes pull the suite's images
-  KUBE=FOLDER       a kube lab in its place, which is up; the image is built here
+  KUBE=FOLDER       a kube lab in its place, which is up; the images are built here
+  Selvage is installed where it is missing: this one in a lab, its release elsewhere.
   -run-test NAME    one test; -debug: bodies too; -report-output FILE: the report for the Gateway API project
   The exit status is 1 when a test fails that test/conformance/not-yet.ts does not name, or passes that it names.`;
 
 const here = import.meta.dirname;
+const root = join(here, '../..');
 const lab = process.env['KUBE'];
 /** As its manifests name it. */
 const echoImage = 'registry.k8s.io/gateway-api/echo-advanced:v1.5.1';
 const seconds = 60;
+const rollout = ['-n', 'selvage-system', 'rollout', 'status', `--timeout=${seconds}s`];
 
 if (process.argv.includes('--help')) {
   console.log(usage);
@@ -39,6 +42,7 @@ async function main(flags: readonly string[]): Promise<number> {
   const modules = run('go', ['list', '-m', '-f', '{{.Dir}}', 'sigs.k8s.io/gateway-api'], here);
   if (lab !== undefined) await makeEchoImage(join(folder, 'echo'));
   installKinds(modules.trim());
+  installSelvage();
   const log = join(folder, 'log');
   const lines = await runSuite(program, flags, log);
   const outcomes = readOutcomes(lines);
@@ -74,6 +78,22 @@ function installKinds(modules: string): void {
   if (crds.includes('/httproutes.gateway.networking.k8s.io')) return;
   kubectl(['apply', '--server-side', '-f', join(modules, 'config/crd/standard')]);
   kubectl(['wait', '--for=condition=Established', 'crd', '--all', `--timeout=${seconds}s`]);
+}
+
+/** What is installed already is what is tested. */
+function installSelvage(): void {
+  if (
+    kubectl(['get', 'namespace', '-o', 'name']).split('\n').includes('namespace/selvage-system')
+  ) {
+    kubectl([...rollout, 'deployment/selvage-control']);
+    return;
+  }
+  console.log('installing Selvage, which is not in the cluster');
+  if (lab !== undefined) run('npm', ['run', '-s', 'image'], root, { KUBE: lab });
+  const overlay = lab === undefined ? [] : ['--overlay', 'dev'];
+  const install = [process.execPath, 'cli/main.ts', 'install', '--wait', ...overlay];
+  const [command = '', ...rest] = [...inLab(), ...install];
+  process.stdout.write(run(command, rest, root));
 }
 
 /** Runs the tests that wait side by side: most of them wait for what a failing case never does. */

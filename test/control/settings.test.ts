@@ -42,7 +42,7 @@ test('no folder and no cluster, or a cluster that is not there, is a mistake amo
 });
 
 test('health is told where the kubelet asks, on all addresses where only a port is given', () => {
-  expect(healthAt(':15021')).toEqual({ host: '0.0.0.0', port: 15021 });
+  expect(healthAt(':15021')).toEqual({ host: '', port: 15021 });
   expect(healthAt('10.0.0.1:15021')).toEqual({ host: '10.0.0.1', port: 15021 });
   expect(healthAt('')).toBeNull();
 });

@@ -26,10 +26,11 @@ interface PodOptions {
   readonly proxy?: boolean;
   readonly ip?: string;
   readonly phase?: string;
+  readonly localPorts?: string;
 }
 
 function pod(name: string, options: PodOptions = {}): object {
-  const { uid = `uid-${name}`, account = 'pay', proxy = true, ip, phase } = options;
+  const { uid = `uid-${name}`, account = 'pay', proxy = true, ip, phase, localPorts } = options;
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -38,7 +39,10 @@ function pod(name: string, options: PodOptions = {}): object {
       namespace: 'shop',
       uid,
       labels: { app: 'pay' },
-      annotations: { 'selvage.dev/workload': 'pay' },
+      annotations: {
+        'selvage.dev/workload': 'pay',
+        ...(localPorts !== undefined && { 'selvage.dev/local-ports': localPorts }),
+      },
     },
     spec: {
       serviceAccountName: account,
@@ -124,6 +128,19 @@ test('an endpoint has the identity of its pod, its labels, its zone and its node
       node: 'node-a',
       locality: '/a',
     },
+  ]);
+});
+
+test('a pod without capture is called where its sidecar listens for the port', () => {
+  const endpoints = [1, 2, 3, 4].map((i) => endpoint(`10.1.0.${i}`, `pay-${i}`));
+  const pods = ['{"8080":15100}', '{"9090":15101}', '{"8080":"15100"}', '{broken'].map(
+    (localPorts, i) => pod(`pay-${i + 1}`, { localPorts }),
+  );
+  expect(addressesOf(service, slice('s', endpoints), ...pods)).toEqual([
+    '10.1.0.1:15100',
+    '10.1.0.2:8080',
+    '10.1.0.3:8080',
+    '10.1.0.4:8080',
   ]);
 });
 

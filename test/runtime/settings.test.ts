@@ -79,6 +79,14 @@ test.each(['', ':80', '127.0.0.1', '127.0.0.1:65536', '::1:80', '[::g]:1', '[1.2
   },
 );
 
+test('a port alone to listen on is the port on every address', () => {
+  expect(types.listenAddress(':15006')).toEqual({ host: '', port: 15_006 });
+  expect(types.listenAddress('[::1]:1')).toEqual({ host: '::1', port: 1 });
+  for (const text of [':', ':x', ':70000', '15006']) {
+    expect(() => types.listenAddress(text)).toThrow('host:port');
+  }
+});
+
 test('every port and IPv6 host survives writing and reading', () => {
   fc.assert(
     fc.property(fc.ipV6(), fc.integer({ min: 0, max: 65_535 }), (host, port) => {

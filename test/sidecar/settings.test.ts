@@ -33,10 +33,11 @@ test('the least that must be said is enough', () => {
 });
 
 test('mappings say where to listen, for which port, and where the application is', () => {
-  const text = '127.0.0.1:1=8080>127.0.0.1:2,[::1]:3=443>localhost:4';
+  const text = '127.0.0.1:1=8080>127.0.0.1:2,[::1]:3=443>localhost:4,:5=80>127.0.0.1:6';
   expect(readSidecarSettings({ ...minimal, SELVAGE_INBOUND: text }).inbound).toMatchObject([
     { listen: { host: '127.0.0.1', port: 1 }, port: 8080, application: { port: 2 } },
     { listen: { host: '::1', port: 3 }, port: 443, application: { host: 'localhost', port: 4 } },
+    { listen: { host: '', port: 5 }, port: 80, application: { port: 6 } },
   ]);
 });
 

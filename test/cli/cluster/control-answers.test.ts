@@ -40,7 +40,7 @@ async function answer(path: string): Promise<unknown> {
   const url = new URL(path, 'http://control');
   const census = { take: async () => mesh } as Census;
   const route = statusRoutes(census).find((one) => one.path === url.pathname);
-  const reply = await route?.handler(url.searchParams, '');
+  const reply = await route?.handler(url.searchParams, '', {});
   return JSON.parse(reply?.body ?? '');
 }
 

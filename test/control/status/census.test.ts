@@ -190,7 +190,7 @@ test('a pod that is ready and connected to nobody is missing', async () => {
 async function ask(census: Census, path: string): Promise<unknown> {
   const url = new URL(path, 'http://admin');
   const route = statusRoutes(census).find((one) => one.path === url.pathname);
-  const reply = await route?.handler(url.searchParams, '');
+  const reply = await route?.handler(url.searchParams, '', {});
   return JSON.parse(reply?.body ?? 'null') as unknown;
 }
 

@@ -3,14 +3,18 @@
 const image = 'selvage/shop:dev';
 
 /** Answers each request with 200 and its headers as JSON; keeps answering for a moment after SIGTERM, as services do. */
-const echo = `
+const echo = echoAt('');
+
+function echoAt(host: string): string {
+  return `
 const http = require('node:http');
 const server = http.createServer((request, response) => {
   const body = JSON.stringify({ pod: process.env.HOSTNAME, url: request.url, headers: request.headers });
   request.resume().on('end', () => response.end(body + '\\n'));
-}).listen(8080);
+}).listen(8080, ${JSON.stringify(host)});
 process.on('SIGTERM', () => setTimeout(() => server.close(() => process.exit(0)), 2000));
 `;
+}
 
 /** As `echo`, but deaf from the first moment of SIGTERM: its callers have not heard of it yet. */
 export const abrupt = echo.replace(
@@ -35,6 +39,8 @@ export interface AppOptions {
   readonly sharesProcesses?: boolean;
   /** topologySpreadConstraints */
   readonly spread?: readonly object[];
+  /** Explicit capture, without any right and on loopback alone: whoever calls must come by the sidecar. */
+  readonly explicit?: boolean;
 }
 
 /** A Deployment, its Service (port 80, named http) and its ServiceAccount. */
@@ -49,7 +55,7 @@ export function service(options: AppOptions): object[] {
       metadata: { name },
       spec: { selector: { app: name }, ports },
     },
-    deployment({ serviceAccount: name, script: echo, ...options }),
+    deployment({ serviceAccount: name, ...options }),
   ];
 }
 
@@ -63,7 +69,9 @@ export function caller(options: AppOptions): object[] {
 }
 
 function deployment(options: AppOptions): object {
-  const { name, inject = true, replicas = 1, annotations = {} } = options;
+  const { name, inject = true, replicas = 1, explicit = false } = options;
+  const capture = explicit ? { 'selvage.dev/capture': 'explicit' } : {};
+  const annotations = { ...capture, ...options.annotations };
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -79,15 +87,20 @@ function deployment(options: AppOptions): object {
   };
 }
 
+const seccompProfile = { type: 'RuntimeDefault' };
+const noRights = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+
 /** With one container `app`. */
 export function podSpec({
-  script = echo,
+  script,
   serviceAccount = 'default',
   spread = [],
   sharesProcesses = false,
+  explicit = false,
 }: Partial<AppOptions>): object {
-  const answers = script === echo || script === abrupt;
+  const answers = script === undefined || script === abrupt;
   return {
+    ...(explicit && { securityContext: { runAsNonRoot: true, seccompProfile } }),
     serviceAccountName: serviceAccount,
     terminationGracePeriodSeconds: 20,
     topologySpreadConstraints: spread,
@@ -96,8 +109,9 @@ export function podSpec({
       {
         name: 'app',
         image,
-        command: ['node', '-e', script],
+        command: ['node', '-e', script ?? (explicit ? echoAt('127.0.0.1') : echo)],
         ...(sharesProcesses && { securityContext: { runAsUser: 0 } }),
+        ...(explicit && { securityContext: noRights }),
         ...(answers && {
           ports: [{ name: 'http', containerPort: 8080 }],
           readinessProbe: { httpGet: { path: '/', port: 8080 }, periodSeconds: 1 },

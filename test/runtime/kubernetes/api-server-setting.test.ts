@@ -2,7 +2,6 @@
 import { expect, test } from 'vitest';
 
 import { apiServer } from '#runtime/kubernetes/api-server-setting.ts';
-import { openAddress } from '#runtime/setting-types.ts';
 
 test.each([
   [{ KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '6443' }, '10.96.0.1:6443'],
@@ -23,9 +22,3 @@ test.each(['in-cluster', 'http://api.example', 'https://name:word@api.example', 
     expect(() => apiServer({})(text)).toThrow('a URL');
   },
 );
-
-test('an address to listen on may leave out the host', () => {
-  expect(openAddress(':15021')).toEqual({ host: '0.0.0.0', port: 15021 });
-  expect(openAddress('127.0.0.1:1')).toEqual({ host: '127.0.0.1', port: 1 });
-  expect(() => openAddress(':')).toThrow('host:port');
-});

@@ -9,7 +9,7 @@ import {
   readIpv4,
   readIpv6,
 } from '#sidecar/capture/original-destination.ts';
-import { plainAddress } from '#sidecar/plain-address.ts';
+import { plainAddress } from '#runtime/plain-address.ts';
 
 const onLinux = process.platform === 'linux';
 

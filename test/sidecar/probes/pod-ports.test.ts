@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 import { expect, test } from 'vitest';
 
+import { silentLog } from '#runtime/log.ts';
 import { appProbes } from '#sidecar/probes/settings.ts';
 import { startPodPorts } from '#sidecar/probes/pod-ports.ts';
 
@@ -15,8 +16,13 @@ const settings = {
   health: anyPort,
   prometheus: anyPort,
   appProbes: [],
+  applicationMetrics: null,
 } as const;
-const scrape = async (): Promise<{ body: string }> => ({ body: 'up 1\n' });
+const scrape = async (): Promise<{ type: string; body: string }> => ({
+  type: 'text/plain',
+  body: 'up 1\n',
+});
+const log = silentLog;
 
 async function statusOf(port: number | undefined, path: string, method = 'GET'): Promise<number> {
   return (await fetch(`http://127.0.0.1:${port}${path}`, { method })).status;
@@ -25,7 +31,7 @@ async function statusOf(port: number | undefined, path: string, method = 'GET'):
 test('each port answers what it is for, and nothing that changes anything', async () => {
   let status = 200;
   const ready = (): { status: number; body: string } => ({ status, body: '' });
-  const running = await startPodPorts({ settings, scrape, ready });
+  const running = await startPodPorts({ settings, scrape, ready, log });
   const [metrics, health, prometheus] = running.ports;
   expect(await statusOf(metrics, '/healthz/ready')).toBe(200);
   expect(await statusOf(metrics, '/stats/prometheus')).toBe(200);
@@ -41,7 +47,7 @@ test('each port answers what it is for, and nothing that changes anything', asyn
 
 test('only what is set is listened on', async () => {
   const none = { ...settings, metrics: null, health: null, prometheus: null };
-  const running = await startPodPorts({ settings: none, scrape, ready: () => ({ body: '' }) });
+  const running = await startPodPorts({ settings: none, scrape, ready: () => ({ body: '' }), log });
   expect(running.ports).toEqual([]);
   await running.close();
 });
@@ -60,6 +66,7 @@ test('however many ask at once, the application is asked once', async () => {
     settings: { ...settings, appProbes: probes },
     scrape,
     ready: () => ({ body: '' }),
+    log,
   });
   const ask = (): Promise<number> => statusOf(running.ports[0], path);
   expect(await Promise.all([ask(), ask(), ask(), ask()])).toEqual([200, 200, 200, 200]);

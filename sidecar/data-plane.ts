@@ -71,10 +71,8 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
   const outboundConnections = newConnections(log);
   const present = inForce.current();
   if (present !== null) upstreams.update(present.routes);
-  inForce.onChange((enforced) => {
-    upstreams.update(enforced.routes);
-    inboundConnections.judgeAll(enforced);
-  });
+  inForce.onChange(({ routes }) => upstreams.update(routes));
+  inForce.onPolicyChange((enforced) => inboundConnections.judgeAll(enforced));
   const telemetry = bindTelemetry({
     settings,
     inForce,

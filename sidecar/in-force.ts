@@ -3,6 +3,7 @@ import type { Snapshot } from '#api/snapshot.ts';
 import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
+import { Unchanged } from './unchanged.ts';
 
 /** Everything compiled from one snapshot. Immutable; a request reads it once. */
 export interface Enforced {
@@ -13,6 +14,7 @@ export interface Enforced {
 
 export class InForce {
   #current: Enforced | null = null;
+  readonly #policies = new Unchanged<CompiledPolicies>();
   readonly #listeners: ((enforced: Enforced) => void)[] = [];
 
   /** Null before the first snapshot. */
@@ -28,8 +30,10 @@ export class InForce {
     const { mesh, workload, policies } = snapshot;
     const enforced = Object.freeze({
       snapshot,
-      policies: compilePolicies({ mesh, workload, policies }),
-      routes: compileRoutes(snapshot),
+      policies: this.#policies.of([mesh, workload, policies], () =>
+        compilePolicies({ mesh, workload, policies }),
+      ),
+      routes: this.#routes(snapshot),
     });
     this.#current = enforced;
     for (const listener of this.#listeners) listener(enforced);
@@ -39,4 +43,31 @@ export class InForce {
   onChange(listener: (enforced: Enforced) => void): void {
     this.#listeners.push(listener);
   }
+
+  /** As `onChange`, but not where only endpoints come or go: nothing changes for those who call us. */
+  onPolicyChange(listener: (enforced: Enforced) => void): void {
+    let last = this.#current?.policies;
+    this.onChange((enforced) => {
+      if (enforced.policies === last) return;
+      last = enforced.policies;
+      listener(enforced);
+    });
+  }
+
+  /** Nearly every change of a large mesh is one of endpoints, and nothing else is looked at then. */
+  #routes(snapshot: Snapshot): RouteTable {
+    const before = this.#current;
+    if (before !== null && onlyServicesDiffer(before.snapshot, snapshot)) {
+      const routes = before.routes.withServices(snapshot.services);
+      if (routes !== null) return routes;
+    }
+    return compileRoutes(snapshot);
+  }
+}
+
+/** Policies say nothing of routes; all else may. */
+function onlyServicesDiffer(before: Snapshot, after: Snapshot): boolean {
+  const told = new Set([...Object.keys(before), ...Object.keys(after)] as (keyof Snapshot)[]);
+  for (const part of ['version', 'policies', 'services'] as const) told.delete(part);
+  return [...told].every((part) => before[part] === after[part]);
 }

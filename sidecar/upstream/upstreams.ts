@@ -22,6 +22,7 @@ export class Upstreams {
   readonly #clusters = new Map<string, Cluster>();
   /** The same clusters by the routes in force, so that a request costs no key. */
   #byRoute = new Map<Route, Cluster>();
+  #routes: readonly Route[] = [];
   readonly #external = new Map<string, HttpPool>();
 
   constructor(svid: Svid) {
@@ -29,10 +30,13 @@ export class Upstreams {
   }
 
   /** Takes the routes of a new snapshot. Connections to endpoints that stay are kept. */
-  update(table: RouteTable): void {
+  update({ routes }: RouteTable): void {
+    const before = this.#routes;
+    this.#routes = routes;
+    if (this.#replaceRoutes(before, routes)) return;
     const byRoute = new Map<Route, Cluster>();
     const keys = new Set<string>();
-    for (const route of table.routes) {
+    for (const route of routes) {
       const cluster = this.#clusters.get(route.key) ?? new Cluster(this.#tls);
       cluster.update(route);
       this.#clusters.set(route.key, cluster);
@@ -49,7 +53,10 @@ export class Upstreams {
 
   /** Every cluster with the route that leads to it, for people. */
   all(): Iterable<readonly [Route, Cluster]> {
-    return this.#byRoute;
+    return this.#routes.flatMap((route) => {
+      const cluster = this.#byRoute.get(route);
+      return cluster === undefined ? [] : [[route, cluster] as const];
+    });
   }
 
   /** A route of an older snapshot leads to the same cluster while its service exists. */
@@ -96,6 +103,26 @@ export class Upstreams {
     for (const cluster of this.#clusters.values()) cluster.renew();
     for (const pool of this.#external.values()) pool.close();
     this.#external.clear();
+  }
+
+  /** Looks only at the routes that are others, where all lead to the clusters of before. False: they do not. */
+  #replaceRoutes(before: readonly Route[], routes: readonly Route[]): boolean {
+    // Where two routes share a cluster, which of them counts is for the order of all to say.
+    if (before.length !== routes.length || this.#clusters.size !== routes.length) return false;
+    const changed: (readonly [Route, Route, Cluster])[] = [];
+    for (const [i, route] of routes.entries()) {
+      const old = before[i];
+      if (old === route) continue;
+      const cluster = this.#clusters.get(route.key);
+      if (old?.key !== route.key || cluster === undefined) return false;
+      changed.push([old, route, cluster]);
+    }
+    for (const [old, route, cluster] of changed) {
+      cluster.update(route);
+      this.#byRoute.delete(old);
+      this.#byRoute.set(route, cluster);
+    }
+    return true;
   }
 
   #forgetOldest(): void {

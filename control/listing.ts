@@ -10,6 +10,7 @@ import type { Endpoint, Service } from '#api/snapshot.ts';
 import { formatSpiffeId } from '#api/spiffe.ts';
 
 import { PodIndex, type EndpointFinder } from './endpoints.ts';
+import { sameItems } from './same-items.ts';
 import { SliceIndex } from './slices.ts';
 
 /** Kubernetes' cluster domain: of names, not of identities. */
@@ -96,8 +97,9 @@ function listService(
   const aliases = aliasesByHost.get(own[0] ?? '') ?? [];
   const inputs = finder.inputsOf(resource);
   const old = before.get(`${namespace}/${name}`);
-  if (old !== undefined && sameItems(old.inputs, inputs) && isDeepStrictEqual(old.aliases, aliases))
+  if (old !== undefined && isMadeOf(old, inputs) && isDeepStrictEqual(old.aliases, aliases)) {
     return [old];
+  }
   const addresses = (clusterIPs ?? [clusterIP]).filter((ip) => ip !== '' && ip !== 'None');
   const service: Service = {
     name,
@@ -116,8 +118,8 @@ function listService(
   return [{ service, shortHost: name, exportTo: null, aliases, inputs }];
 }
 
-function sameItems(a: readonly unknown[] | null, b: readonly unknown[] | null): boolean {
-  return a !== null && b !== null && a.length === b.length && a.every((item, i) => item === b[i]);
+function isMadeOf({ inputs: before }: Listed, inputs: readonly unknown[] | null): boolean {
+  return before !== null && inputs !== null && sameItems(before, inputs);
 }
 
 /** One service for each host. Only entries that list addresses can be called; others are left to pass through. */

@@ -11,7 +11,7 @@ import type { Svid } from '#runtime/tls/svid.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { ChangeLog } from './changes.ts';
 import { AddressGuard } from './jwks/addresses.ts';
-import { fetchLimits, KeyFetcher } from './jwks/fetch.ts';
+import { fetchLimits, KeyFetcher, placeOfSource, type PlaceOf } from './jwks/fetch.ts';
 import { KeySets } from './jwks/key-sets.ts';
 import { createMetrics, type ControlMetrics } from './metrics.ts';
 import { Publisher } from './publisher.ts';
@@ -151,13 +151,11 @@ function assemble(
   settings: Pick<ControlSettings, 'jwksDenied'>,
   svid: () => Svid | null,
 ): Parts {
-  const fetcher = new KeyFetcher(
-    new AddressGuard(settings.jwksDenied),
-    fetchLimits,
-    (host, port) => snapshots.view?.placeOf(host, port) ?? null,
-  );
+  const placeOf: PlaceOf = (host, port) => publisher.placeOf(host, port);
+  const fetcher = new KeyFetcher(new AddressGuard(settings.jwksDenied), fetchLimits, placeOf);
   const keys = new KeySets({
     fetchKeys: (from, timeoutMs) => fetcher.fetchKeys(from, timeoutMs),
+    placeOf: (from) => placeOfSource(from, placeOf),
     onChange: () => void publisher.update(Date.now()),
     log,
   });

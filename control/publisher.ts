@@ -2,8 +2,10 @@
 import { collectMesh, type MeshResources } from '#api/mesh.ts';
 import { nameOf, problemAt } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
+import type { Endpoint } from '#api/snapshot.ts';
 import type { Log } from '#runtime/log.ts';
 
+import { Catalog } from './catalog.ts';
 import { isStatic } from './listing.ts';
 import type { ChangeLog } from './changes.ts';
 import type { KeySets } from './jwks/key-sets.ts';
@@ -24,7 +26,7 @@ export interface PublisherOptions {
   /** Resolves when the sidecars have taken the last publication, or have had long enough; left out: at once. */
   readonly taken?: () => Promise<void>;
   readonly log: Log;
-  /** How long new policies wait for the first fetch of their keys; 1 s where it is left out. */
+  /** How long new policies wait for keys that nobody has had before; 1 s where it is left out. */
   readonly keysWaitMs?: number;
 }
 
@@ -34,6 +36,7 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #resolver = new KeyResolver();
   #problems: readonly Problem[] = [];
+  #catalog: Catalog | null = null;
   #dueSinceMs: number | null = null;
   #running: Promise<void> | null = null;
   #rested: Promise<void> = Promise.resolve();
@@ -45,6 +48,11 @@ export class Publisher {
   /** What is wrong with the resources in force, as of the last publication. */
   problems(): readonly Problem[] {
     return this.#problems;
+  }
+
+  /** An endpoint of a Service by one of its full names, as of the resources that are published next; null: there is none. */
+  placeOf(host: string, port: number): Endpoint | null {
+    return this.#catalog?.placeOf(host, port) ?? null;
   }
 
   /** Builds and publishes. Calls that come while it runs become one more run. @param changedAtMs see `publish` */
@@ -87,9 +95,11 @@ export class Publisher {
     const startedAtMs = performance.now();
     const resources = source.resources();
     const mesh = collectMesh(resources);
+    // Issuers may be services of the mesh, so these are known first.
+    this.#catalog = Catalog.of(mesh, this.#catalog);
     keys.want(wantedKeys(mesh.requestAuthentications));
     // Without this, a new policy would refuse good tokens until its keys are there.
-    await keys.tried(keysWaitMs);
+    await keys.ready(keysWaitMs);
     const resolved = this.#resolver.resolve(mesh.requestAuthentications, (from) =>
       keys.state(from),
     );
@@ -98,7 +108,7 @@ export class Publisher {
       ...meshProblems(mesh, this.#options.trustDomain()),
       ...resolved.problems,
     ];
-    snapshots.replace(new MeshView(mesh, resolved.policies, snapshots.view));
+    snapshots.replace(new MeshView(mesh, resolved.policies, snapshots.view, this.#catalog));
     publish(changedAtMs);
     const news = changes.record(snapshots.revision, resources, this.#problems);
     for (const { what, resource, file, line, problem } of news) {

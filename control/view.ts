@@ -6,7 +6,7 @@ import type { MeshConfig } from '#api/kinds/mesh-config.ts';
 import type { RequestAuthentication } from '#api/kinds/request-authentication.ts';
 import { workloadsOf, type MeshResources } from '#api/mesh.ts';
 import { isOfCluster } from '#api/origin.ts';
-import type { Endpoint, PolicyResource, Service } from '#api/snapshot.ts';
+import type { PolicyResource, Service } from '#api/snapshot.ts';
 import type { Workload } from '#api/workload.ts';
 
 import { Catalog } from './catalog.ts';
@@ -33,14 +33,16 @@ export class MeshView {
   /**
    * @param requestAuthentications those of the mesh with keys in place of addresses
    * @param previous its equal parts are used again
+   * @param catalog of the same resources
    */
   constructor(
     resources: MeshResources,
     requestAuthentications: readonly RequestAuthentication[],
     previous: MeshView | null,
+    catalog = Catalog.of(resources, previous && previous.#catalog),
   ) {
     this.mesh = again(previous?.mesh, resources.meshConfig);
-    this.#catalog = Catalog.of(resources, previous && previous.#catalog);
+    this.#catalog = catalog;
     this.#pods = new PodWorkloads(resources, previous && previous.#pods);
     this.#extensions = new Extensions(resources);
     // In a cluster each pod is known by itself, and one that was never seen gets nothing.
@@ -86,11 +88,6 @@ export class MeshView {
 
   keys(): Iterable<string> {
     return [...this.#workloads.keys(), ...this.#pods.keys()];
-  }
-
-  /** An endpoint of a Service by one of its full names; null when there is none. */
-  placeOf(host: string, port: number): Endpoint | null {
-    return this.#catalog.placeOf(host, port);
   }
 
   services(namespace: string): readonly Service[] {

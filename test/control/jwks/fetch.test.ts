@@ -164,6 +164,10 @@ function endless(_: unknown, response: Parameters<RequestListener>[1]): void {
   more();
 }
 
+function placeOf(address: string, port: number): Place {
+  return { address, port };
+}
+
 test.each([
   ['http://idp.a/keys', 'i', 'idp.a:80'],
   ['http://idp.a:8080/keys', 'i', 'idp.a:8080'],
@@ -172,7 +176,6 @@ test.each([
   ['', 'http://idp.a', 'idp.a:80'],
   ['', 'no address', null],
 ])('keys at %j of issuer %j are served in the mesh at %s', (uri, issuer, place) => {
-  const placeOf = (address: string, port: number): Place => ({ address, port });
   expect(placeOfSource({ uri, issuer }, placeOf)).toBe(place);
   expect(placeOfSource({ uri, issuer }, () => null)).toBeNull();
 });

@@ -63,8 +63,8 @@ export class KeySets {
   }
 
   /**
-   * Says which key sets are in use: new ones are fetched at once, others forgotten. So are those, again, whose issuer has come up
-   * or moved within the mesh: the last answer, or the lack of one, was another place's.
+   * Says which key sets are in use: new ones are fetched at once, others forgotten. Those whose issuer has come up or moved within
+   * the mesh are fetched again: the last answer, or the lack of one, was another place's.
    */
   want(all: readonly WantedKeys[]): void {
     const wanted = new Map<string, WantedKeys>();

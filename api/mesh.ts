@@ -95,8 +95,14 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     byName.set(key, resource);
   }
   const all = [...byName.values()];
-  const of = <K extends AnyResource['kind']>(...kinds: K[]): Extract<AnyResource, { kind: K }>[] =>
-    all.filter((one): one is Extract<AnyResource, { kind: K }> => kinds.includes(one.kind as K));
+  const byKind = new Map<string, AnyResource[]>();
+  for (const one of all) {
+    const list = byKind.get(one.kind);
+    if (list === undefined) byKind.set(one.kind, [one]);
+    else list.push(one);
+  }
+  const of = <K extends AnyResource['kind']>(kind: K): Extract<AnyResource, { kind: K }>[] =>
+    (byKind.get(kind) ?? []) as Extract<AnyResource, { kind: K }>[];
   const meshConfigs = of('MeshConfig');
   return {
     meshConfig: meshConfigs.at(-1)?.spec ?? defaultMeshConfig,

@@ -13,7 +13,7 @@ import type { Svid } from '#runtime/tls/svid.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { ChangeLog } from './changes.ts';
 import { AddressGuard } from './jwks/addresses.ts';
-import { fetchLimits, KeyFetcher } from './jwks/fetch.ts';
+import { fetchLimits, KeyFetcher, placeOfSource, type PlaceOf } from './jwks/fetch.ts';
 import { KeySets } from './jwks/key-sets.ts';
 import { createMetrics, type ControlMetrics } from './metrics.ts';
 import { Publisher } from './publisher.ts';
@@ -56,6 +56,9 @@ const sessionLimits = {
   answerTimeoutMs: 60_000,
   ageMaxMs: 30 * 60_000,
 };
+
+/** For so long at most a publication waits for the answers to the one before. */
+const settleMaxMs = 300;
 
 /**
  * Starts everything; resolves when sidecars are served, rejects with the first thing that is wrong.
@@ -158,13 +161,11 @@ function assemble(
   settings: Pick<ControlSettings, 'jwksDenied'>,
   svid: () => Svid | null,
 ): Parts {
-  const fetcher = new KeyFetcher(
-    new AddressGuard(settings.jwksDenied),
-    fetchLimits,
-    (host, port) => snapshots.view?.placeOf(host, port) ?? null,
-  );
+  const placeOf: PlaceOf = (host, port) => publisher.placeOf(host, port);
+  const fetcher = new KeyFetcher(new AddressGuard(settings.jwksDenied), fetchLimits, placeOf);
   const keys = new KeySets({
     fetchKeys: (from, timeoutMs) => fetcher.fetchKeys(from, timeoutMs),
+    placeOf: (from) => placeOfSource(from, placeOf),
     onChange: () => void publisher.update(Date.now()),
     log,
   });
@@ -186,6 +187,7 @@ function assemble(
       sessions.publish(changedAtMs);
       snapshots.prune((workload) => sessions.has(workload));
     },
+    taken: () => sessions.settled(settleMaxMs),
     log,
   });
   const metrics = createMetrics({

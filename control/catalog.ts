@@ -5,6 +5,7 @@ import type { MeshResources } from '#api/mesh.ts';
 import type { Endpoint, Service } from '#api/snapshot.ts';
 
 import { keyOf, listServices, type Listed } from './listing.ts';
+import { sameItems } from './same-items.ts';
 
 interface Basis {
   readonly lists: ReadonlyMap<string, readonly Service[]>;
@@ -14,7 +15,17 @@ interface Basis {
 /** A namespace's own form of a service (with other hosts) -> the service that it is a form of. */
 const sources = new WeakMap<Service, Service>();
 
+/** What changes most often beside endpoints, and says nothing of services. */
+const notOfServices: ReadonlySet<string> = new Set<keyof MeshResources>([
+  'authorizationPolicies',
+  'requestAuthentications',
+  'peerAuthentications',
+  'replaced',
+]);
+
 export class Catalog {
+  /** What it was made of. */
+  readonly #inputs: readonly unknown[];
   readonly #listed: readonly Listed[];
   /** The last list of each namespace, from earlier catalogs. */
   readonly #earlier: ReadonlyMap<string, readonly Service[]>;
@@ -24,6 +35,7 @@ export class Catalog {
 
   /** @param previous its equal parts are used again, so that a comparison sees at once that they are equal */
   constructor(mesh: MeshResources, previous: Catalog | null) {
+    this.#inputs = inputsOf(mesh);
     this.#listed = listServices(mesh, previous === null ? [] : previous.#listed);
     const unchanged = previous !== null && sameServices(this.#listed, previous.#listed);
     const replaced = previous === null ? null : replacedServices(previous.#listed, this.#listed);
@@ -32,6 +44,13 @@ export class Catalog {
     this.#earlier =
       previous === null ? new Map() : new Map([...previous.#earlier, ...previous.#byNamespace]);
     this.#byNamespace = unchanged ? new Map(previous.#byNamespace) : new Map();
+  }
+
+  /** The catalog of these resources: the previous one where it is still true, else one that uses its parts. */
+  static of(mesh: MeshResources, previous: Catalog | null): Catalog {
+    return previous !== null && sameItems(previous.#inputs, inputsOf(mesh))
+      ? previous
+      : new Catalog(mesh, previous);
   }
 
   /** An endpoint of a Service by one of its full names; null when there is none, or only a name to look up. */
@@ -98,6 +117,12 @@ export class Catalog {
       return form;
     });
   }
+}
+
+function inputsOf(mesh: MeshResources): unknown[] {
+  return Object.entries(mesh).flatMap(([name, resources]): unknown[] =>
+    notOfServices.has(name) ? [] : [name, ...(Array.isArray(resources) ? resources : [resources])],
+  );
 }
 
 function formOf(

@@ -20,6 +20,8 @@ export interface Change {
   readonly problem?: Problem;
 }
 
+const names = new WeakMap<AnyResource, string>();
+
 type News = Omit<Change, 'seq' | 'at' | 'revision'>;
 
 export class ChangeLog {
@@ -45,7 +47,7 @@ export class ChangeLog {
     resources: readonly AnyResource[],
     problems: readonly Problem[],
   ): Change[] {
-    const nextResources = new Map(resources.map((resource) => [nameOf(resource), resource]));
+    const nextResources = new Map(resources.map((resource) => [knownName(resource), resource]));
     const nextProblems = new Map(problems.map((problem) => [keyOf(problem), problem]));
     const news = [
       ...resourceNews(this.#resources, nextResources),
@@ -81,6 +83,16 @@ export class ChangeLog {
     this.#waiting.delete(resolve);
     clearTimeout(timer);
   }
+}
+
+/** Of thousands of resources a change leaves all but a few the same objects. */
+function knownName(resource: AnyResource): string {
+  let name = names.get(resource);
+  if (name === undefined) {
+    name = nameOf(resource);
+    names.set(resource, name);
+  }
+  return name;
 }
 
 function resourceNews(

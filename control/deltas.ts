@@ -21,10 +21,10 @@ export function serviceKey(service: Service): string {
 /** What turns `from` into `to`. Objects that both share are taken as equal without a look inside. */
 export function diffSnapshots(from: Snapshot, to: Snapshot): SnapshotDelta {
   const policies = diffList(from.policies, to.policies, policyKey);
-  const services = diffServices(from.services, to.services);
-  const routes = diffList(from.routes ?? [], to.routes ?? [], ({ key }) => key);
-  const destinations = diffList(from.destinations ?? [], to.destinations ?? [], ({ host }) => host);
-  const extensions = diffList(from.extensions ?? [], to.extensions ?? [], policyKey);
+  const services = diffShared(from.services, to.services, serviceKey);
+  const routes = diffShared(from.routes, to.routes, ({ key }) => key);
+  const destinations = diffShared(from.destinations, to.destinations, ({ host }) => host);
+  const extensions = diffList(from.extensions ?? none, to.extensions ?? none, policyKey);
   return {
     from: from.version,
     to: to.version,
@@ -39,22 +39,27 @@ export function diffSnapshots(from: Snapshot, to: Snapshot): SnapshotDelta {
   };
 }
 
-const serviceDeltas = new WeakMap<
-  readonly Service[],
-  WeakMap<readonly Service[], ListDelta<Service> | null>
->();
+/** What a snapshot without a list is compared as: always the same one, so that two of them are equal at a glance. */
+const none: readonly never[] = [];
+/** By the later list and then the earlier one. */
+const sharedDeltas = new WeakMap<object, WeakMap<object, ListDelta<unknown> | null>>();
 
-/** All workloads of a namespace share their list of services, so one comparison serves them all. */
-function diffServices(from: readonly Service[], to: readonly Service[]): ListDelta<Service> | null {
+/** All workloads of a namespace share these lists, so one comparison serves them all. */
+function diffShared<T>(
+  from: readonly T[] = none,
+  to: readonly T[] = none,
+  keyOf: (item: T) => string,
+): ListDelta<T> | null {
   if (from === to) return null;
-  let known = serviceDeltas.get(to);
+  let known = sharedDeltas.get(to);
   if (known === undefined) {
     known = new WeakMap();
-    serviceDeltas.set(to, known);
+    sharedDeltas.set(to, known);
   }
-  let delta = known.get(from);
+  // A list has items of one type, so what is known of it has them too.
+  let delta = known.get(from) as ListDelta<T> | null | undefined;
   if (delta === undefined) {
-    delta = diffList(from, to, serviceKey);
+    delta = diffList(from, to, keyOf);
     known.set(from, delta);
   }
   return delta;

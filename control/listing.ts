@@ -9,6 +9,7 @@ import type { Service } from '#api/snapshot.ts';
 
 import { byPlace, PodIndex, type EndpointFinder } from './endpoints.ts';
 import { listEntry } from './service-entries.ts';
+import { sameItems } from './same-items.ts';
 import { SliceIndex } from './slices.ts';
 import { WorkloadEntries } from './workload-entries.ts';
 
@@ -126,8 +127,9 @@ function listService(
   const aliases = aliasesByHost.get(own[0] ?? '') ?? [];
   const inputs = finder.inputsOf(resource);
   const old = before.get(`${namespace}/${name}`);
-  if (old !== undefined && sameItems(old.inputs, inputs) && isDeepStrictEqual(old.aliases, aliases))
+  if (old !== undefined && isMadeOf(old, inputs) && isDeepStrictEqual(old.aliases, aliases)) {
     return [old];
+  }
   const addresses = (clusterIPs ?? [clusterIP]).filter((ip) => ip !== '' && ip !== 'None');
   const service: Service = {
     name,
@@ -146,8 +148,8 @@ function listService(
   return [{ service, shortHost: name, exportTo: null, aliases, inputs }];
 }
 
-function sameItems(a: readonly unknown[] | null, b: readonly unknown[] | null): boolean {
-  return a !== null && b !== null && a.length === b.length && a.every((item, i) => item === b[i]);
+function isMadeOf({ inputs: before }: Listed, inputs: readonly unknown[] | null): boolean {
+  return before !== null && inputs !== null && sameItems(before, inputs);
 }
 
 function again(before: ReadonlyMap<string, Listed>, one: Listed): Listed {

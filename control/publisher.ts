@@ -2,8 +2,10 @@
 import { collectMesh, type MeshResources } from '#api/mesh.ts';
 import { nameOf, problemAt } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
+import type { Endpoint } from '#api/snapshot.ts';
 import type { Log } from '#runtime/log.ts';
 
+import { Catalog } from './catalog.ts';
 import type { ChangeLog } from './changes.ts';
 import type { KeySets } from './jwks/key-sets.ts';
 import { KeyResolver, wantedKeys } from './jwks/resolve.ts';
@@ -20,17 +22,23 @@ export interface PublisherOptions {
   readonly trustDomain: () => string | null;
   /** New snapshots are there. @param changedAtMs when the change was noticed */
   readonly publish: (changedAtMs: number) => void;
+  /** Resolves when the sidecars have taken the last publication, or have had long enough; left out: at once. */
+  readonly taken?: () => Promise<void>;
   readonly log: Log;
-  /** How long new policies wait for the first fetch of their keys; 1 s where it is left out. */
+  /** How long new policies wait for keys that nobody has had before; 1 s where it is left out. */
   readonly keysWaitMs?: number;
 }
+
+const restMaxMs = 300;
 
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #resolver = new KeyResolver();
   #problems: readonly Problem[] = [];
+  #catalog: Catalog | null = null;
   #dueSinceMs: number | null = null;
   #running: Promise<void> | null = null;
+  #rested: Promise<void> = Promise.resolve();
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -39,6 +47,11 @@ export class Publisher {
   /** What is wrong with the resources in force, as of the last publication. */
   problems(): readonly Problem[] {
     return this.#problems;
+  }
+
+  /** An endpoint of a Service by one of its full names, as of the resources that are published next; null: there is none. */
+  placeOf(host: string, port: number): Endpoint | null {
+    return this.#catalog?.placeOf(host, port) ?? null;
   }
 
   /** Builds and publishes. Calls that come while it runs become one more run. @param changedAtMs see `publish` */
@@ -51,9 +64,11 @@ export class Publisher {
   async #run(): Promise<void> {
     try {
       while (this.#dueSinceMs !== null) {
+        await this.#rested;
         const changedAtMs = this.#dueSinceMs;
         this.#dueSinceMs = null;
         await this.#publishOnce(changedAtMs);
+        this.#rested = this.#rest();
       }
     } catch (error) {
       // Nothing here should throw; if it does, sidecars keep what they have, and the next change is another try.
@@ -63,14 +78,27 @@ export class Publisher {
     }
   }
 
+  /**
+   * In a rollout changes come faster than thousands of sidecars take them: the first goes out at once, and those that come
+   * while it is taken, and for as long again, are one more. So control and sidecars are busy half of the time at most.
+   */
+  async #rest(): Promise<void> {
+    const startedAtMs = performance.now();
+    await this.#options.taken?.();
+    const restMs = Math.min(performance.now() - startedAtMs, restMaxMs);
+    await new Promise((resolve) => setTimeout(resolve, restMs).unref());
+  }
+
   async #publishOnce(changedAtMs: number): Promise<void> {
     const { source, keys, snapshots, changes, publish, log, keysWaitMs = 1000 } = this.#options;
     const startedAtMs = performance.now();
     const resources = source.resources();
     const mesh = collectMesh(resources);
+    // Issuers may be services of the mesh, so these are known first.
+    this.#catalog = Catalog.of(mesh, this.#catalog);
     keys.want(wantedKeys(mesh.requestAuthentications));
     // Without this, a new policy would refuse good tokens until its keys are there.
-    await keys.tried(keysWaitMs);
+    await keys.ready(keysWaitMs);
     const resolved = this.#resolver.resolve(mesh.requestAuthentications, (from) =>
       keys.state(from),
     );
@@ -79,7 +107,7 @@ export class Publisher {
       ...meshProblems(mesh, this.#options.trustDomain()),
       ...resolved.problems,
     ];
-    snapshots.replace(new MeshView(mesh, resolved.policies, snapshots.view));
+    snapshots.replace(new MeshView(mesh, resolved.policies, snapshots.view, this.#catalog));
     publish(changedAtMs);
     const news = changes.record(snapshots.revision, resources, this.#problems);
     for (const { what, resource, file, line, problem } of news) {

@@ -24,6 +24,8 @@ interface Candidate {
   readonly endpoint: Endpoint;
 }
 
+const knownAddresses = new WeakMap<Pod, readonly string[]>();
+
 export class SliceIndex implements EndpointFinder {
   readonly #trustDomain: string;
   readonly #slices = new Map<string, EndpointSlice[]>();
@@ -160,8 +162,18 @@ function stateOf({ conditions }: SliceEndpoint): State | null {
   return serving && terminating ? 'draining' : null;
 }
 
+/** Each pod is asked at every change of any other. */
+function addressesOf(pod: Pod): readonly string[] {
+  let addresses = knownAddresses.get(pod);
+  if (addresses === undefined) {
+    addresses = readAddresses(pod);
+    knownAddresses.set(pod, addresses);
+  }
+  return addresses;
+}
+
 /** Its own: a pod of the host's network shares the node's with others, and one that ended has given its address back. */
-function addressesOf({ spec, status }: Pod): string[] {
+function readAddresses({ spec, status }: Pod): string[] {
   const { phase, podIP = '', podIPs = [] } = status ?? {};
   if (spec.hostNetwork || phase === 'Succeeded' || phase === 'Failed') return [];
   return [...new Set([podIP, ...podIPs.map(({ ip }) => ip)])].filter((ip) => ip !== '');

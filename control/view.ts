@@ -3,18 +3,17 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { MeshConfig } from '#api/kinds/mesh-config.ts';
-import type { PeerAuthentication } from '#api/kinds/peer-authentication.ts';
 import type { RequestAuthentication } from '#api/kinds/request-authentication.ts';
 import { workloadsOf, type MeshResources } from '#api/mesh.ts';
 import { isOfCluster } from '#api/origin.ts';
-import type { Endpoint, PolicyResource, Service } from '#api/snapshot.ts';
+import type { PolicyResource, Service } from '#api/snapshot.ts';
 import type { DestinationPolicy } from '#api/traffic/destination.ts';
 import type { Workload } from '#api/workload.ts';
-import { appliesTo, selectsLabels } from '#policy/attach.ts';
 
 import { Catalog } from './catalog.ts';
 import { Extensions } from './extensions.ts';
 import { PodWorkloads } from './pods.ts';
+import { PolicyLists } from './policy-lists.ts';
 import { Destinations } from './traffic/destinations.ts';
 import { type Scope, Scopes } from './traffic/scopes.ts';
 
@@ -33,21 +32,23 @@ export class MeshView {
   readonly #extensions: Extensions;
   readonly #destinations: Destinations;
   readonly #scopes: Scopes;
-  readonly #policies = new Map<string, PolicyResource[]>();
+  readonly #policies: PolicyLists;
   readonly #generations = new Map<string, number>();
 
   /**
    * @param requestAuthentications those of the mesh with keys in place of addresses
    * @param previous its equal parts are used again
+   * @param catalog of the same resources
    */
   constructor(
     resources: MeshResources,
     requestAuthentications: readonly RequestAuthentication[],
     previous: MeshView | null,
+    catalog = Catalog.of(resources, previous && previous.#catalog),
   ) {
     this.mesh = again(previous?.mesh, resources.meshConfig);
-    this.#catalog = new Catalog(resources, previous === null ? null : previous.#catalog);
-    this.#pods = new PodWorkloads(resources, previous === null ? null : previous.#pods);
+    this.#catalog = catalog;
+    this.#pods = new PodWorkloads(resources, previous && previous.#pods);
     this.#extensions = new Extensions(resources);
     this.#scopes = new Scopes(resources);
     this.#destinations = new Destinations(
@@ -81,12 +82,8 @@ export class MeshView {
       const { namespace, name, generation = 0 } = metadata;
       this.#generations.set(`${kind}/${namespace}/${name}`, generation);
     }
-    for (const policy of policies) {
-      const { namespace } = policy.metadata;
-      const list = this.#policies.get(namespace);
-      if (list === undefined) this.#policies.set(namespace, [policy]);
-      else list.push(policy);
-    }
+    const { rootNamespace } = this.mesh;
+    this.#policies = new PolicyLists(policies, rootNamespace, previous && previous.#policies);
   }
 
   /** Of each resource that users write for the mesh, by `Kind/namespace/name`; 0 of what was written in a file. */
@@ -108,11 +105,6 @@ export class MeshView {
     return [...this.#workloads.keys(), ...this.#pods.keys()];
   }
 
-  /** An endpoint of a Service by one of its full names; null when there is none. */
-  placeOf(host: string, port: number): Endpoint | null {
-    return this.#catalog.placeOf(host, port);
-  }
-
   services(namespace: string): readonly Service[] {
     return this.#catalog.visibleTo(namespace);
   }
@@ -130,25 +122,9 @@ export class MeshView {
   }
 
   /** Policies that may apply to a workload, by kind and then oldest first. */
-  policies(workload: Workload): PolicyResource[] {
-    const { rootNamespace } = this.mesh;
-    const own = this.#policies.get(workload.namespace) ?? [];
-    const root =
-      workload.namespace === rootNamespace ? [] : (this.#policies.get(rootNamespace) ?? []);
-    const all = [...root, ...own].filter((policy) =>
-      policy.kind === 'PeerAuthentication'
-        ? mayApply(policy, workload)
-        : appliesTo(policy, workload, rootNamespace),
-    );
-    return kindsInOrder.flatMap((kind) => all.filter((policy) => policy.kind === kind));
+  policies(workload: Workload): readonly PolicyResource[] {
+    return this.#policies.of(workload);
   }
-}
-
-const kindsInOrder = ['AuthorizationPolicy', 'RequestAuthentication', 'PeerAuthentication'];
-
-/** Which of several counts is for the policy compiler to say; this only leaves out what never does. */
-function mayApply(policy: PeerAuthentication, workload: Workload): boolean {
-  return selectsLabels(policy.spec.selector?.matchLabels ?? {}, workload.labels);
 }
 
 function again<T>(old: T | undefined, value: T): T {

@@ -71,10 +71,10 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
   const outboundConnections = newConnections(log);
   const present = inForce.current();
   if (present !== null) upstreams.update(present.routes, present.snapshot);
-  inForce.onChange((enforced) => {
-    upstreams.update(enforced.routes, enforced.snapshot);
-    inboundConnections.judgeAll(enforced);
-    for (const problem of enforced.routing.problems) log.warn({ problem }, 'a route is left out');
+  inForce.onChange(({ routes, snapshot }) => upstreams.update(routes, snapshot));
+  inForce.onPolicyChange((enforced) => inboundConnections.judgeAll(enforced));
+  inForce.onChange(({ routing }) => {
+    for (const problem of routing.problems) log.warn({ problem }, 'a route is left out');
   });
   const telemetry = bindTelemetry({
     settings,

@@ -5,6 +5,9 @@ import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
 import { noRegexes, type RegexFactory } from './routing/regex.ts';
 import { compileRouteIndex, type RouteIndex } from './routing/route-index.ts';
+import { Unchanged } from './unchanged.ts';
+
+const noGroups: NonNullable<Snapshot['routes']> = Object.freeze([]);
 
 /** Everything compiled from one snapshot. Immutable; a request reads it once. */
 export interface Enforced {
@@ -16,6 +19,8 @@ export interface Enforced {
 
 export class InForce {
   #current: Enforced | null = null;
+  readonly #policies = new Unchanged<CompiledPolicies>();
+  readonly #routing = new Unchanged<RouteIndex>();
   readonly #listeners: ((enforced: Enforced) => void)[] = [];
 
   /** Null before the first snapshot. */
@@ -29,12 +34,14 @@ export class InForce {
    * @param regexes prepared for the snapshot's routes
    */
   apply(snapshot: Snapshot, regexes: RegexFactory = noRegexes): void {
-    const { mesh, workload, policies } = snapshot;
+    const { mesh, workload, policies, routes: groups = noGroups } = snapshot;
     const enforced = Object.freeze({
       snapshot,
-      policies: compilePolicies({ mesh, workload, policies }),
-      routes: compileRoutes(snapshot),
-      routing: compileRouteIndex(snapshot.routes ?? [], regexes),
+      policies: this.#policies.of([mesh, workload, policies], () =>
+        compilePolicies({ mesh, workload, policies }),
+      ),
+      routes: this.#routes(snapshot),
+      routing: this.#routing.of([groups], () => compileRouteIndex(groups, regexes)),
     });
     this.#current = enforced;
     for (const listener of this.#listeners) listener(enforced);
@@ -44,4 +51,34 @@ export class InForce {
   onChange(listener: (enforced: Enforced) => void): void {
     this.#listeners.push(listener);
   }
+
+  /** As `onChange`, but not where only endpoints come or go: nothing changes for those who call us. */
+  onPolicyChange(listener: (enforced: Enforced) => void): void {
+    let last = this.#current?.policies;
+    this.onChange((enforced) => {
+      if (enforced.policies === last) return;
+      last = enforced.policies;
+      listener(enforced);
+    });
+  }
+
+  /** Nearly every change of a large mesh is one of endpoints, and nothing else is looked at then. */
+  #routes(snapshot: Snapshot): RouteTable {
+    const before = this.#current;
+    if (before !== null && onlyServicesDiffer(before.snapshot, snapshot)) {
+      const routes = before.routes.withServices(snapshot.services);
+      if (routes !== null) return routes;
+    }
+    return compileRoutes(snapshot);
+  }
+}
+
+/** These decide nothing of which names there are. */
+const elsewhere = ['routes', 'destinations', 'extensions', 'scope'] as const;
+
+/** Policies say nothing of routes; all else may. */
+function onlyServicesDiffer(before: Snapshot, after: Snapshot): boolean {
+  const told = new Set([...Object.keys(before), ...Object.keys(after)] as (keyof Snapshot)[]);
+  for (const part of ['version', 'policies', 'services', ...elsewhere] as const) told.delete(part);
+  return [...told].every((part) => before[part] === after[part]);
 }

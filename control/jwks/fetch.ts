@@ -29,6 +29,18 @@ export interface Place {
 /** Where a name and port of the mesh itself lead; null: it is none, and DNS is asked. */
 export type PlaceOf = (host: string, port: number) => Place | null;
 
+/** Where the mesh itself serves a source, `address:port`; null: nowhere, or it is none of its services. */
+export function placeOfSource({ uri, issuer }: KeySource, placeOf: PlaceOf): string | null {
+  const url = URL.parse(uri === '' ? issuer : uri);
+  const place = url === null ? null : placeIn(url, placeOf);
+  return place === null ? null : `${place.address}:${place.port}`;
+}
+
+/** Only plain HTTP is led to an endpoint: a certificate is for the name. */
+function placeIn(url: URL, placeOf: PlaceOf): Place | null {
+  return url.protocol === 'http:' ? placeOf(url.hostname, Number(url.port || '80')) : null;
+}
+
 export class KeyFetcher {
   readonly #guard: AddressGuard;
   readonly #limits: FetchLimits;
@@ -107,10 +119,9 @@ export class KeyFetcher {
     }
   }
 
-  /** The URL to connect to. Only plain HTTP is led to an endpoint: a certificate is for the name. */
+  /** The URL to connect to. */
   #addressOf(url: URL): URL {
-    if (url.protocol !== 'http:') return url;
-    const place = this.#placeOf(url.hostname, Number(url.port || '80'));
+    const place = placeIn(url, this.#placeOf);
     if (place === null) return url;
     const host = place.address.includes(':') ? `[${place.address}]` : place.address;
     return new URL(`http://${host}:${place.port}${url.pathname}${url.search}`);

@@ -12,6 +12,8 @@ export interface WantedKeys extends KeySource {
 export interface KeySetsOptions {
   /** Rejects with what went wrong. */
   readonly fetchKeys: (source: KeySource, timeoutMs: number) => Promise<string>;
+  /** Where the mesh itself serves this source, as text; null, as without it: nowhere, or it is elsewhere. */
+  readonly placeOf?: (source: KeySource) => string | null;
   /** A key set came or changed, or the reason why there is none did. */
   readonly onChange: () => void;
   readonly log: Log;
@@ -28,13 +30,21 @@ export interface KeyState {
 
 const refreshMs = 20 * 60_000;
 const minuteMs = 60_000;
+/** An issuer that starts together with its policies is often there a moment later. */
+const eagerMs = 200;
 
 interface Entry {
   wanted: WantedKeys;
   keys: string | null;
   error: string | null;
-  /** Resolves when the first fetch has ended, well or badly. */
-  readonly tried: PromiseWithResolvers<void>;
+  readonly wantedAtMs: number;
+  /** Resolves when there are keys, or when none are wanted any more. */
+  readonly had: PromiseWithResolvers<void>;
+  place: string | null;
+  /** Of the last fetch that was begun: the failure of an earlier one says nothing any more. */
+  attempt: number;
+  /** Of the fetch that the keys are of; 0: there are none. */
+  goodAttempt: number;
   readonly backoff: Backoff;
   /** While there are no keys at all, tries are closer: every token of the issuer is refused meanwhile. */
   readonly eager: Backoff;
@@ -52,7 +62,10 @@ export class KeySets {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** Says which key sets are in use: new ones are fetched at once, others forgotten. */
+  /**
+   * Says which key sets are in use: new ones are fetched at once, others forgotten. Those whose issuer has come up or moved within
+   * the mesh are fetched again: the last answer, or the lack of one, was another place's.
+   */
   want(all: readonly WantedKeys[]): void {
     const wanted = new Map<string, WantedKeys>();
     for (const source of all) {
@@ -66,8 +79,11 @@ export class KeySets {
     }
     for (const [key, source] of wanted) {
       const entry = this.#entries.get(key);
-      if (entry !== undefined) entry.wanted = source;
-      else this.#add(key, source);
+      if (entry === undefined) this.#add(key, source);
+      else {
+        entry.wanted = source;
+        this.#lookAtPlace(entry);
+      }
     }
   }
 
@@ -76,13 +92,21 @@ export class KeySets {
     return { keys, error };
   }
 
-  /** Resolves when every wanted key set was tried once, or after `waitMaxMs`. */
-  async tried(waitMaxMs: number): Promise<void> {
+  /**
+   * Resolves when there are keys of every wanted set, or when `waitMaxMs` have passed since the last one without was wanted
+   * first: an issuer that stays away holds up one publication, not all that follow.
+   */
+  async ready(waitMaxMs: number): Promise<void> {
+    const now = this.#clock.now();
+    const waiting = [...this.#entries.values()].filter(
+      ({ keys, wantedAtMs }) => keys === null && now - wantedAtMs < waitMaxMs,
+    );
+    if (waiting.length === 0) return;
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, waitMaxMs);
-    const all = Promise.all([...this.#entries.values()].map((entry) => entry.tried.promise));
-    await Promise.race([all, late]);
-    clearTimeout(timer);
+    const lastMs = Math.max(...waiting.map(({ wantedAtMs }) => wantedAtMs)) + waitMaxMs;
+    const timer = this.#clock.after(lastMs - now, resolve);
+    await Promise.race([Promise.all(waiting.map(({ had }) => had.promise)), late]);
+    timer.cancel();
   }
 
   stop(): void {
@@ -95,9 +119,13 @@ export class KeySets {
       wanted,
       keys: null,
       error: null,
-      tried: Promise.withResolvers<void>(),
+      wantedAtMs: this.#clock.now(),
+      had: Promise.withResolvers<void>(),
+      place: this.#placeOf(wanted),
+      attempt: 0,
+      goodAttempt: 0,
       backoff: new Backoff({ firstMs: minuteMs, maxMs: 60 * minuteMs, jitter: 0.1, random }),
-      eager: new Backoff({ firstMs: 1000, maxMs: minuteMs, jitter: 0.1, random }),
+      eager: new Backoff({ firstMs: eagerMs, maxMs: minuteMs, jitter: 0.1, random }),
       timer: null,
       dropped: false,
     };
@@ -108,31 +136,62 @@ export class KeySets {
   #drop(key: string, entry: Entry): void {
     entry.dropped = true;
     entry.timer?.cancel();
-    entry.tried.resolve();
+    entry.had.resolve();
     this.#entries.delete(key);
   }
 
+  #placeOf(source: KeySource): string | null {
+    return this.#options.placeOf?.(source) ?? null;
+  }
+
+  #lookAtPlace(entry: Entry): void {
+    const place = this.#placeOf(entry.wanted);
+    if (place === entry.place) return;
+    entry.place = place;
+    // Nobody is there to be asked.
+    if (place === null) return;
+    entry.timer?.cancel();
+    entry.eager.reset();
+    entry.backoff.reset();
+    void this.#fetch(entry);
+  }
+
   async #fetch(entry: Entry): Promise<void> {
-    const { fetchKeys, log, onChange, random = Math.random } = this.#options;
-    const before = { keys: entry.keys, error: entry.error };
+    const { fetchKeys, onChange, random = Math.random } = this.#options;
+    const attempt = ++entry.attempt;
     const { uri, issuer, timeoutMs } = entry.wanted;
+    const answer = await fetchKeys({ uri, issuer }, timeoutMs).then(
+      (keys) => ({ keys, error: null }),
+      (error: unknown) => ({
+        keys: null,
+        error: error instanceof Error ? error.message : String(error),
+      }),
+    );
+    const isLast = attempt === entry.attempt;
+    if (entry.dropped || (answer.keys === null ? !isLast : attempt < entry.goodAttempt)) return;
+    const before = { keys: entry.keys, error: entry.error };
+    entry.error = answer.error;
     let waitMs: number;
-    try {
-      entry.keys = await fetchKeys({ uri, issuer }, timeoutMs);
-      entry.error = null;
+    if (answer.keys !== null) {
+      entry.keys = answer.keys;
+      entry.goodAttempt = attempt;
       entry.backoff.reset();
+      entry.had.resolve();
       waitMs = refreshMs * (1 + 0.05 * (random() * 2 - 1));
-    } catch (error) {
-      entry.error = error instanceof Error ? error.message : String(error);
+    } else {
       waitMs = (entry.keys === null ? entry.eager : entry.backoff).next();
-      const fields = { issuer, uri, reason: entry.error, retryInMs: Math.round(waitMs) };
-      if (entry.keys === null) log.warn(fields, 'no keys of an issuer: its tokens are refused');
-      else log.warn(fields, 'keys not refreshed; the last good ones stay');
+      this.#warn(entry, waitMs);
     }
-    if (entry.dropped) return;
-    entry.timer = this.#clock.after(waitMs, () => void this.#fetch(entry));
-    entry.tried.resolve();
+    // One that is on its way goes on by itself.
+    if (isLast) entry.timer = this.#clock.after(waitMs, () => void this.#fetch(entry));
     if (entry.keys !== before.keys || entry.error !== before.error) onChange();
+  }
+
+  #warn({ wanted: { issuer, uri }, keys, error }: Entry, waitMs: number): void {
+    const fields = { issuer, uri, reason: error, retryInMs: Math.round(waitMs) };
+    const { log } = this.#options;
+    if (keys === null) log.warn(fields, 'no keys of an issuer: its tokens are refused');
+    else log.warn(fields, 'keys not refreshed; the last good ones stay');
   }
 }
 

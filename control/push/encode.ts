@@ -1,14 +1,18 @@
 // Snapshots and deltas as lines of bytes; what many sidecars share is encoded once and never copied.
-import type { Snapshot } from '#api/snapshot.ts';
+import type { Snapshot, SnapshotDelta } from '#api/snapshot.ts';
 
 import { diffSnapshots } from '../deltas.ts';
 
 /** One line in parts, to be written in this order. Parts are shared between sidecars: nobody may change them. */
 export type Line = readonly Buffer[];
 
-/** JSON of a list of services, or of what changed in one. */
-const servicesBytes = new WeakMap<object, Buffer>();
+/** Fields that workloads share, of a snapshot and of a delta: by far the largest part of both. */
+const sharedFields = ['services', 'routes', 'destinations'] as const;
+/** JSON of such a list, or of what changed in one. */
+const sharedBytes = new WeakMap<object, Buffer>();
 const deltaLines = new WeakMap<Snapshot, WeakMap<Snapshot, Line>>();
+/** Of deltas that say nothing but what changed in a list of services, by their numbers. */
+const endpointLines = new WeakMap<object, Map<string, Line>>();
 const tail = Buffer.from('}}\n');
 /** Up to here one write costs less than three. */
 const joinedBytesMax = 4096;
@@ -32,22 +36,10 @@ export function lineBytes(line: Line): number {
  * again at once wait with references to the same bytes.
  */
 function encodeSnapshot(snapshot: Snapshot): Line {
-  const { services, ...rest } = snapshot;
-  const head = JSON.stringify(rest).slice(0, -1);
-  const start = Buffer.from(`{"type":"snapshot","snapshot":${head},"services":`);
-  return [start, bytesOf(services), tail];
+  return encode('{"type":"snapshot","snapshot":', snapshot);
 }
 
-function bytesOf(services: object): Buffer {
-  let bytes = servicesBytes.get(services);
-  if (bytes === undefined) {
-    bytes = Buffer.from(JSON.stringify(services));
-    servicesBytes.set(services, bytes);
-  }
-  return bytes;
-}
-
-/** The pods of one workload all get the same delta; those of one namespace at least the same services in it. */
+/** The pods of one workload all get the same delta. */
 function encodeDelta(base: Snapshot, target: Snapshot): Line {
   let lines = deltaLines.get(target);
   if (lines === undefined) {
@@ -56,15 +48,54 @@ function encodeDelta(base: Snapshot, target: Snapshot): Line {
   }
   let line = lines.get(base);
   if (line === undefined) {
-    const { services, ...rest } = diffSnapshots(base, target);
-    const head = `{"type":"delta","delta":${JSON.stringify(rest).slice(0, -1)}`;
-    line =
-      services === undefined
-        ? [Buffer.from(`${head}}}\n`)]
-        : joined([Buffer.from(`${head},"services":`), bytesOf(services), tail]);
+    line = encodeDifference(diffSnapshots(base, target));
     lines.set(base, line);
   }
   return line;
+}
+
+/** When endpoints come or go, all sidecars of a namespace get one and the same line. */
+function encodeDifference(delta: SnapshotDelta): Line {
+  const { from, to, services, ...others } = delta;
+  if (services === undefined || Object.keys(others).length > 0) return encodeOne(delta);
+  let lines = endpointLines.get(services);
+  if (lines === undefined) {
+    lines = new Map();
+    endpointLines.set(services, lines);
+  }
+  const numbers = `${from} ${to}`;
+  let line = lines.get(numbers);
+  if (line === undefined) {
+    line = encodeOne(delta);
+    lines.set(numbers, line);
+  }
+  return line;
+}
+
+function encodeOne(delta: SnapshotDelta): Line {
+  return joined(encode('{"type":"delta","delta":', delta));
+}
+
+/** @param start up to the value, which has at least one field that is not shared */
+function encode(start: string, value: Snapshot | SnapshotDelta): Line {
+  const own: Record<string, unknown> = { ...value };
+  const parts: Buffer[] = [];
+  for (const field of sharedFields) {
+    const shared = value[field];
+    delete own[field];
+    if (shared !== undefined) parts.push(Buffer.from(`,"${field}":`), bytesOf(shared));
+  }
+  const head = `${start}${JSON.stringify(own).slice(0, -1)}`;
+  return [Buffer.from(head), ...parts, tail];
+}
+
+function bytesOf(shared: object): Buffer {
+  let bytes = sharedBytes.get(shared);
+  if (bytes === undefined) {
+    bytes = Buffer.from(JSON.stringify(shared));
+    sharedBytes.set(shared, bytes);
+  }
+  return bytes;
 }
 
 function joined(line: Line): Line {

@@ -118,6 +118,11 @@ async function admit(
   const writer = {
     write: (line: Line) => {
       if (!stream.writable) return;
+      const [only] = line;
+      if (line.length === 1 && only !== undefined) {
+        stream.write(only);
+        return;
+      }
       stream.cork();
       for (const part of line) stream.write(part);
       stream.uncork();

@@ -22,7 +22,8 @@ export class Debounce {
   poke(): void {
     const now = Date.now();
     this.#firstAtMs ??= now;
-    const leftMs = this.#firstAtMs + this.#options.waitMaxMs - now;
+    // A loop that was busy for longer than the wait may come to this late.
+    const leftMs = Math.max(0, this.#firstAtMs + this.#options.waitMaxMs - now);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#fire(), Math.min(this.#options.quietMs, leftMs));
   }

@@ -20,7 +20,7 @@ export function applyDelta(base: Snapshot, delta: SnapshotDelta): Snapshot {
     mesh: delta.mesh ?? base.mesh,
     workload: delta.workload ?? base.workload,
     policies: applyList(base.policies, delta.policies, resourceKey),
-    services: applyList(base.services, delta.services, serviceKey),
+    services: applyList(base.services, delta.services, serviceKey, ({ name }) => name),
     ...(routes !== undefined && { routes }),
     ...(destinations !== undefined && { destinations }),
     ...(extensions !== undefined && { extensions }),
@@ -36,16 +36,23 @@ function applyOptional<T>(
   return delta === undefined ? base : applyList(base ?? [], delta, keyOf);
 }
 
+/** @param hintOf equal for equal keys, and cheaper: of a thousand services mostly one has changed */
 function applyList<T>(
   base: readonly T[],
   delta: ListDelta<T> | undefined,
   keyOf: (item: T) => string,
+  hintOf: (item: T) => string = keyOf,
 ): readonly T[] {
   if (delta === undefined) return base;
   const removed = new Set(delta.remove);
   const set = new Map(delta.set.map((item) => [keyOf(item), item]));
+  const hints = removed.size === 0 ? new Set(delta.set.map(hintOf)) : null;
   const kept: T[] = [];
   for (const item of base) {
+    if (hints?.has(hintOf(item)) === false) {
+      kept.push(item);
+      continue;
+    }
     const key = keyOf(item);
     const replacement = set.get(key);
     if (replacement !== undefined) {

@@ -1,6 +1,8 @@
 // Which service a call means: from the host and port that the caller named, looked up by one key.
 import type { Endpoint, Service, ServicePort, Snapshot } from '#api/snapshot.ts';
 
+import { replaceServices } from './replaced-services.ts';
+
 /** Where calls to one port of one service go. Made once per snapshot. */
 export interface Route {
   readonly service: Service;
@@ -28,6 +30,17 @@ export interface RouteTable {
   onlyPort(host: string): Route | null;
   /** The route to one endpoint of a service without an address (headless), by the endpoint's own. */
   findEndpoint(address: string, port: number): Route | null;
+  /**
+   * The table of these services where they differ from its own in nothing but what is behind their names: a tenth of the
+   * work, since no name is looked at. Null: it must be made anew.
+   */
+  withServices(services: readonly Service[]): RouteTable | null;
+}
+
+/** Where names lead, as positions in the list of routes: it stays true while only endpoints change. */
+interface Names {
+  readonly byKey: ReadonlyMap<string, number>;
+  readonly hosts: ReadonlySet<string>;
 }
 
 /** `host`, `host:port`, `[v6]`, `[v6]:port`, the parts of an authority. */
@@ -51,25 +64,28 @@ export function splitAuthority(authority: string): HostAndPort | null {
 }
 
 /** Builds the table of a snapshot; services of the workload's own namespace get short names. */
-export function compileRoutes(snapshot: Snapshot): RouteTable {
-  const byKey = new Map<string, Route>();
+export function compileRoutes({ services, workload }: Snapshot): RouteTable {
+  const byKey = new Map<string, number>();
   const hosts = new Set<string>();
   const routes: Route[] = [];
-  for (const service of snapshot.services) {
-    const names = namesOf(service, snapshot.workload.namespace);
+  for (const service of services) {
+    const names = namesOf(service, workload.namespace);
     const [fqdn = service.name] = names;
     for (const name of names) hosts.add(name);
     for (const port of service.ports) {
       const key = `${fqdn}:${port.port}`;
-      const route = { service, port, key, sni: `outbound_.${port.port}_._.${fqdn}` };
-      routes.push(route);
-      for (const name of names) setOnce(byKey, `${name}:${port.port}`, route);
+      for (const name of names) setOnce(byKey, `${name}:${port.port}`, routes.length);
+      routes.push({ service, port, key, sni: `outbound_.${port.port}_._.${fqdn}` });
     }
   }
+  return tableOf(services, routes, { byKey, hosts });
+}
+
+function tableOf(services: readonly Service[], routes: readonly Route[], names: Names): RouteTable {
   let byEndpoint: ReadonlyMap<string, Route> | null = null;
   return {
     routes,
-    find: (authority, defaultPort) => find(byKey, hosts, authority, defaultPort),
+    find: (authority, defaultPort) => find(routes, names, authority, defaultPort),
     onlyPort: (host) => {
       const of = routes.filter(({ service }) => service.hosts[0] === host);
       return of.length === 1 ? (of[0] ?? null) : null;
@@ -78,6 +94,10 @@ export function compileRoutes(snapshot: Snapshot): RouteTable {
       // Made when first asked for: only captured connections ask.
       byEndpoint ??= indexEndpoints(routes);
       return byEndpoint.get(`${address} ${port}`) ?? null;
+    },
+    withServices: (next) => {
+      const replaced = replaceServices(services, next, routes);
+      return replaced === null ? null : tableOf(next, replaced, names);
     },
   };
 }
@@ -95,17 +115,17 @@ function indexEndpoints(routes: readonly Route[]): Map<string, Route> {
 
 /** Lower-case authorities with a port are keys as they are: the usual call costs one lookup. */
 function find(
-  byKey: ReadonlyMap<string, Route>,
-  hosts: ReadonlySet<string>,
+  routes: readonly Route[],
+  { byKey, hosts }: Names,
   authority: string,
   defaultPort: number,
 ): Found {
-  const direct = byKey.get(authority);
+  const direct = routes[byKey.get(authority) ?? -1];
   if (direct !== undefined) return direct;
   const parts = splitAuthority(authority);
   if (parts === null) return 'unknown-host';
   const { host, port } = parts;
-  const route = byKey.get(`${host}:${port === 0 ? defaultPort : port}`);
+  const route = routes[byKey.get(`${host}:${port === 0 ? defaultPort : port}`) ?? -1];
   return route ?? (hosts.has(host) ? 'unknown-port' : 'unknown-host');
 }
 
@@ -129,6 +149,6 @@ function isKubernetes(service: Service): boolean {
 }
 
 /** Two services may claim a name; the first in the snapshot's stable order keeps it. */
-function setOnce(byKey: Map<string, Route>, key: string, route: Route): void {
+function setOnce<T>(byKey: Map<string, T>, key: string, route: T): void {
   if (!byKey.has(key)) byKey.set(key, route);
 }

@@ -30,6 +30,7 @@ export class Upstreams {
   readonly #clusters = new Map<string, Cluster>();
   /** The same clusters by the routes in force, so that a request costs no key. */
   #byRoute = new Map<Route, Cluster>();
+  #routes: readonly Route[] = [];
   readonly #external = new Map<string, HttpPool>();
 
   constructor(svid: Svid, log: Log = silentLog) {
@@ -60,7 +61,10 @@ export class Upstreams {
 
   /** Every cluster with the route that leads to it, for people. */
   all(): Iterable<readonly [Route, Cluster]> {
-    return this.#byRoute;
+    return this.#routes.flatMap((route) => {
+      const cluster = this.#byRoute.get(route);
+      return cluster === undefined ? [] : [[route, cluster] as const];
+    });
   }
 
   /**

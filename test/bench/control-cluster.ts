@@ -6,7 +6,8 @@ import { join } from 'node:path';
 
 import type { NewObject } from '../runtime/kubernetes/fake-api.ts';
 import type { ApiReady, Puts } from './control-api.ts';
-import type { ControlRig, Edit, MeshSize } from './control-rig.ts';
+import type { MeshSize } from './control-fleets.ts';
+import type { ControlRig, Edit, Series } from './control-rig.ts';
 
 type Put = Puts[number];
 
@@ -38,6 +39,7 @@ export async function measureCluster(rig: ControlRig, size: MeshSize): Promise<v
     { SELVAGE_KUBERNETES: url, SELVAGE_KUBERNETES_DIR: account },
     size,
     edits(size, send),
+    series(size, send),
   );
 }
 
@@ -63,6 +65,18 @@ function edits({ workloads, podsEach }: MeshSize, send: (puts: Puts) => unknown)
       name: 'endpoints of 20 Services at once',
       expected: sidecars,
       apply: (r) => send(Array.from({ length: 20 }, (_, i) => slice(3, i, podsEach, r % 2 === 1))),
+    },
+  ];
+}
+
+/** Twenty endpoints come or go a second, each of another Service. */
+function series({ podsEach }: MeshSize, send: (puts: Puts) => unknown): Series[] {
+  return [
+    {
+      name: '100 endpoints one by one',
+      changes: 100,
+      everyMs: 50,
+      apply: (c) => send([slice(4 + (c % 10), Math.floor(c / 10), podsEach, true)]),
     },
   ];
 }

@@ -1,10 +1,11 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import type { AnyResource } from '#api/load.ts';
+import { loadText, type AnyResource } from '#api/load.ts';
 import { collectMesh } from '#api/mesh.ts';
 import { clusterOrigin } from '#api/origin.ts';
 import { readResource } from '#api/read-resource.ts';
+import { Catalog } from '#control/catalog.ts';
 import { MeshView } from '#control/view.ts';
 
 const namespaces = ['a', 'b'] as const;
@@ -154,4 +155,29 @@ test('in a folder slices and selected pods stand side by side; in a cluster slic
   expect(addresses(resources)).toEqual(['10.0.0.1', '10.0.0.9']);
   const ofCluster = resources.map((one) => ({ ...one, origin: clusterOrigin(one) }));
   expect(addresses(ofCluster)).toEqual(['10.0.0.1', '']);
+});
+
+test('what says nothing of services leaves the catalog as it is; a service, a pod or a slice does not', () => {
+  const [first, second] = ['first', 'second'].map(
+    (name) =>
+      loadText(
+        `apiVersion: v1
+kind: Service
+metadata: { name: ${name}, namespace: a }
+spec: { selector: { app: x }, ports: [{ port: 80 }] }
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ${name}, namespace: a }
+spec: {}
+`,
+        'a.yaml',
+      ).resources,
+  );
+  const [service, policy, other, otherPolicy] = [...first!, ...second!];
+  const catalog = Catalog.of(collectMesh([service!, policy!]), null);
+  expect(Catalog.of(collectMesh([service!, otherPolicy!, policy!]), catalog)).toBe(catalog);
+  const more = Catalog.of(collectMesh([service!, other!]), catalog);
+  expect(more).not.toBe(catalog);
+  expect(more.visibleTo('a').map(({ name }) => name)).toEqual(['first', 'second']);
 });

@@ -11,10 +11,15 @@ const policies = fc.uniqueArray(
   fc.record({ namespace: fc.constantFrom('x', 'y'), name: names, path: names }),
   { selector: (p) => `${p.namespace}/${p.name}`, maxLength: 8 },
 );
-const services = fc.uniqueArray(fc.record({ name: names, port: fc.integer({ min: 1, max: 3 }) }), {
-  selector: (s) => s.name,
-  maxLength: 6,
-});
+// Two of one name in different namespaces are two.
+const services = fc.uniqueArray(
+  fc.record({
+    namespace: fc.constantFrom('x', 'y'),
+    name: names,
+    port: fc.integer({ min: 1, max: 3 }),
+  }),
+  { selector: (s) => `${s.namespace}/${s.name}`, maxLength: 8 },
+);
 const snapshots = fc.record({ policies, services, trustDomain: names, label: names });
 
 type Seed = typeof snapshots extends fc.Arbitrary<infer T> ? T : never;
@@ -30,7 +35,13 @@ function policy(seed: Seed['policies'][number]): PolicyResource {
 
 function service(seed: Seed['services'][number]): Service {
   const port = { port: seed.port, name: '', protocol: 'http' as const, endpoints: [] };
-  return { name: seed.name, namespace: 'x', hosts: [seed.name], addresses: [], ports: [port] };
+  return {
+    name: seed.name,
+    namespace: seed.namespace,
+    hosts: [seed.name],
+    addresses: [],
+    ports: [port],
+  };
 }
 
 function snapshot(version: number, seed: Seed): Snapshot {
@@ -89,7 +100,7 @@ test('a difference names only what changed', () => {
   ];
   const base: Seed = {
     policies: [a!, b!],
-    services: [{ name: 'a', port: 1 }],
+    services: [{ namespace: 'x', name: 'a', port: 1 }],
     trustDomain: 'a',
     label: 'a',
   };

@@ -187,10 +187,8 @@ export class TestSidecar {
     const upstreams = new Upstreams(identity.current());
     this.upstreams = upstreams;
     identity.onChange((svid) => upstreams.renew(svid));
-    inForce.onChange((enforced) => {
-      upstreams.update(enforced.routes, enforced.snapshot);
-      connections.judgeAll(enforced);
-    });
+    inForce.onChange(({ routes, snapshot }) => upstreams.update(routes, snapshot));
+    inForce.onPolicyChange((enforced) => connections.judgeAll(enforced));
     this.apply({});
     const onFault = (error: unknown): void => void this.faults.push(error);
     const shared = { inForce, telemetry, upstreams, sharedPorts: false, onFault };

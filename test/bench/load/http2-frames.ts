@@ -41,13 +41,13 @@ export function settingsPayload(entries: readonly (readonly [number, number])[])
 }
 
 export interface FrameListener {
-  /** Part of a DATA frame; `end`: its last part, with END_STREAM. */
-  data(stream: number, bytes: number, end: boolean): void;
+  /** Part of a DATA frame; `end`: its last part, with END_STREAM. `part` is only good during the call. */
+  data(stream: number, bytes: number, end: boolean, part: Buffer): void;
   /** Any other frame, whole. */
   control(type: number, flag: number, stream: number, payload: Buffer): void;
 }
 
-/** Cuts a byte stream into frames; the bytes of DATA are only counted. */
+/** Cuts a byte stream into frames; the bytes of DATA are not kept. */
 export class FrameReader {
   readonly #listener: FrameListener;
   readonly #head = Buffer.alloc(headBytes);
@@ -83,7 +83,7 @@ export class FrameReader {
     const stream = this.#head.readUInt32BE(5) & 0x7fffffff;
     if (type === frames.data) {
       const end = this.#left === 0 && (flag & flags.endStream) !== 0;
-      this.#listener.data(stream, part.length, end);
+      this.#listener.data(stream, part.length, end, part);
       return;
     }
     this.#payload.push(part);

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 
 import { AddressGuard, deniedByDefault, parseCidr } from '#control/jwks/addresses.ts';
-import { KeyFetcher } from '#control/jwks/fetch.ts';
+import { KeyFetcher, placeOfSource, type Place } from '#control/jwks/fetch.ts';
 
 const servers: Server[] = [];
 const fetchers: KeyFetcher[] = [];
@@ -163,3 +163,19 @@ function endless(_: unknown, response: Parameters<RequestListener>[1]): void {
   };
   more();
 }
+
+function placeOf(address: string, port: number): Place {
+  return { address, port };
+}
+
+test.each([
+  ['http://idp.a/keys', 'i', 'idp.a:80'],
+  ['http://idp.a:8080/keys', 'i', 'idp.a:8080'],
+  // A certificate is for the name, so an endpoint is not asked.
+  ['https://idp.a/keys', 'i', null],
+  ['', 'http://idp.a', 'idp.a:80'],
+  ['', 'no address', null],
+])('keys at %j of issuer %j are served in the mesh at %s', (uri, issuer, place) => {
+  expect(placeOfSource({ uri, issuer }, placeOf)).toBe(place);
+  expect(placeOfSource({ uri, issuer }, () => null)).toBeNull();
+});

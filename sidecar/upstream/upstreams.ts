@@ -1,8 +1,10 @@
 // All clusters that the workload calls, and the hosts outside the mesh that it has called lately.
 import type { OnReadOpts, Socket } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 
 import type { Snapshot } from '#api/snapshot.ts';
-import type { SubsetPolicy } from '#api/traffic/destination.ts';
+import type { SubsetPolicy, TrafficPolicy } from '#api/traffic/destination.ts';
+import type { Workload } from '#api/workload.ts';
 import { silentLog, type Log } from '#runtime/log.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
 
@@ -10,9 +12,10 @@ import type { Route, RouteTable } from '../outbound/routes.ts';
 import { HttpPool } from '../wire/http-pool.ts';
 import { http1PoolLimits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
-import { Cluster } from './cluster.ts';
-import { formatAddress, openPlain } from './member.ts';
+import { calledNames, Cluster, type ClusterUpdate } from './cluster.ts';
+import { nowhere, placeOf, type OwnPlace } from './locality/place.ts';
 import { OwnPorts } from './own-ports.ts';
+import { formatAddress, openPlain } from './member.ts';
 import { DestinationPolicies, policyOfPort, policyOfSubset, subsetsOf } from './policies.ts';
 import { UpstreamTls } from './tls-context.ts';
 
@@ -26,10 +29,12 @@ export class Upstreams {
   readonly ownPorts = new OwnPorts();
   readonly #tls: UpstreamTls;
   readonly #log: Log;
+  #own: OwnPlace = nowhere;
   /** By name; those of subsets too. */
   readonly #clusters = new Map<string, Cluster>();
   /** The same clusters by the routes in force, so that a request costs no key. */
   #byRoute = new Map<Route, Cluster>();
+  #inForce: readonly (readonly [Route, Cluster])[] = [];
   readonly #external = new Map<string, HttpPool>();
 
   constructor(svid: Svid, log: Log = silentLog) {
@@ -38,18 +43,23 @@ export class Upstreams {
   }
 
   /** Takes the routes and policies of a new snapshot. Connections to endpoints that stay are kept. */
-  update(table: RouteTable, { destinations }: Pick<Snapshot, 'destinations'> = {}): void {
+  update(table: RouteTable, said: Partial<Pick<Snapshot, 'destinations' | 'workload'>> = {}): void {
+    this.#noteOwn(said.workload);
     const byRoute = new Map<Route, Cluster>();
+    const inForce: [Route, Cluster][] = [];
     const present = new Set<string>();
-    const policies = new DestinationPolicies(destinations);
+    const policies = new DestinationPolicies(said.destinations);
     for (const route of table.routes) {
       const policy = policies.find(route.service);
-      const { endpoints, port } = route.port;
-      const cluster = this.#present(route.key, route.sni, present);
-      cluster.update({ endpoints, labels: noLabels, policy: policyOfPort(policy, port) });
+      const cluster = this.#present(route.key, route.sni, route, present);
+      cluster.update(this.#said(route, noLabels, policyOfPort(policy, route.port.port)));
       byRoute.set(route, cluster);
-      for (const subset of subsetsOf(policy)) this.#updateSubset(route, subset, present);
+      inForce.push([route, cluster]);
+      for (const subset of subsetsOf(policy)) {
+        inForce.push([route, this.#updateSubset(route, subset, present)]);
+      }
     }
+    this.#inForce = inForce;
     for (const [name, cluster] of this.#clusters) {
       if (present.has(name)) continue;
       cluster.close();
@@ -58,9 +68,9 @@ export class Upstreams {
     this.#byRoute = byRoute;
   }
 
-  /** Every cluster with the route that leads to it, for people. */
+  /** Every cluster with the route that leads to it, those of subsets too, for people. */
   all(): Iterable<readonly [Route, Cluster]> {
-    return this.#byRoute;
+    return this.#inForce;
   }
 
   /**
@@ -114,20 +124,35 @@ export class Upstreams {
     this.#external.clear();
   }
 
-  #updateSubset(route: Route, subset: SubsetPolicy, present: Set<string>): void {
-    const { port, endpoints } = route.port;
+  #updateSubset(route: Route, subset: SubsetPolicy, present: Set<string>): Cluster {
     // As Istio names them: `outbound_.8080_.v1_.payments.shop.svc.cluster.local`.
     const sni = route.sni.replace('_._.', `_.${subset.name}_.`);
-    const cluster = this.#present(`${route.key}/${subset.name}`, sni, present);
-    const { labels } = subset;
-    cluster.update({ endpoints, labels, policy: policyOfSubset(subset, port) });
+    const cluster = this.#present(`${route.key}/${subset.name}`, sni, route, present);
+    cluster.update(this.#said(route, subset.labels, policyOfSubset(subset, route.port.port)));
+    return cluster;
   }
 
-  #present(name: string, sni: string, present: Set<string>): Cluster {
+  #said(
+    { service, port }: Route,
+    labels: Readonly<Record<string, string>>,
+    policy: TrafficPolicy,
+  ): ClusterUpdate {
+    const { endpoints } = port;
+    return { endpoints, labels, resolution: service.resolution, policy, own: this.#own };
+  }
+
+  /** The same object while it says the same, so that nobody arranges anew for nothing. */
+  #noteOwn(workload: Workload | undefined): void {
+    const own = { place: placeOf(workload?.locality), labels: workload?.labels ?? {} };
+    if (!isDeepStrictEqual(own, this.#own)) this.#own = own;
+  }
+
+  #present(name: string, sni: string, { service }: Route, present: Set<string>): Cluster {
     present.add(name);
     const known = this.#clusters.get(name);
     if (known !== undefined) return known;
-    const cluster = new Cluster(name, sni, this.#tls, this.#log);
+    const called = calledNames(service, sni);
+    const cluster = new Cluster({ name, called, tls: this.#tls, log: this.#log });
     this.#clusters.set(name, cluster);
     return cluster;
   }

@@ -76,7 +76,7 @@ export interface ClusterView {
 
 /** Services that can be called, with what is known of each endpoint. */
 export function clustersOf(upstreams: Upstreams): ClusterView[] {
-  return [...upstreams.all()].map(([route, { name, members, ejections, breaker }]) => ({
+  return [...upstreams.all()].map(([route, { name, members, ejections, admission }]) => ({
     cluster: name,
     protocol: route.port.protocol,
     endpoints: members.map((member) => ({
@@ -89,7 +89,7 @@ export function clustersOf(upstreams: Upstreams): ClusterView[] {
       health: healthOf(member),
     })),
     ...(ejections !== null && { ejections: [...ejections.events] }),
-    ...(breaker !== null && { breaker: breaker.state }),
+    ...(admission.breaker !== null && { breaker: admission.breaker.state }),
   }));
 }
 

@@ -6,12 +6,11 @@ import type { HashKey, TrafficPolicy } from '#api/traffic/destination.ts';
 import type { Log } from '#runtime/log.ts';
 
 import type { Failure } from '../failures.ts';
+import { Admission } from './admission.ts';
 import { hashKeyOf, newBalancer } from './balance/choose.ts';
-import type { Breaker } from './breaker/breaker.ts';
-import { compileBreaker, refusalOf } from './breaker/compile.ts';
 import { HealthChecks } from './health/checks.ts';
 import { probe } from './health/probe.ts';
-import { Limits } from './limit/limits.ts';
+import type { Limits } from './limit/limits.ts';
 import { Arrangement } from './locality/arrangement.ts';
 import { levelsOf } from './locality/levels.ts';
 import type { OwnPlace } from './locality/place.ts';
@@ -52,16 +51,14 @@ export class Cluster implements MemberOwner {
   way: Way;
   /** What of a call its endpoint depends on: the hash that `pick` wants is of this. */
   hashKey: HashKey | null = null;
-  limits: Limits | null = null;
+  readonly admission = new Admission();
   ejections: Ejections<Member> | null = null;
-  breaker: Breaker | null = null;
   checks: HealthChecks<Member> | null = null;
   readonly #parts: ClusterParts;
   readonly #membership: Membership;
   readonly #originals: Originals;
   #update: ClusterUpdate | null = null;
   #policy: TrafficPolicy = noPolicy;
-  #refusal: Failure | null = null;
   #arrangement: Arrangement<Member>;
   /** performance.now() from which on shares are to be counted anew; Infinity: nobody warms up. */
   #stepAtMs = Infinity;
@@ -83,7 +80,7 @@ export class Cluster implements MemberOwner {
   }
 
   get budget(): Limits | null {
-    return this.limits;
+    return this.admission.limits;
   }
 
   /** Calls go to the address that was called: `at` in place of `pick`. */
@@ -93,7 +90,7 @@ export class Cluster implements MemberOwner {
     return byAddress || this.#policy.balancing?.kind === 'passthrough';
   }
 
-  /** Why a caller must wait no longer for a connection; null: nothing is said. */
+  /** What the policy says of connections, for those of bytes, which no pool holds. */
   get pool(): TrafficPolicy['pool'] | null {
     return this.#policy.pool ?? null;
   }
@@ -124,23 +121,21 @@ export class Cluster implements MemberOwner {
 
   /** Why another call may not begin now; null: it may. */
   admit(): Failure | null {
-    const { limits, breaker } = this;
-    if (breaker !== null && !breaker.allows(nowMs())) return this.#refusal;
-    return limits === null ? null : limits.admit(this.active, nowMs);
+    return this.admission.admit(this.active);
   }
 
   /** The same for a connection of bytes. */
   admitConnection(): Failure | null {
-    return this.limits?.admitConnection() ?? null;
+    return this.budget?.admitConnection() ?? null;
   }
 
   /** Whether a call may be tried again; `endRetry` follows when that attempt is over. */
   beginRetry(): boolean {
-    return this.limits?.beginRetry(this.active, nowMs) ?? true;
+    return this.admission.beginRetry(this.active);
   }
 
   endRetry(): void {
-    this.limits?.endRetry();
+    this.budget?.endRetry();
   }
 
   /** Takes what a new snapshot says: what did not change keeps its connections and its past. */
@@ -157,7 +152,7 @@ export class Cluster implements MemberOwner {
 
   ended(member: Member, outcome: Outcome): void {
     this.ejections?.note(member, outcome);
-    this.breaker?.note(outcome, nowMs());
+    this.admission.note(outcome);
   }
 
   /** New connections for all that follows: the certificate changed. */
@@ -189,7 +184,7 @@ export class Cluster implements MemberOwner {
     const isNew = (part: keyof TrafficPolicy): boolean =>
       !isDeepStrictEqual(policy[part], before[part]);
     const { called, tls, log } = this.#parts;
-    if (isNew('pool') || isNew('retryBudget')) this.#takeLimits(policy);
+    this.admission.take(policy, before, this.name, log);
     if (isNew('pool') || isNew('tls') || isNew('proxyProtocol')) {
       this.way = new Way(tls, called, policy, log);
       this.renew();
@@ -197,19 +192,7 @@ export class Cluster implements MemberOwner {
     this.#arrangement = this.#newArrangement();
     this.hashKey = hashKeyOf(policy.balancing);
     this.#takeOutlier(policy.outlier);
-    if (isNew('breaker')) {
-      const { breaker } = policy;
-      this.breaker = breaker === undefined ? null : compileBreaker(breaker, this.name, log);
-      this.#refusal = breaker === undefined ? null : refusalOf(breaker);
-    }
     if (isNew('healthCheck')) this.#takeCheck(policy.healthCheck);
-  }
-
-  /** Members and calls under way count in it, so it is never replaced by another one. */
-  #takeLimits({ pool, retryBudget }: TrafficPolicy): void {
-    if (this.limits === null && pool === undefined && retryBudget === undefined) return;
-    this.limits ??= new Limits();
-    this.limits.change(pool ?? {}, retryBudget);
   }
 
   #takeOutlier(outlier: TrafficPolicy['outlier']): void {

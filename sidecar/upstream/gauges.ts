@@ -37,7 +37,7 @@ export function upstreamGauges(upstreams: Upstreams): Gauge[] {
       name: 'selvage_upstream_overflow_total',
       help: 'Calls, connections and retries that a limit of the connection pool held back.',
       type: 'counter',
-      read: over(({ name, limits }) =>
+      read: over(({ name, admission: { limits } }) =>
         limits === null
           ? []
           : Object.entries(limits.refused).map(([limit, value]) => row(name, value, { limit })),
@@ -47,13 +47,15 @@ export function upstreamGauges(upstreams: Upstreams): Gauge[] {
       name: 'selvage_circuit_breaker_opened_total',
       help: 'How often the circuit breaker opened.',
       type: 'counter',
-      read: over(({ name, breaker }) => (breaker === null ? [] : [row(name, breaker.opened)])),
+      read: over(({ name, admission: { breaker } }) =>
+        breaker === null ? [] : [row(name, breaker.opened)],
+      ),
     },
     {
       name: 'selvage_circuit_breaker_open',
       help: 'Whether the circuit breaker holds calls back: 1 open, 0.5 recovering, 0 closed.',
       type: 'gauge',
-      read: over(({ name, breaker }) =>
+      read: over(({ name, admission: { breaker } }) =>
         breaker === null ? [] : [row(name, openness[breaker.state])],
       ),
     },

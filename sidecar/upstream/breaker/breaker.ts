@@ -44,7 +44,8 @@ export class Breaker {
       return true;
     }
     this.#asked += 1;
-    if ((this.#allowed + 1) / this.#asked > part) return false;
+    // Of all since it began half the part: then of those that come now it is the part itself.
+    if ((this.#allowed + 1) / this.#asked > part / 2) return false;
     this.#allowed += 1;
     return true;
   }

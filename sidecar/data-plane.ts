@@ -13,6 +13,7 @@ import { startOutbound } from './outbound/outbound.ts';
 import type { SidecarSettings } from './settings.ts';
 import { bindTelemetry } from './telemetry-binding.ts';
 import type { RunningTelemetry } from './telemetry/telemetry.ts';
+import { upstreamGauges } from './upstream/gauges.ts';
 import { Upstreams } from './upstream/upstreams.ts';
 
 export interface DataPlaneParts {
@@ -81,6 +82,7 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
     inForce,
     identity: () => identity.current().identity,
     log,
+    gauges: upstreamGauges(upstreams),
   });
   const shared = { inForce, telemetry, upstreams, sharedPorts, onFault: faultLogger(log) };
   const originalDestination = await loadCapture(settings);

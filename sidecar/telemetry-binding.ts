@@ -5,6 +5,7 @@ import type { Log } from '#runtime/log.ts';
 
 import type { InForce } from './in-force.ts';
 import type { SidecarSettings } from './settings.ts';
+import type { Gauge } from './telemetry/exposition.ts';
 import { createTelemetry, type RunningTelemetry } from './telemetry/telemetry.ts';
 import type { ReasonSource } from './telemetry/types.ts';
 
@@ -14,11 +15,13 @@ export interface TelemetryBinding {
   /** Own SPIFFE ID. */
   readonly identity: () => string;
   readonly log: Log;
+  /** Numbers beside the standard metrics. */
+  readonly gauges: readonly Gauge[];
 }
 
 /** Called with a snapshot in force: it says what the workload is labelled. */
 export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
-  const { settings, inForce, identity, log } = binding;
+  const { settings, inForce, identity, log, gauges } = binding;
   const snapshot = inForce.current()?.snapshot;
   if (snapshot === undefined) throw new Error('telemetry needs a snapshot in force');
   const { mesh, workload } = snapshot;
@@ -33,6 +36,7 @@ export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
     reasons: reasonsOf(inForce),
     otlpEndpoint: settings.otlpEndpoint,
     traceSampling: settings.traceSampling,
+    gauges,
     warn: (message) => log.warn({}, message),
   });
 }

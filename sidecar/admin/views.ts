@@ -5,7 +5,9 @@ import type { Ports } from '../data-plane.ts';
 import type { Enforced } from '../in-force.ts';
 import type { SidecarSettings } from '../settings.ts';
 import { findOriginal } from '../outbound/original-destination.ts';
-import { formatAddress } from '../upstream/member.ts';
+import type { BreakerState } from '../upstream/breaker/breaker.ts';
+import { formatAddress, type Member } from '../upstream/member.ts';
+import type { EjectionEvent } from '../upstream/outlier/ejections.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 
 interface Listened extends Ports {
@@ -61,22 +63,39 @@ export interface ClusterView {
     readonly workload: string;
     readonly connections: number;
     readonly lastError: string;
+    /** Calls under way. */
+    readonly active: number;
+    /** `ejected`: calls to it failed; `failing`: its health checks do. Neither is called. */
+    readonly health: 'healthy' | 'ejected' | 'failing';
   }[];
+  /** Who was left out or came back lately, oldest first; only where outliers are detected. */
+  readonly ejections?: readonly EjectionEvent[];
+  /** Only where there is one. */
+  readonly breaker?: BreakerState;
 }
 
 /** Services that can be called, with what is known of each endpoint. */
 export function clustersOf(upstreams: Upstreams): ClusterView[] {
-  return [...upstreams.all()].map(([route, cluster]) => ({
-    cluster: route.key,
+  return [...upstreams.all()].map(([route, { name, members, ejections, admission }]) => ({
+    cluster: name,
     protocol: route.port.protocol,
-    endpoints: cluster.members.map(({ address, endpoint, connections, lastError }) => ({
-      address,
-      identity: endpoint.identity,
-      workload: `${endpoint.namespace}/${endpoint.workload}`,
-      connections,
-      lastError,
+    endpoints: members.map((member) => ({
+      address: member.address,
+      identity: member.endpoint.identity,
+      workload: `${member.endpoint.namespace}/${member.endpoint.workload}`,
+      connections: member.connections,
+      lastError: member.lastError,
+      active: member.active,
+      health: healthOf(member),
     })),
+    ...(ejections !== null && { ejections: [...ejections.events] }),
+    ...(admission.breaker !== null && { breaker: admission.breaker.state }),
   }));
+}
+
+function healthOf({ ejected, failing }: Member): 'healthy' | 'ejected' | 'failing' {
+  if (ejected) return 'ejected';
+  return failing ? 'failing' : 'healthy';
 }
 
 /** Public keys are no secrets, but a symmetric one is: it both signs and verifies. */

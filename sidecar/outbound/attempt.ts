@@ -25,7 +25,7 @@ const resets: ReadonlySet<FailureCode> = new Set([
 /** The pool of the endpoint for the next try; a failure when none may be called. */
 export function firstTry(x: Exchange, to: ToService): UpstreamPool | Failure {
   const refusal = to.cluster.admit();
-  if (refusal !== null) return failures[refusal];
+  if (refusal !== null) return refusal;
   const member = chooseBut(x, to.cluster, x.tried, hashFor(x, to));
   return member === null ? failures['endpoint-missing'] : begin(x, member, to);
 }

@@ -1,53 +1,98 @@
-// The endpoints of one port of one service, or of a subset of it, kept across snapshots as long as they exist.
+// One port of one service as it is called, or a subset of it: its members, who of them may be called, its limits.
 import { isDeepStrictEqual } from 'node:util';
 
-import type { Endpoint } from '#api/snapshot.ts';
+import type { Endpoint, Service, ServiceResolution } from '#api/snapshot.ts';
 import type { HashKey, TrafficPolicy } from '#api/traffic/destination.ts';
 import type { Log } from '#runtime/log.ts';
 
-import type { FailureCode } from '../failures.ts';
-import type { Balancer } from './balance/balancer.ts';
+import type { Failure } from '../failures.ts';
+import { Admission } from './admission.ts';
 import { hashKeyOf, newBalancer } from './balance/choose.ts';
-import { Member, type MemberOwner } from './member.ts';
+import { HealthChecks } from './health/checks.ts';
+import { probe } from './health/probe.ts';
+import type { Limits } from './limit/limits.ts';
+import { Arrangement } from './locality/arrangement.ts';
+import { levelsOf } from './locality/levels.ts';
+import type { OwnPlace } from './locality/place.ts';
+import type { Member, MemberOwner } from './member.ts';
+import { keyOf, Membership } from './membership.ts';
+import { Originals } from './originals.ts';
 import { Ejections } from './outlier/ejections.ts';
 import type { Outcome } from './outcome.ts';
 import { noPolicy } from './policies.ts';
 import type { UpstreamTls } from './tls-context.ts';
+import { stepMs, warmth } from './warmup.ts';
+import { Way, type CalledNames } from './way.ts';
 
 /** What a snapshot says of a cluster. */
 export interface ClusterUpdate {
   readonly endpoints: readonly Endpoint[];
   /** Of a subset: the endpoints that carry them. */
   readonly labels: Readonly<Record<string, string>>;
+  readonly resolution: ServiceResolution | undefined;
   readonly policy: TrafficPolicy;
+  /** Where the caller runs. */
+  readonly own: OwnPlace;
 }
 
-export class Cluster implements MemberOwner {
+export interface ClusterParts {
   /** `payments.shop.svc.cluster.local:8080`, of a subset `…:8080/v1`. */
   readonly name: string;
-  readonly serverName: string;
+  readonly called: CalledNames;
   readonly tls: UpstreamTls;
+  readonly log: Log;
+}
+
+const nowMs = (): number => performance.now();
+
+export class Cluster implements MemberOwner {
+  readonly name: string;
   active = 0;
+  way: Way;
   /** What of a call its endpoint depends on: the hash that `pick` wants is of this. */
   hashKey: HashKey | null = null;
+  readonly admission = new Admission();
   ejections: Ejections<Member> | null = null;
-  readonly #log: Log;
+  checks: HealthChecks<Member> | null = null;
+  readonly #parts: ClusterParts;
+  readonly #membership: Membership;
+  readonly #originals: Originals;
+  #update: ClusterUpdate | null = null;
   #policy: TrafficPolicy = noPolicy;
-  #balancer: Balancer<Member> = newBalancer(undefined, Math.random);
-  /** As the snapshot has them: the same list means that nothing changed. */
-  #endpoints: readonly Endpoint[] | null = null;
-  #labels: Readonly<Record<string, string>> = {};
-  #members: readonly Member[] = [];
+  #arrangement: Arrangement<Member>;
+  /** performance.now() from which on shares are to be counted anew; Infinity: nobody warms up. */
+  #stepAtMs = Infinity;
+  /** Something wants to know that the cluster is called. */
+  #told = false;
 
-  constructor(name: string, serverName: string, tls: UpstreamTls, log: Log) {
+  constructor(parts: ClusterParts) {
+    const { name, called, tls, log } = parts;
     this.name = name;
-    this.serverName = serverName;
-    this.tls = tls;
-    this.#log = log;
+    this.#parts = parts;
+    this.way = new Way(tls, called, noPolicy, log);
+    this.#membership = new Membership(this, () => this.#arrange(), log.child({ cluster: name }));
+    this.#originals = new Originals(this);
+    this.#arrangement = this.#newArrangement();
   }
 
   get members(): readonly Member[] {
-    return this.#members;
+    return this.#membership.members;
+  }
+
+  get budget(): Limits | null {
+    return this.admission.limits;
+  }
+
+  /** Calls go to the address that was called: `at` in place of `pick`. */
+  get passthrough(): boolean {
+    const resolution = this.#update?.resolution;
+    const byAddress = resolution === 'none' || resolution === 'dynamic-dns';
+    return byAddress || this.#policy.balancing?.kind === 'passthrough';
+  }
+
+  /** What the policy says of connections, for those of bytes, which no pool holds. */
+  get pool(): TrafficPolicy['pool'] | null {
+    return this.#policy.pool ?? null;
   }
 
   /**
@@ -55,18 +100,22 @@ export class Cluster implements MemberOwner {
    * @param hash of the call's value of `hashKey`; null: it has none
    */
   pick(tried: readonly Member[], hash: number | null = null): Member | null {
-    return this.#balancer.pick(tried, hash);
+    if (this.#told) this.#used();
+    return this.#arrangement.pick(tried, hash);
   }
 
-  /** Why another call may not begin now; null: it may. */
-  admit(): FailureCode | null {
-    return null;
+  /** The member of an address (or, of a wildcard that is resolved as called, a name). */
+  at(host: string, port: number): Member {
+    const known = this.members.find(
+      ({ endpoint }) => endpoint.address === host && endpoint.port === port,
+    );
+    return known ?? this.#originals.at(host, port);
   }
 
   /** Gives this endpoint and no other. */
   only(endpoint: Endpoint): Pick<Cluster, 'pick' | 'hashKey' | 'admit'> {
     const key = keyOf(endpoint);
-    const member = this.#members.find((one) => keyOf(one.endpoint) === key) ?? null;
+    const member = this.members.find((one) => keyOf(one.endpoint) === key) ?? null;
     return {
       hashKey: null,
       admit: () => this.admit(),
@@ -74,83 +123,172 @@ export class Cluster implements MemberOwner {
     };
   }
 
-  /** Takes what a new snapshot says: endpoints that stay keep their connections and their past. */
-  update({ endpoints, labels, policy }: ClusterUpdate): void {
-    const kept = endpoints === this.#endpoints && isDeepStrictEqual(labels, this.#labels);
-    if (!kept) {
-      this.#endpoints = endpoints;
-      this.#labels = labels;
-      const wanted = Object.entries(labels);
-      this.#takeEndpoints(
-        endpoints.filter((one) => wanted.every(([name, value]) => one.labels[name] === value)),
-      );
-    }
+  /** Why another call may not begin now; null: it may. */
+  admit(): Failure | null {
+    return this.admission.admit(this.active);
+  }
+
+  /** The same for a connection of bytes. */
+  admitConnection(): Failure | null {
+    return this.budget?.admitConnection() ?? null;
+  }
+
+  /** Whether a call may be tried again; `endRetry` follows when that attempt is over. */
+  beginRetry(): boolean {
+    return this.admission.beginRetry(this.active);
+  }
+
+  endRetry(): void {
+    this.budget?.endRetry();
+  }
+
+  /** Takes what a new snapshot says: what did not change keeps its connections and its past. */
+  update(update: ClusterUpdate): void {
+    const { policy } = update;
+    const before = this.#update;
+    const same = before !== null && isSame(before, update);
+    this.#update = update;
     const changed = policy !== this.#policy && !isDeepStrictEqual(policy, this.#policy);
     if (changed) this.#takePolicy(policy);
-    if (!kept || changed) this.#arrange();
+    if (!same) this.#takeEndpoints(update);
+    if (!same || changed) this.#arrange();
   }
 
   ended(member: Member, outcome: Outcome): void {
     this.ejections?.note(member, outcome);
+    this.admission.note(outcome);
   }
 
   /** New connections for all that follows: the certificate changed. */
   renew(): void {
-    for (const member of this.#members) member.renew();
+    for (const member of this.members) member.renew();
+    this.#originals.renew();
   }
 
   /** The service is gone. */
   close(): void {
     this.ejections?.close([]);
-    this.renew();
+    this.checks?.close();
+    this.#membership.close();
+    this.#originals.renew();
   }
 
-  #takeEndpoints(endpoints: readonly Endpoint[]): void {
-    const before = new Map(this.#members.map((member) => [keyOf(member.endpoint), member]));
-    this.#members = endpoints.map((endpoint) => {
-      const key = keyOf(endpoint);
-      const kept = before.get(key);
-      before.delete(key);
-      if (kept === undefined) return new Member(endpoint, this);
-      kept.endpoint = endpoint;
-      return kept;
-    });
-    // With nowhere else to go a call had better wait: a pod that ends may still take it.
-    const others = this.#members.length > 0;
-    for (const gone of before.values()) {
-      if (others) gone.leave();
-      else gone.renew();
-    }
+  #takeEndpoints({ endpoints, labels, resolution }: ClusterUpdate): void {
+    const wanted = Object.entries(labels);
+    const some = endpoints.filter((endpoint) =>
+      wanted.every(([name, value]) => endpoint.labels[name] === value),
+    );
+    this.#membership.take(some, resolution);
   }
 
   /** Parts that did not change keep what they have learnt. */
   #takePolicy(policy: TrafficPolicy): void {
     const before = this.#policy;
     this.#policy = policy;
-    if (!isDeepStrictEqual(policy.balancing, before.balancing)) {
-      this.#balancer = newBalancer(policy.balancing, Math.random);
-      this.hashKey = hashKeyOf(policy.balancing);
+    const isNew = (part: keyof TrafficPolicy): boolean =>
+      !isDeepStrictEqual(policy[part], before[part]);
+    const { called, tls, log } = this.#parts;
+    this.admission.take(policy, before, this.name, log);
+    if (isNew('pool') || isNew('tls') || isNew('proxyProtocol')) {
+      this.way = new Way(tls, called, policy, log);
+      this.renew();
     }
-    const { outlier } = policy;
-    if (outlier === undefined) {
-      this.ejections?.close(this.#members);
-      this.ejections = null;
-    } else if (this.ejections !== null) this.ejections.change(outlier);
-    else this.ejections = this.#watched(outlier);
+    this.#arrangement = this.#newArrangement();
+    this.hashKey = hashKeyOf(policy.balancing);
+    this.#takeOutlier(policy.outlier);
+    if (isNew('healthCheck')) this.#takeCheck(policy.healthCheck);
   }
 
-  #watched(outlier: NonNullable<TrafficPolicy['outlier']>): Ejections<Member> {
-    const members = (): readonly Member[] => this.#members;
-    return new Ejections(this.name, outlier, members, () => this.#arrange(), this.#log);
+  #takeOutlier(outlier: TrafficPolicy['outlier']): void {
+    if (outlier === undefined) {
+      this.ejections?.close(this.members);
+      this.ejections = null;
+    } else if (this.ejections !== null) this.ejections.change(outlier);
+    else {
+      const changed = (): void => this.#arrange();
+      const { log } = this.#parts;
+      this.ejections = new Ejections(this.name, outlier, () => this.members, changed, log);
+    }
+  }
+
+  #takeCheck(policy: TrafficPolicy['healthCheck']): void {
+    this.checks?.close();
+    this.checks = null;
+    if (policy === undefined) return;
+    const { log } = this.#parts;
+    this.checks = new HealthChecks<Member>({
+      cluster: this.name,
+      policy,
+      probe,
+      changed: (member) => this.#checked(member),
+      log,
+    });
+  }
+
+  #checked(member: Member): void {
+    if (!member.failing) {
+      // As in Envoy: who recovers by its checks is trusted again, and starts slowly.
+      this.ejections?.restore(member);
+      member.sinceMs = nowMs();
+    }
+    this.#arrange();
+  }
+
+  #newArrangement(): Arrangement<Member> {
+    const { balancing, outlier } = this.#policy;
+    return new Arrangement<Member>({
+      newBalancer: () => newBalancer(balancing, Math.random),
+      isHealthy: (member) => member.healthy,
+      panicPercent: outlier?.minHealthPercent ?? 0,
+      random: Math.random,
+    });
   }
 
   /** Who may be called, and how often, has changed. */
   #arrange(): void {
-    this.#balancer.take(this.#members.filter((member) => !member.ejected));
+    const { locality, outlier, healthCheck } = this.#policy;
+    const own = this.#update?.own;
+    const members = this.members.filter(({ weight }) => weight > 0);
+    this.#weigh(members);
+    this.checks?.take(this.members);
+    this.#told = this.checks !== null || this.#membership.resolves || this.#stepAtMs !== Infinity;
+    const detects = outlier !== undefined || healthCheck !== undefined;
+    this.#arrangement.take(levelsOf(members, locality, own, detects));
+  }
+
+  #weigh(members: readonly Member[]): void {
+    const { warmup, balancing } = this.#policy;
+    const now = nowMs();
+    // Envoy's slow start is one of these two only: a key must not wander as its endpoint warms.
+    const kind = balancing?.kind ?? 'least-request';
+    const slow = kind === 'least-request' || kind === 'round-robin' ? warmup : undefined;
+    this.#stepAtMs = Infinity;
+    for (const member of members) {
+      const warm = slow === undefined ? 1 : warmth(slow, now - member.sinceMs);
+      member.share = member.weight * warm;
+      if (slow !== undefined && warm < 1) this.#stepAtMs = now + stepMs(slow);
+    }
+  }
+
+  /** Called with each call, where somebody wants to know. */
+  #used(): void {
+    this.checks?.start();
+    this.#membership.use();
+    if (this.#stepAtMs !== Infinity && nowMs() >= this.#stepAtMs) this.#arrange();
   }
 }
 
-/** What makes an endpoint another one: another identity at the same address is another peer. */
-function keyOf(endpoint: Endpoint): string {
-  return `${endpoint.address} ${endpoint.port} ${endpoint.identity ?? ''}`;
+function isSame(before: ClusterUpdate, now: ClusterUpdate): boolean {
+  return (
+    before.endpoints === now.endpoints &&
+    before.resolution === now.resolution &&
+    before.own === now.own &&
+    isDeepStrictEqual(before.labels, now.labels)
+  );
+}
+
+/** Names of a service's own, as callers know it. */
+export function calledNames(service: Service, meshName: string): CalledNames {
+  const host = service.hosts[0] ?? service.name;
+  return { host, meshName, subjectAltNames: service.subjectAltNames ?? [] };
 }

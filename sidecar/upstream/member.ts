@@ -1,28 +1,21 @@
-// One endpoint of a cluster: its pool of connections, its TLS session, its calls under way, why it last failed.
+// One endpoint of a cluster: its pool of connections, its TLS sessions, its calls under way, why it last failed.
 import { connect, type OnReadOpts, type Socket } from 'node:net';
 
 import type { Endpoint } from '#api/snapshot.ts';
 
+import type { Budget } from '../wire/budget.ts';
 import { HttpPool } from '../wire/http-pool.ts';
-import { http1PoolLimits, type Http1PoolLimits } from '../wire/http1/limits.ts';
-import { http2Limits } from '../wire/http2/limits.ts';
 import type { Monitor } from './outlier/detector.ts';
 import type { Outcome } from './outcome.ts';
-import {
-  emptySlot,
-  http1Protocols,
-  httpProtocols,
-  tcpProtocols,
-  type SessionSlot,
-  type TlsTarget,
-  type UpstreamTls,
-} from './tls-context.ts';
+import type { ProxiedAddresses } from './proxy-header.ts';
+import { emptySlot } from './tls-context.ts';
+import type { Purpose, Way } from './way.ts';
 
 /** The cluster, as its members see it. */
 export interface MemberOwner {
-  readonly tls: UpstreamTls;
-  /** For mutual TLS. */
-  readonly serverName: string;
+  readonly way: Way;
+  /** What its members share of connections; null: each for itself. */
+  readonly budget: Budget | null;
   /** Calls under way to all members. */
   active: number;
   ended(member: Member, outcome: Outcome): void;
@@ -36,28 +29,38 @@ export class Member {
   readonly address: string;
   /** Calls under way. */
   active = 0;
-  /** Weight as it counts now. */
+  /** Weight as it counts now, while it warms up too. */
   share = 1;
+  /** performance.now() since when it is called, for slow start. */
+  sinceMs = performance.now();
   monitor: Monitor | null = null;
   /** Left out for a while because calls to it failed. */
   ejected = false;
+  /** Left out because its active checks fail. */
+  failing = false;
   readonly #owner: MemberOwner;
-  readonly #limits: Readonly<Http1PoolLimits>;
   /** Kinds of connection that negotiate different protocols share no session. */
-  readonly #httpSession = emptySlot();
-  readonly #http1Session = emptySlot();
-  readonly #tcpSession = emptySlot();
+  readonly #slots = { http: emptySlot(), http1: emptySlot(), http2: emptySlot(), tcp: emptySlot() };
   #pool: HttpPool | null = null;
 
-  constructor(
-    endpoint: Endpoint,
-    owner: MemberOwner,
-    limits: Readonly<Http1PoolLimits> = http1PoolLimits,
-  ) {
+  constructor(endpoint: Endpoint, owner: MemberOwner) {
     this.endpoint = endpoint;
     this.address = formatAddress(endpoint.address, endpoint.port);
     this.#owner = owner;
-    this.#limits = limits;
+  }
+
+  get weight(): number {
+    return this.endpoint.weight ?? 1;
+  }
+
+  /** May be called. */
+  get healthy(): boolean {
+    return !this.ejected && !this.failing;
+  }
+
+  /** Another sidecar answers there: it translates between versions of HTTP. */
+  get meshed(): boolean {
+    return this.#owner.way.meshes(this.endpoint);
   }
 
   /** A call is given to it: `end` must follow, once. */
@@ -75,12 +78,14 @@ export class Member {
 
   /** Made when first needed: most services are never called. */
   get pool(): HttpPool {
+    const { way, budget } = this.#owner;
     this.#pool ??= new HttpPool({
       address: this.address,
-      connectHttp1: (onread) => this.#open(http1Protocols, this.#http1Session, onread),
-      connectHttp2: (onread) => this.#open(httpProtocols, this.#httpSession, onread),
-      http1: this.#limits,
-      http2: http2Limits,
+      connectHttp1: (onread) => this.#open('http1', onread),
+      connectHttp2: (onread) => this.#open('http', onread),
+      http1: way.limits.http1,
+      http2: way.limits.http2,
+      budget,
     });
     return this.#pool;
   }
@@ -90,19 +95,27 @@ export class Member {
     return this.#pool?.connections ?? 0;
   }
 
-  /** A connection of its own, for bytes; begun, not yet open. */
-  openTcp(): Socket {
-    return this.#open(tcpProtocols, this.#tcpSession);
+  /**
+   * A connection of its own, for bytes; begun, not yet open.
+   * @param proxied on whose behalf, where the PROXY protocol tells it
+   */
+  openTcp(proxied: ProxiedAddresses | null = null): Socket {
+    return this.#counted(this.#open('tcp', undefined, proxied));
   }
 
   /** A connection of its own, for HTTP/1.1 outside the pool; begun, not yet open. */
   openHttp(): Socket {
-    return this.#open(http1Protocols, this.#http1Session);
+    return this.#counted(this.#open('http1'));
+  }
+
+  /** A connection of its own, for HTTP/2 alone; begun, not yet open. */
+  openHttp2(): Socket {
+    return this.#counted(this.#open('http2'));
   }
 
   /** The event by which a connection of this member tells that it is open and its peer proven. */
   get openEvent(): 'connect' | 'secureConnect' {
-    return this.endpoint.identity === null ? 'connect' : 'secureConnect';
+    return this.#owner.way.encrypts(this.endpoint) ? 'secureConnect' : 'connect';
   }
 
   /** Idle connections close, busy ones end their exchange; the next call opens new ones. */
@@ -117,12 +130,9 @@ export class Member {
     this.#pool = null;
   }
 
-  #open(protocols: readonly string[], slot: SessionSlot, onread?: OnReadOpts): Socket {
-    const { address: host, port, identity } = this.endpoint;
-    const socket =
-      identity === null
-        ? openPlain(host, port, onread)
-        : this.#owner.tls.connect(this.#target(identity, protocols), slot, onread);
+  #open(purpose: Purpose, onread?: OnReadOpts, proxied: ProxiedAddresses | null = null): Socket {
+    const slot = this.#slots[purpose];
+    const socket = this.#owner.way.open(this.endpoint, { purpose, slot, onread, proxied });
     socket.on('error', (error) => {
       this.lastError = error.message;
     });
@@ -132,9 +142,15 @@ export class Member {
     return socket;
   }
 
-  #target(identity: string, protocols: readonly string[]): TlsTarget {
-    const { address: host, port } = this.endpoint;
-    return { host, port, serverName: this.#owner.serverName, identity, protocols };
+  /** Connections outside the pool are of the same budget. */
+  #counted(socket: Socket): Socket {
+    const { budget } = this.#owner;
+    if (budget === null) return socket;
+    budget.connections += 1;
+    socket.once('close', () => {
+      budget.connections -= 1;
+    });
+    return socket;
   }
 }
 

@@ -20,9 +20,20 @@ export interface TlsTarget {
   readonly port: number;
   /** Istio's `outbound_.8080_._.payments.shop.svc.cluster.local`. */
   readonly serverName: string;
-  /** The SPIFFE ID that the peer must prove. */
-  readonly identity: string;
+  /** The SPIFFE IDs of which the peer must prove one; none: any of the mesh will do. */
+  readonly identities: readonly string[];
   readonly protocols: readonly string[];
+  /** Written in the clear before the handshake. */
+  readonly preface: Buffer | null;
+}
+
+/** TLS of any kind, ready to begin. */
+export interface TlsConnecting extends Omit<TlsTarget, 'identities'> {
+  readonly context: SecureContext;
+  /** Whether the peer is the right one. */
+  readonly check: (certificate: PeerCertificate) => Error | undefined;
+  /** False: a certificate that nobody vouches for will do. */
+  readonly verifies: boolean;
 }
 
 /** Where the last session with one peer is kept, to resume it. Never shared between peers. */
@@ -46,6 +57,7 @@ export const httpProtocols: readonly string[] = [
   'istio',
   'http/1.1',
 ];
+export const http2Protocols: readonly string[] = ['istio-h2', 'h2'];
 export const http1Protocols: readonly string[] = ['istio-http/1.1', 'istio', 'http/1.1'];
 export const tcpProtocols: readonly string[] = ['istio'];
 
@@ -67,34 +79,54 @@ export class UpstreamTls {
    */
   connect(target: TlsTarget, slot: SessionSlot, onread?: OnReadOpts): TLSSocket {
     const context = this.#context;
-    const { host, port } = target;
-    // Only bytes need a reset passed on, and only a socket made apart can be reset below TLS.
-    const tcp =
-      onread === undefined
-        ? connectTcp({ host, port, allowHalfOpen: true, noDelay: true })
-        : undefined;
-    const options: ConnectionOptions & { onread?: OnReadOpts; allowHalfOpen: boolean } = {
-      ...(tcp === undefined ? { host, port } : { socket: tcp }),
-      servername: target.serverName,
-      secureContext: context,
-      session: sessionIn(slot, context),
-      ALPNProtocols: [...target.protocols],
-      checkServerIdentity: (_name, certificate) => checkIdentity(target, certificate),
-      allowHalfOpen: true,
-      ...(onread !== undefined && { onread }),
-    };
-    const socket = connect(options);
-    if (tcp === undefined) socket.setNoDelay(true);
-    else carry(socket, tcp);
-    socket.on('session', (session: Buffer) => {
-      // Resumption skips the check of the identity, so only proven sessions are kept.
-      if (!socket.authorized) return;
-      slot.session = session;
-      slot.context = context;
-      slot.untilMs = socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0;
-    });
-    return socket;
+    const check = (certificate: PeerCertificate): Error | undefined =>
+      checkIdentity(target, certificate);
+    return connectTls({ ...target, context, check, verifies: true }, slot, onread);
   }
+}
+
+/** Begins a connection, as `UpstreamTls.connect` says. */
+export function connectTls(
+  target: TlsConnecting,
+  slot: SessionSlot,
+  onread?: OnReadOpts,
+): TLSSocket {
+  const { host, port, context, preface } = target;
+  // Only bytes need a reset passed on, and only a socket made apart can be reset below TLS, or
+  // written to before.
+  const apart = onread === undefined || preface !== null;
+  const tcp = apart ? connectTcp({ host, port, allowHalfOpen: true, noDelay: true }) : undefined;
+  if (preface !== null) tcp?.write(preface);
+  const options: ConnectionOptions & { onread?: OnReadOpts; allowHalfOpen: boolean } = {
+    ...(tcp === undefined ? { host, port } : { socket: tcp }),
+    servername: target.serverName,
+    secureContext: context,
+    session: sessionIn(slot, context),
+    ALPNProtocols: [...target.protocols],
+    checkServerIdentity: (_name, certificate) => target.check(certificate),
+    rejectUnauthorized: target.verifies,
+    allowHalfOpen: true,
+    ...(onread !== undefined && !apart && { onread }),
+  };
+  const socket = connect(options);
+  if (tcp === undefined) socket.setNoDelay(true);
+  else carry(socket, tcp);
+  // A socket around another one has no use for `onread`.
+  if (apart && onread !== undefined) passOn(socket, onread);
+  socket.on('session', (session: Buffer) => {
+    // Resumption skips the check of the identity, so only proven sessions are kept.
+    if (!socket.authorized) return;
+    slot.session = session;
+    slot.context = context;
+    slot.untilMs = socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0;
+  });
+  return socket;
+}
+
+function passOn(socket: TLSSocket, onread: OnReadOpts): void {
+  socket.on('data', (chunk: Buffer) => {
+    if (!onread.callback(chunk.length, chunk)) socket.pause();
+  });
 }
 
 function carry(socket: TLSSocket, tcp: Socket): void {
@@ -110,11 +142,12 @@ function sessionIn(slot: SessionSlot, context: SecureContext): Buffer | undefine
 
 /** Compares the peer's URI names with the identity that control told. */
 function checkIdentity(target: TlsTarget, certificate: PeerCertificate): Error | undefined {
+  const { identities } = target;
   const names = uriNames(certificate.subjectaltname);
-  if (names.includes(target.identity)) return undefined;
+  if (identities.length === 0 || identities.some((one) => names.includes(one))) return undefined;
   const proven = names.length === 0 ? 'no SPIFFE ID' : names.join(', ');
   const at = `${target.host}:${target.port}`;
-  return new Error(`the peer at ${at} is ${proven}, wanted ${target.identity}`);
+  return new Error(`the peer at ${at} is ${proven}, wanted ${identities.join(' or ')}`);
 }
 
 function makeContext(svid: Svid): SecureContext {

@@ -1,8 +1,10 @@
 // All clusters that the workload calls, and the hosts outside the mesh that it has called lately.
 import type { OnReadOpts, Socket } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 
 import type { Snapshot } from '#api/snapshot.ts';
-import type { SubsetPolicy } from '#api/traffic/destination.ts';
+import type { SubsetPolicy, TrafficPolicy } from '#api/traffic/destination.ts';
+import type { Workload } from '#api/workload.ts';
 import { silentLog, type Log } from '#runtime/log.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
 
@@ -10,9 +12,10 @@ import type { Route, RouteTable } from '../outbound/routes.ts';
 import { HttpPool } from '../wire/http-pool.ts';
 import { http1PoolLimits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
-import { Cluster } from './cluster.ts';
-import { formatAddress, openPlain } from './member.ts';
+import { calledNames, Cluster, type ClusterUpdate } from './cluster.ts';
+import { nowhere, placeOf, type OwnPlace } from './locality/place.ts';
 import { OwnPorts } from './own-ports.ts';
+import { formatAddress, openPlain } from './member.ts';
 import { DestinationPolicies, policyOfPort, policyOfSubset, subsetsOf } from './policies.ts';
 import { UpstreamTls } from './tls-context.ts';
 
@@ -21,16 +24,37 @@ export const externalPoolsMax = 256;
 
 const noLabels: Readonly<Record<string, string>> = Object.freeze({});
 
+type Said = Partial<Pick<Snapshot, 'destinations' | 'workload'>>;
+
+/** What the last snapshot said. */
+interface Taken {
+  readonly routes: readonly Route[];
+  readonly destinations: Snapshot['destinations'];
+  readonly workload: Workload | undefined;
+  readonly policies: DestinationPolicies;
+  /** Two routes lead to one cluster: which of them counts is for the order of all to say. */
+  readonly shared: boolean;
+}
+
+const nothingTaken: Taken = {
+  routes: [],
+  destinations: undefined,
+  workload: undefined,
+  policies: new DestinationPolicies(),
+  shared: true,
+};
+
 export class Upstreams {
   /** Nothing outside the mesh leads to these. */
   readonly ownPorts = new OwnPorts();
   readonly #tls: UpstreamTls;
   readonly #log: Log;
+  #own: OwnPlace = nowhere;
   /** By name; those of subsets too. */
   readonly #clusters = new Map<string, Cluster>();
   /** The same clusters by the routes in force, so that a request costs no key. */
   #byRoute = new Map<Route, Cluster>();
-  #routes: readonly Route[] = [];
+  #taken: Taken = nothingTaken;
   readonly #external = new Map<string, HttpPool>();
 
   constructor(svid: Svid, log: Log = silentLog) {
@@ -39,32 +63,37 @@ export class Upstreams {
   }
 
   /** Takes the routes and policies of a new snapshot. Connections to endpoints that stay are kept. */
-  update(table: RouteTable, { destinations }: Pick<Snapshot, 'destinations'> = {}): void {
+  update(table: RouteTable, said: Said = {}): void {
+    const { routes } = table;
+    const { destinations, workload } = said;
+    const before = this.#taken;
+    const same = before.destinations === destinations && before.workload === workload;
+    const policies = same ? before.policies : new DestinationPolicies(destinations);
+    this.#taken = { ...before, routes, destinations, workload, policies };
+    if (same && !before.shared && this.#replaceRoutes(before.routes, routes)) return;
+    this.#noteOwn(workload);
     const byRoute = new Map<Route, Cluster>();
     const present = new Set<string>();
-    const policies = new DestinationPolicies(destinations);
-    for (const route of table.routes) {
-      const policy = policies.find(route.service);
-      const { endpoints, port } = route.port;
-      const cluster = this.#present(route.key, route.sni, present);
-      cluster.update({ endpoints, labels: noLabels, policy: policyOfPort(policy, port) });
-      byRoute.set(route, cluster);
-      for (const subset of subsetsOf(policy)) this.#updateSubset(route, subset, present);
-    }
+    for (const route of routes) byRoute.set(route, this.#takeRoute(route, present));
     for (const [name, cluster] of this.#clusters) {
       if (present.has(name)) continue;
       cluster.close();
       this.#clusters.delete(name);
     }
     this.#byRoute = byRoute;
+    this.#taken = { ...this.#taken, shared: new Set(byRoute.values()).size !== routes.length };
   }
 
-  /** Every cluster with the route that leads to it, for people. */
-  all(): Iterable<readonly [Route, Cluster]> {
-    return this.#routes.flatMap((route) => {
-      const cluster = this.#byRoute.get(route);
-      return cluster === undefined ? [] : [[route, cluster] as const];
-    });
+  /** Every cluster with the route that leads to it, those of subsets too, for people. */
+  *all(): Iterable<readonly [Route, Cluster]> {
+    const { routes, policies } = this.#taken;
+    for (const route of routes) {
+      const names = subsetsOf(policies.find(route.service)).map(({ name }) => name);
+      for (const subset of ['', ...names]) {
+        const cluster = this.cluster(route, subset);
+        if (cluster !== null) yield [route, cluster];
+      }
+    }
   }
 
   /**
@@ -118,20 +147,64 @@ export class Upstreams {
     this.#external.clear();
   }
 
-  #updateSubset(route: Route, subset: SubsetPolicy, present: Set<string>): void {
-    const { port, endpoints } = route.port;
-    // As Istio names them: `outbound_.8080_.v1_.payments.shop.svc.cluster.local`.
-    const sni = route.sni.replace('_._.', `_.${subset.name}_.`);
-    const cluster = this.#present(`${route.key}/${subset.name}`, sni, present);
-    const { labels } = subset;
-    cluster.update({ endpoints, labels, policy: policyOfSubset(subset, port) });
+  /** The route's own cluster and those of its subsets. */
+  #takeRoute(route: Route, present: Set<string>): Cluster {
+    const policy = this.#taken.policies.find(route.service);
+    const cluster = this.#present(route.key, route.sni, route, present);
+    cluster.update(this.#said(route, noLabels, policyOfPort(policy, route.port.port)));
+    for (const subset of subsetsOf(policy)) this.#updateSubset(route, subset, present);
+    return cluster;
   }
 
-  #present(name: string, sni: string, present: Set<string>): Cluster {
+  /**
+   * Looks only at the routes that are others, where all lead to the clusters of before: in a large mesh
+   * nearly every change is one of endpoints. False: they do not.
+   */
+  #replaceRoutes(before: readonly Route[], routes: readonly Route[]): boolean {
+    if (before.length !== routes.length) return false;
+    const changed: (readonly [Route, Route])[] = [];
+    for (const [i, route] of routes.entries()) {
+      const old = before[i];
+      if (old === route) continue;
+      if (old === undefined || old.key !== route.key) return false;
+      changed.push([old, route]);
+    }
+    const present = new Set<string>();
+    for (const [old, route] of changed) {
+      this.#byRoute.delete(old);
+      this.#byRoute.set(route, this.#takeRoute(route, present));
+    }
+    return true;
+  }
+
+  #updateSubset(route: Route, subset: SubsetPolicy, present: Set<string>): void {
+    // As Istio names them: `outbound_.8080_.v1_.payments.shop.svc.cluster.local`.
+    const sni = route.sni.replace('_._.', `_.${subset.name}_.`);
+    const cluster = this.#present(`${route.key}/${subset.name}`, sni, route, present);
+    cluster.update(this.#said(route, subset.labels, policyOfSubset(subset, route.port.port)));
+  }
+
+  #said(
+    { service, port }: Route,
+    labels: Readonly<Record<string, string>>,
+    policy: TrafficPolicy,
+  ): ClusterUpdate {
+    const { endpoints } = port;
+    return { endpoints, labels, resolution: service.resolution, policy, own: this.#own };
+  }
+
+  /** The same object while it says the same, so that nobody arranges anew for nothing. */
+  #noteOwn(workload: Workload | undefined): void {
+    const own = { place: placeOf(workload?.locality), labels: workload?.labels ?? {} };
+    if (!isDeepStrictEqual(own, this.#own)) this.#own = own;
+  }
+
+  #present(name: string, sni: string, { service }: Route, present: Set<string>): Cluster {
     present.add(name);
     const known = this.#clusters.get(name);
     if (known !== undefined) return known;
-    const cluster = new Cluster(name, sni, this.#tls, this.#log);
+    const called = calledNames(service, sni);
+    const cluster = new Cluster({ name, called, tls: this.#tls, log: this.#log });
     this.#clusters.set(name, cluster);
     return cluster;
   }

@@ -120,7 +120,7 @@ function metricOf(name: string, help: string, type: 'gauge' | 'counter', value: 
     Record<string, unknown>;
 }
 
-/** The same clusters from each worker, their connections summed. */
+/** The same clusters from each worker, their connections and calls summed. */
 export function mergeClusters(all: readonly (readonly ClusterView[])[]): ClusterView[] {
   const merged = new Map<string, ClusterView>();
   for (const view of all.flat()) {
@@ -134,10 +134,20 @@ function mergeCluster(one: ClusterView, other: ClusterView): ClusterView {
   const endpoints = one.endpoints.map((endpoint) => {
     const same = other.endpoints.find(({ address }) => address === endpoint.address);
     if (same === undefined) return endpoint;
-    const connections = endpoint.connections + same.connections;
-    return { ...endpoint, connections, lastError: endpoint.lastError || same.lastError };
+    return {
+      ...endpoint,
+      connections: endpoint.connections + same.connections,
+      active: endpoint.active + same.active,
+      lastError: endpoint.lastError || same.lastError,
+      // Each worker judges by its own calls; what one of them knows of it is worth knowing.
+      health: endpoint.health === 'healthy' ? same.health : endpoint.health,
+    };
   });
-  return { ...one, endpoints };
+  const merged = { ...one, endpoints };
+  const { ejections = [] } = other;
+  if (ejections.length === 0) return merged;
+  const events = [...(one.ejections ?? []), ...ejections];
+  return { ...merged, ejections: events.toSorted((a, b) => a.at.localeCompare(b.at)) };
 }
 
 function sumConnections(reports: readonly WorkerReport[]): ConnectionCounts {

@@ -26,7 +26,8 @@ export class LeastRequest<M extends Balanced> implements Balancer<M> {
     const first = Math.trunc(this.#random() * count);
     let second = Math.trunc(this.#random() * (count - 1));
     if (second >= first) second += 1;
-    const [a, b] = [members[first]!, members[second]!];
+    const a = members[first]!;
+    const b = members[second]!;
     return b.active < a.active ? b : a;
   }
 

@@ -38,17 +38,17 @@ export class Limits implements Budget {
   }
 
   /** @param active calls under way */
-  admit(active: number, nowMs: () => number): Failure | null {
+  admit(active: number, nowMs: number): Failure | null {
     if (active >= this.#requestsMax) {
       this.refused.requests += 1;
       return overflow;
     }
-    if (this.#lately.intervalMs > 0) this.#lately.count(nowMs());
+    if (this.#lately.intervalMs > 0) this.#lately.count(nowMs);
     return null;
   }
 
   /** @returns false: over the limit, the first answer counts; true: `endRetry` must follow */
-  beginRetry(active: number, nowMs: () => number): boolean {
+  beginRetry(active: number, nowMs: number): boolean {
     if (this.#retries >= this.#retriesAllowed(active, nowMs)) {
       this.refused.retries += 1;
       return false;
@@ -76,10 +76,10 @@ export class Limits implements Budget {
   }
 
   /** A budget takes the place of `maxRetries`. */
-  #retriesAllowed(active: number, nowMs: () => number): number {
+  #retriesAllowed(active: number, nowMs: number): number {
     const budget = this.#retryBudget;
     if (budget === null) return this.#retriesMax;
-    const calls = budget.intervalMs > 0 ? Math.max(active, this.#lately.number(nowMs())) : active;
+    const calls = budget.intervalMs > 0 ? Math.max(active, this.#lately.number(nowMs)) : active;
     return Math.max(budget.minConcurrency, Math.floor((calls * budget.percent) / 100));
   }
 }

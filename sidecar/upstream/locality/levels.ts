@@ -1,7 +1,7 @@
 // Endpoints in order of nearness, and how much of the calls each level gets: Envoy's priorities.
 import type { LocalityBalancing } from '#api/traffic/destination.ts';
 
-import { distance, labelDistance, matchesPlace, placeOf, type OwnPlace } from './place.ts';
+import { distance, labelDistance, matchesPlace, nowhere, placeOf, type OwnPlace } from './place.ts';
 
 /** An endpoint as far as its place counts. */
 export interface Placed {
@@ -31,8 +31,8 @@ export type Levels<M> = readonly (readonly Group<M>[])[];
 export function levelsOf<M extends Placed>(
   members: readonly M[],
   policy: LocalityBalancing | undefined,
-  own: OwnPlace,
-  detects: boolean,
+  own: OwnPlace = nowhere,
+  detects = true,
 ): Levels<M> {
   if (members.length === 0) return [];
   if (policy === undefined) return [[{ members, weight: 1 }]];

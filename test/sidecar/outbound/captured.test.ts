@@ -221,10 +221,11 @@ test('a request whose endpoint is down is retried at another', async () => {
   const services = [at(serviceOf('payments', endpoints))];
   const client = await capturing({ host: vip, port: 80 }, services, { traffic: inTurn });
   const bodies: string[] = [];
-  for (let i = 0; i < 4; i += 1) {
+  // Either endpoint is as likely to be the first: that all of 64 begin with the same one happens never.
+  for (let i = 0; i < 64; i += 1) {
     bodies.push((await exchange(await dial(client.capturedPort), get('/'))).body);
   }
-  expect(bodies.toSorted()).toEqual(['1', '1', '2', '2']);
+  expect(new Set(bodies)).toEqual(new Set(['1', '2']));
 });
 
 test('where nothing is declared HTTP is served as HTTP, TLS and other bytes as they are', async () => {

@@ -1,72 +1,221 @@
 import { expect, test } from 'vitest';
 
 import type { Service } from '#api/snapshot.ts';
-import { compileRoutes, type Route } from '#sidecar/outbound/routes.ts';
+import type {
+  DestinationPolicy,
+  OutlierDetection,
+  TrafficPolicy,
+} from '#api/traffic/destination.ts';
+import { silentLog, type Log } from '#runtime/log.ts';
+import { clustersOf } from '#sidecar/admin/views.ts';
+import { compileRoutes } from '#sidecar/outbound/routes.ts';
+import type { Cluster } from '#sidecar/upstream/cluster.ts';
+import { upstreamGauges } from '#sidecar/upstream/gauges.ts';
+import type { Outcome } from '#sidecar/upstream/outcome.ts';
 import { Upstreams } from '#sidecar/upstream/upstreams.ts';
 
 import { Rig, serviceOf, snapshotOf, spiffe } from '../rig.ts';
 
-const svid = await (await Rig.create()).svid(spiffe('shop', 'payments'));
+const rig = await Rig.create();
+const svid = await rig.svid(spiffe('shop', 'web'));
+const host = 'payments.shop.svc.cluster.local';
+const failed: Outcome = { status: 500, fault: 'none', latencyMs: 1 };
+const well: Outcome = { status: 200, fault: 'none', latencyMs: 1 };
+const outlier: OutlierDetection = {
+  consecutive5xx: 2,
+  consecutiveGatewayErrors: 0,
+  splitLocalOrigin: false,
+  consecutiveLocalOrigin: 5,
+  intervalMs: 10_000,
+  baseEjectionMs: 30_000,
+  maxEjectionPercent: 50,
+  minHealthPercent: 0,
+};
 
-function setUp(): {
-  take: (services: readonly Service[], how?: 'anew') => readonly Route[];
-  upstreams: Upstreams;
-} {
-  const upstreams = new Upstreams(svid);
-  let table = compileRoutes(snapshotOf({}));
-  const take = (services: readonly Service[], how?: 'anew'): readonly Route[] => {
-    const next = how === 'anew' ? null : table.withServices(services);
-    table = next ?? compileRoutes(snapshotOf({ services }));
-    upstreams.update(table);
-    return table.routes;
-  };
-  return { take, upstreams };
+function policyOf(policy: TrafficPolicy, more: Partial<DestinationPolicy> = {}): DestinationPolicy {
+  return { host, source: 'DestinationRule shop/payments', policy, ports: {}, subsets: [], ...more };
 }
 
-function seen(upstreams: Upstreams): Record<string, string[]> {
-  return Object.fromEntries(
-    [...upstreams.all()].map(([{ key }, { members }]) => [key, members.map((m) => m.address)]),
-  );
-}
-
-test.each([undefined, 'anew'] as const)(
-  'endpoints change, clusters and members that stay are the same ones (table: %s)',
-  (how) => {
-    const { take, upstreams } = setUp();
-    const two = serviceOf('two', [{ port: 7 }]);
-    const [old] = take([serviceOf('one', [{ port: 1 }, { port: 2 }]), two]);
-    const cluster = old && upstreams.cluster(old);
-    const member = cluster?.members[0];
-    const [now] = take([serviceOf('one', [{ port: 1 }, { port: 3 }]), two], how);
-    expect(now && upstreams.cluster(now)).toBe(cluster);
-    expect(old && upstreams.cluster(old)).toBe(cluster);
-    expect(cluster?.members[0]).toBe(member);
-    expect(seen(upstreams)).toEqual({
-      'one.shop.svc.cluster.local:80': ['127.0.0.1:1', '127.0.0.1:3'],
-      'two.shop.svc.cluster.local:80': ['127.0.0.1:7'],
-    });
-    expect(Object.keys(seen(upstreams))[0]).toBe('one.shop.svc.cluster.local:80');
-  },
+const payments = serviceOf(
+  'payments',
+  [1, 2, 3, 4].map((i) => ({
+    address: `10.0.0.${i}`,
+    port: 8080,
+    labels: { version: i > 2 ? 'v2' : 'v1' },
+  })),
 );
 
-test('services come and go, and the cluster of one that is gone goes too', () => {
-  const { take, upstreams } = setUp();
-  const [gone] = take([serviceOf('one', [{ port: 1 }]), serviceOf('two', [])]);
-  take([serviceOf('two', []), serviceOf('three', [{ port: 3 }])]);
-  expect(gone && upstreams.cluster(gone)).toBeNull();
-  expect(seen(upstreams)).toEqual({
-    'two.shop.svc.cluster.local:80': [],
-    'three.shop.svc.cluster.local:80': ['127.0.0.1:3'],
-  });
+function world(log: Log = silentLog) {
+  const upstreams = new Upstreams(svid, log);
+  let cluster: Cluster | null = null;
+  const apply = (destinations: DestinationPolicy[], services: Service[] = [payments]): Cluster => {
+    const snapshot = { ...snapshotOf({ services }), destinations };
+    const table = compileRoutes(snapshot);
+    upstreams.update(table, snapshot);
+    const [route] = table.routes;
+    cluster = route === undefined ? null : upstreams.cluster(route);
+    return cluster!;
+  };
+  const subset = (name: string): Cluster | null => {
+    const [route] = compileRoutes(snapshotOf({ services: [payments] })).routes;
+    return upstreams.cluster(route!, name);
+  };
+  return { upstreams, apply, subset };
+}
+
+test('a subset has the endpoints that carry its labels; one that no policy has is null', () => {
+  const { apply, subset } = world();
+  const v2 = { name: 'v2', labels: { version: 'v2' }, policy: {}, ports: {} };
+  apply([policyOf({}, { subsets: [v2] })]);
+  expect(subset('v2')?.members.map(({ address }) => address)).toEqual([
+    '10.0.0.3:8080',
+    '10.0.0.4:8080',
+  ]);
+  expect(subset('v3')).toBe(null);
+  expect(subset('')?.members).toHaveLength(4);
+  apply([]);
+  expect(subset('v2')).toBe(null);
 });
 
-test('where two services claim one name and port, the last one counts, whichever has changed', () => {
-  const { take, upstreams } = setUp();
-  const last = serviceOf('one', [{ port: 9 }]);
-  take([serviceOf('one', [{ port: 1 }]), last]);
-  take([serviceOf('one', [{ port: 2 }]), last]);
-  expect([...upstreams.all()].map(([, { members }]) => members[0]?.address)).toEqual([
-    '127.0.0.1:9',
-    '127.0.0.1:9',
+test('a policy of a port is in place of the host own, and an exact host wins over a wildcard', () => {
+  const { apply } = world();
+  const hashed = { kind: 'maglev', key: { kind: 'source-ip' }, tableSize: 101 } as const;
+  const wildcard = policyOf({ balancing: hashed }, { host: '*.svc.cluster.local' });
+  expect(apply([wildcard]).hashKey).toEqual({ kind: 'source-ip' });
+  expect(apply([wildcard, policyOf({})]).hashKey).toBe(null);
+  const port = policyOf({}, { ports: { 80: { balancing: hashed } } });
+  expect(apply([wildcard, port]).hashKey).toEqual({ kind: 'source-ip' });
+});
+
+test('calls under way are counted for the member and the cluster, and limits hold', () => {
+  const { apply } = world();
+  const cluster = apply([policyOf({ pool: { maxRequests: 2 } })]);
+  const members = [cluster.pick([])!, cluster.pick([])!];
+  for (const member of members) {
+    expect(cluster.admit()).toBe(null);
+    member.begin();
+  }
+  expect(cluster.admit()).toMatchObject({ status: 503, flag: 'UO' });
+  members[0]!.end(well);
+  expect(cluster.admit()).toBe(null);
+  members[1]!.end(well);
+  expect([cluster.active, ...cluster.members.map(({ active }) => active)]).toEqual([0, 0, 0, 0, 0]);
+});
+
+test('calls that were counted before there was a limit count in it', () => {
+  const { apply } = world();
+  const cluster = apply([]);
+  const member = cluster.pick([])!;
+  member.begin();
+  apply([policyOf({ pool: { maxRequests: 1 } })]);
+  expect(cluster.admit()).not.toBe(null);
+  member.end(well);
+  expect(cluster.admit()).toBe(null);
+});
+
+test('an endpoint that fails is not picked, is told of, and stays out across snapshots', () => {
+  const lines: string[] = [];
+  const log: Log = {
+    ...silentLog,
+    warn: (fields, message) => void lines.push(`${String(fields['address'])} ${message}`),
+    info: (fields, message) => void lines.push(`${String(fields['address'])} ${message}`),
+    child: () => log,
+  };
+  const { upstreams, apply } = world(log);
+  const cluster = apply([policyOf({ outlier })]);
+  const bad = cluster.members[1]!;
+  for (let i = 0; i < 2; i += 1) {
+    bad.begin();
+    bad.end(failed);
+  }
+  const picked = (): Set<unknown> => new Set(Array.from({ length: 200 }, () => cluster.pick([])));
+  expect(picked().has(bad)).toBe(false);
+  expect(lines).toEqual(['10.0.0.2:8080 endpoint ejected']);
+  const [view] = clustersOf(upstreams);
+  expect(view?.endpoints.map(({ health }) => health)).toEqual([
+    'healthy',
+    'ejected',
+    'healthy',
+    'healthy',
   ]);
+  expect(view?.ejections).toMatchObject([
+    { event: 'ejected', address: '10.0.0.2:8080', reason: 'consecutive-5xx', forMs: 30_000 },
+  ]);
+  const gauges = Object.fromEntries(upstreamGauges(upstreams).map((one) => [one.name, one.read()]));
+  const labels = { cluster: `${host}:80` };
+  expect(gauges['selvage_endpoints_ejected']).toEqual([{ labels, value: 1 }]);
+  expect(gauges['selvage_endpoint_ejections_total']).toEqual([
+    { labels: { ...labels, reason: 'consecutive-5xx' }, value: 1 },
+  ]);
+  apply([policyOf({ outlier, balancing: { kind: 'round-robin' } })], [structuredClone(payments)]);
+  expect(picked().has(bad)).toBe(false);
+  expect(cluster.members[1]).toBe(bad);
+  apply([]);
+  expect(picked().has(bad)).toBe(true);
+  expect(lines).toEqual([
+    '10.0.0.2:8080 endpoint ejected',
+    '10.0.0.2:8080 ejected endpoint returned',
+  ]);
+  upstreams.close();
+});
+
+test('without a policy no cluster has a number, an event or a budget', () => {
+  const { upstreams, apply } = world();
+  const cluster = apply([]);
+  expect(cluster.budget).toBe(null);
+  expect(upstreamGauges(upstreams).flatMap((gauge) => gauge.read())).toEqual([]);
+  expect(Object.keys(clustersOf(upstreams)[0]!)).toEqual(['cluster', 'protocol', 'endpoints']);
+});
+
+test('a weight of an endpoint is its share, and none of it is no call', () => {
+  const { apply } = world();
+  const weighted = serviceOf('payments', [
+    { address: '10.0.0.1', port: 80, weight: 3 },
+    { address: '10.0.0.2', port: 80 },
+    { address: '10.0.0.3', port: 80, weight: 0 },
+  ]);
+  const cluster = apply([], [weighted]);
+  const counts = new Map<string, number>();
+  for (let i = 0; i < 40_000; i += 1) {
+    const { address } = cluster.pick([])!;
+    counts.set(address, (counts.get(address) ?? 0) + 1);
+  }
+  expect(Math.abs(counts.get('10.0.0.1:80')! / 40_000 - 0.75)).toBeLessThan(0.02);
+  expect(counts.has('10.0.0.3:80')).toBe(false);
+});
+
+test('near endpoints are called while they are well, and far ones as they fail', () => {
+  const { upstreams } = world();
+  const placed = serviceOf('payments', [
+    { address: '10.0.0.1', port: 80, locality: 'eu/a' },
+    { address: '10.0.0.2', port: 80, locality: 'us/a' },
+  ]);
+  const base = snapshotOf({ services: [placed] });
+  const snapshot = {
+    ...base,
+    workload: { ...base.workload, locality: 'eu/a' },
+    destinations: [policyOf({ outlier, locality: {} })],
+  };
+  const table = compileRoutes(snapshot);
+  upstreams.update(table, snapshot);
+  const cluster = upstreams.cluster(table.routes[0]!)!;
+  const near = cluster.members[0]!;
+  for (let i = 0; i < 100; i += 1) expect(cluster.pick([])).toBe(near);
+  for (let i = 0; i < 2; i += 1) {
+    near.begin();
+    near.end(failed);
+  }
+  expect(cluster.pick([])).toBe(cluster.members[1]);
+  upstreams.close();
+});
+
+test('an address that nobody told of is a member when it is called, the same one again', () => {
+  const { apply } = world();
+  const cluster = apply([policyOf({ balancing: { kind: 'passthrough' } })]);
+  expect(cluster.passthrough).toBe(true);
+  expect(cluster.at('10.0.0.2', 8080)).toBe(cluster.members[1]);
+  const other = cluster.at('10.7.7.7', 443);
+  expect(cluster.at('10.7.7.7', 443)).toBe(other);
+  for (let i = 0; i < 300; i += 1) cluster.at('10.8.0.1', 1000 + i);
+  expect(cluster.at('10.7.7.7', 443)).not.toBe(other);
 });

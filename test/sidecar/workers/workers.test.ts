@@ -148,11 +148,32 @@ test('a worker that crashes is started anew, and no call on the other one fails'
 });
 
 test('clusters of several workers are one, with the connections of all', () => {
-  const endpoint = { address: 'a:1', identity: null, workload: 'n/w', lastError: '' };
-  const view = (connections: number, lastError: string) => [
-    { cluster: 'c', protocol: 'http', endpoints: [{ ...endpoint, connections, lastError }] },
+  const endpoint = { address: 'a:1', identity: null, workload: 'n/w', active: 0 };
+  const view = (connections: number, lastError: string, health: 'healthy' | 'ejected') => [
+    {
+      cluster: 'c',
+      protocol: 'http',
+      endpoints: [{ ...endpoint, connections, lastError, health }],
+    },
   ];
-  expect(mergeClusters([view(2, ''), view(3, 'refused'), []])).toEqual(view(5, 'refused'));
+  const views = [view(2, '', 'healthy'), view(3, 'refused', 'ejected'), []];
+  expect(mergeClusters(views)).toEqual(view(5, 'refused', 'ejected'));
+});
+
+test('ejections of several workers are in the order in which they came', () => {
+  const event = (at: string) =>
+    ({
+      at,
+      event: 'ejected',
+      address: 'a:1',
+      workload: 'n/w',
+      reason: 'consecutive-5xx',
+      forMs: 1,
+    }) as const;
+  const view = (...times: string[]) => [
+    { cluster: 'c', protocol: 'http', endpoints: [], ejections: times.map(event) },
+  ];
+  expect(mergeClusters([view('1', '4'), view('2')])).toEqual(view('1', '2', '4'));
 });
 
 const keptAlive = 'GET / HTTP/1.1\r\nhost: payments\r\n\r\n';

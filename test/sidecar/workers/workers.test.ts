@@ -170,11 +170,12 @@ const ejectedAt = (at: string): EjectionEvent => ({
   forMs: 1,
 });
 
+const viewOf = (...times: string[]) => [
+  { cluster: 'c', protocol: 'http', endpoints: [], ejections: times.map(ejectedAt) },
+];
+
 test('ejections of several workers are in the order in which they came', () => {
-  const view = (...times: string[]) => [
-    { cluster: 'c', protocol: 'http', endpoints: [], ejections: times.map(ejectedAt) },
-  ];
-  expect(mergeClusters([view('1', '4'), view('2')])).toEqual(view('1', '2', '4'));
+  expect(mergeClusters([viewOf('1', '4'), viewOf('2')])).toEqual(viewOf('1', '2', '4'));
 });
 
 const keptAlive = 'GET / HTTP/1.1\r\nhost: payments\r\n\r\n';

@@ -64,9 +64,12 @@ function groupsOf(text: string): number[] {
 
 /** `::ffff:10.0.0.1` with its last part as two groups. */
 function withoutDots(address: string): string {
-  return address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, a, b, c, d) => {
-    const group = (high: string, low: string): string =>
-      (Number(high) * 256 + Number(low)).toString(16);
-    return `${group(a, b)}:${group(c, d)}`;
-  });
+  return address.replace(
+    /(\d+)\.(\d+)\.(\d+)\.(\d+)$/,
+    (_all, a: string, b: string, c: string, d: string) => `${hexOf(a, b)}:${hexOf(c, d)}`,
+  );
+}
+
+function hexOf(high: string, low: string): string {
+  return (Number(high) * 256 + Number(low)).toString(16);
 }

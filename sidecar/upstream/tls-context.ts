@@ -20,7 +20,7 @@ export interface TlsTarget {
   readonly port: number;
   /** Istio's `outbound_.8080_._.payments.shop.svc.cluster.local`. */
   readonly serverName: string;
-  /** The SPIFFE IDs of which the peer must prove one; none: any of the mesh will do. */
+  /** The SPIFFE IDs of which the peer must prove one; none: whoever is of the mesh will do. */
   readonly identities: readonly string[];
   readonly protocols: readonly string[];
   /** Written in the clear before the handshake. */

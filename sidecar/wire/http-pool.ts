@@ -204,10 +204,9 @@ export class HttpPool implements UpstreamPool, ClientOwner {
   /** As for HTTP/1.1: one connection there may always be. */
   private mayOpen(): boolean {
     const { open, budget } = this;
-    if (open.size >= this.options.http1.connectionsMax) return false;
-    if (budget === null || open.size === 0) return true;
-    if (budget.connections < budget.connectionsMax) return true;
-    budget.noteConnectionRefused();
+    const shared = budget === null || open.size === 0 || budget.connections < budget.connectionsMax;
+    if (shared && open.size < this.options.http1.connectionsMax) return true;
+    budget?.noteConnectionRefused();
     return false;
   }
 

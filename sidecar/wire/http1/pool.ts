@@ -89,9 +89,9 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner {
   /** A pool without a connection may always have one, or calls to its endpoint would never end. */
   private mayOpen(): boolean {
     const { budget, open } = this;
-    if (open >= this.limits.connectionsMax) return false;
-    if (budget === null || open === 0 || budget.connections < budget.connectionsMax) return true;
-    budget.noteConnectionRefused();
+    const shared = budget === null || open === 0 || budget.connections < budget.connectionsMax;
+    if (shared && open < this.limits.connectionsMax) return true;
+    budget?.noteConnectionRefused();
     return false;
   }
 

@@ -41,13 +41,16 @@ function plainly(host: string): string {
       ? host
       : `${dotted[1]}${hex(dotted[2], dotted[3])}:${hex(dotted[4], dotted[5])}`;
   const [head = '', tail] = text.split('::');
-  const groups = (part: string): string[] => (part === '' ? [] : part.split(':'));
   const before = groups(head);
   const after = groups(tail ?? '');
   const zeros = Array.from({ length: 8 - before.length - after.length }, () => '0');
   return [...before, ...zeros, ...after]
     .map((group) => group.padStart(4, '0').toLowerCase())
     .join('');
+}
+
+function groups(part: string): string[] {
+  return part === '' ? [] : part.split(':');
 }
 
 function hex(high = '', low = ''): string {

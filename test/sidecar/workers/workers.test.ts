@@ -7,6 +7,7 @@ import type { Planes } from '#sidecar/admin/planes.ts';
 import { createLog } from '#runtime/log.ts';
 import { InForce } from '#sidecar/in-force.ts';
 import { readSidecarSettings } from '#sidecar/settings.ts';
+import type { EjectionEvent } from '#sidecar/upstream/outlier/ejections.ts';
 import { mergeClusters, startWorkers } from '#sidecar/workers/workers.ts';
 import {
   exchange,
@@ -160,20 +161,21 @@ test('clusters of several workers are one, with the connections of all', () => {
   expect(mergeClusters(views)).toEqual(view(5, 'refused', 'ejected'));
 });
 
+const ejectedAt = (at: string): EjectionEvent => ({
+  at,
+  event: 'ejected',
+  address: 'a:1',
+  workload: 'n/w',
+  reason: 'consecutive-5xx',
+  forMs: 1,
+});
+
+const viewOf = (...times: string[]) => [
+  { cluster: 'c', protocol: 'http', endpoints: [], ejections: times.map(ejectedAt) },
+];
+
 test('ejections of several workers are in the order in which they came', () => {
-  const event = (at: string) =>
-    ({
-      at,
-      event: 'ejected',
-      address: 'a:1',
-      workload: 'n/w',
-      reason: 'consecutive-5xx',
-      forMs: 1,
-    }) as const;
-  const view = (...times: string[]) => [
-    { cluster: 'c', protocol: 'http', endpoints: [], ejections: times.map(event) },
-  ];
-  expect(mergeClusters([view('1', '4'), view('2')])).toEqual(view('1', '2', '4'));
+  expect(mergeClusters([viewOf('1', '4'), viewOf('2')])).toEqual(viewOf('1', '2', '4'));
 });
 
 const keptAlive = 'GET / HTTP/1.1\r\nhost: payments\r\n\r\n';

@@ -99,6 +99,8 @@ test('without the policy nobody stays out because of it', async () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
+const dead = (): Socket => connect(1, '127.0.0.1');
+
 async function probed(server: Pick<Server, 'address' | 'listen' | 'close'>): Promise<Probed> {
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   closers.push(() => void server.close());
@@ -127,7 +129,6 @@ test('over HTTP the status decides, by default 200 to 299', async () => {
 test('one that answers nothing fails after the time, one that refuses at once', async () => {
   const member = await probed(createServer(() => undefined));
   expect(await probe(member, { ...policy, timeoutMs: 50 })).toBe('timeout');
-  const dead = (): Socket => connect(1, '127.0.0.1');
   const gone: Probed = { ...member, openTcp: dead, openHttp: dead, openHttp2: dead };
   for (const kind of ['http', 'tcp', 'grpc'] as const) {
     expect(await probe(gone, { ...policy, kind })).toContain('ECONNREFUSED');

@@ -46,7 +46,7 @@ async function outside(options: TlsOptions = {}): Promise<number> {
       const peer = socket.getPeerCertificate().subject?.CN ?? 'nobody';
       const { servername, alpnProtocol } = socket as TLSSocket & { servername: string };
       socket.on('error', () => undefined);
-      socket.end(`${servername} ${String(alpnProtocol)} ${peer}`);
+      socket.end(`${servername} ${String(alpnProtocol)} ${String(peer)}`);
     },
   );
   made.on('tlsClientError', () => undefined);

@@ -179,6 +179,10 @@ export class Exchange {
   routed: Routed | null = null;
   /** The present member has not heard yet how its try ends. */
   trying = false;
+  /** This try counts against the cluster's retries. */
+  retrying = false;
+  /** Value of a cookie that the caller is given, so that it stays with its endpoint; '': none. */
+  stickyCookie = '';
   /** A route's fault held it up. */
   delayed = false;
   /** Members that did nothing with the call, one for each attempt that failed. */

@@ -1,11 +1,16 @@
 // One try of a call at one endpoint: what the endpoint's cluster hears of its begin and end.
+import { randomBytes } from 'node:crypto';
+
 import type { Exchange, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure, type FailureCode } from '../failures.ts';
 import { hashOf } from '../routing/hash-key.ts';
 import { hashText } from '../upstream/hash.ts';
 import type { Member } from '../upstream/member.ts';
 import { statusOf } from '../upstream/outcome.ts';
+import { OutboundConnection } from './connection.ts';
 import { chooseBut, poolOf, type Destination } from './destination.ts';
+import type { OriginalDestination } from './original-destination.ts';
+import { splitAuthority } from './routes.ts';
 
 type ToService = Extract<Destination, { kind: 'service' }>;
 
@@ -26,7 +31,7 @@ const resets: ReadonlySet<FailureCode> = new Set([
 export function firstTry(x: Exchange, to: ToService): UpstreamPool | Failure {
   const refusal = to.cluster.admit();
   if (refusal !== null) return refusal;
-  const member = chooseBut(x, to.cluster, x.tried, hashFor(x, to));
+  const member = chooseBut(x, to.cluster, x.tried, hashFor(x, to), () => calledOf(x, to));
   return member === null ? failures['endpoint-missing'] : begin(x, member, to);
 }
 
@@ -37,20 +42,40 @@ export function firstTry(x: Exchange, to: ToService): UpstreamPool | Failure {
 export function nextTry(x: Exchange, to: ToService, avoid: boolean): UpstreamPool | null {
   const last = x.member;
   if (last === null) return null;
+  const { cluster } = to;
+  if (!cluster.beginRetry()) {
+    x.retriesSpent = true;
+    return null;
+  }
+  x.retrying = true;
   x.tried = [...x.tried, last];
   const hash = hashFor(x, to);
-  const { cluster } = to;
-  const member = avoid
-    ? (chooseBut(x, cluster, x.tried, hash) ?? chooseBut(x, cluster, [last], hash))
-    : null;
-  const any = member ?? chooseBut(x, cluster, [], hash);
-  return any === null ? null : begin(x, any, to);
+  const called = (): OriginalDestination => calledOf(x, to);
+  const but = (members: readonly Member[]): Member | null =>
+    chooseBut(x, cluster, members, hash, called);
+  const any = (avoid ? (but(x.tried) ?? but([last])) : null) ?? but([]);
+  if (any !== null) return begin(x, any, to);
+  endRetry(x, to);
+  return null;
 }
 
-function begin(x: Exchange, member: Member, { protocol }: ToService): UpstreamPool {
+function endRetry(x: Exchange, { cluster }: ToService): void {
+  if (x.retrying) cluster.endRetry();
+  x.retrying = false;
+}
+
+/** Where the caller meant to go. */
+function calledOf(x: Exchange, { route }: ToService): OriginalDestination {
+  const original = x.downstream instanceof OutboundConnection ? x.downstream.original : null;
+  if (original !== null) return original;
+  const host = splitAuthority(x.request.authority)?.host ?? x.request.authority;
+  return { host, port: route.port.port };
+}
+
+function begin(x: Exchange, member: Member, to: ToService): UpstreamPool {
   member.begin();
   x.trying = true;
-  return poolOf(x, member, protocol);
+  return poolOf(x, member, to);
 }
 
 /** The try is over. @param code why it failed; null: it was answered. @param status of the answer; 0: none */
@@ -58,6 +83,7 @@ export function endTry(x: Exchange, code: FailureCode | null, status: number): v
   const { member } = x;
   if (!x.trying || member === null) return;
   x.trying = false;
+  if (x.to?.kind === 'service') endRetry(x, x.to);
   const until = x.respondedAtMs > x.forwardedAtMs ? x.respondedAtMs : performance.now();
   const latencyMs = x.forwardedAtMs === 0 ? 0 : until - x.forwardedAtMs;
   const broken = code !== null && resets.has(code);
@@ -68,5 +94,11 @@ export function endTry(x: Exchange, code: FailureCode | null, status: number): v
 
 function hashFor(x: Exchange, { cluster }: ToService): number | null {
   const key = cluster.hashKey;
-  return key === null ? null : hashOf(key, x.request, x.downstream.remoteAddress, hashText);
+  if (key === null) return null;
+  const hash = hashOf(key, x.request, x.downstream.remoteAddress, hashText);
+  if (hash !== null || key.kind !== 'cookie' || key.ttlS === undefined) return hash;
+  // As Envoy: a caller without the cookie gets one, and stays from its first call on.
+  const value = x.stickyCookie === '' ? randomBytes(8).toString('hex') : x.stickyCookie;
+  x.stickyCookie = value;
+  return hashText(value);
 }

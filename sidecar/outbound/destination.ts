@@ -4,10 +4,12 @@ import type { Socket } from 'node:net';
 import type { Endpoint, Service } from '#api/snapshot.ts';
 import type { PortProtocol } from '#api/workload.ts';
 
-import type { Exchange, UpstreamPool } from '../exchange.ts';
+import type { Downstream, Exchange, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
+import { hashText } from '../upstream/hash.ts';
 import { formatAddress, type Member } from '../upstream/member.ts';
-import type { Cluster } from '../upstream/cluster.ts';
+import type { ProxiedAddresses } from '../upstream/proxy-header.ts';
+import type { Chooser } from '../upstream/cluster.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { OutboundConnection } from './connection.ts';
 import { findByAuthority, type OriginalDestination } from './original-destination.ts';
@@ -22,9 +24,6 @@ export type Destination =
       readonly protocol: PortProtocol;
     }
   | { readonly kind: 'external'; readonly host: string; readonly port: number };
-
-/** Gives the endpoint of a call; null when none is left. */
-type Chooser = Pick<Cluster, 'pick' | 'hashKey' | 'admit'>;
 
 /** What is noted while a call looks for its endpoint: of an exchange, or of a connection as bytes. */
 export interface Call {
@@ -88,14 +87,20 @@ export function outside({ host, port }: OriginalDestination): Destination {
   return { kind: 'external', host, port };
 }
 
-/** Takes the next endpoint for the call; null when none is left. @param but those it must not be */
+/**
+ * Takes the next endpoint for the call; null when none is left.
+ * @param but those it must not be
+ * @param called the address or name that the caller meant, for services without endpoints of their own
+ */
 export function chooseBut(
   x: Call,
   cluster: Chooser,
   but: readonly Member[],
   hash: number | null,
+  called: () => OriginalDestination | null,
 ): Member | null {
-  const member = cluster.pick(but, hash);
+  const meant = cluster.passthrough ? called() : null;
+  const member = meant === null ? cluster.pick(but, hash) : cluster.at(meant.host, meant.port);
   if (member === null) return null;
   x.member = member;
   x.endpoint = member.endpoint;
@@ -107,19 +112,25 @@ export function chooseBut(
  * Between sidecars a port declared HTTP is called by HTTP/2, whatever the application speaks: the
  * callee's sidecar knows its port and translates back. Otherwise the caller's version is kept.
  */
-export function poolOf(x: Exchange, member: Member, protocol: PortProtocol): UpstreamPool {
+export function poolOf(
+  x: Exchange,
+  member: Member,
+  { protocol, cluster }: Extract<Destination, { kind: 'service' }>,
+): UpstreamPool {
   const { pool } = member;
+  const policy = cluster.pool;
   const declared = protocol === 'http2' || protocol === 'grpc';
-  const meshed = protocol === 'http' && member.endpoint.identity !== null;
-  const kept = protocol !== 'http' && x.protocol === 'HTTP/2';
-  return declared || meshed || kept ? pool : pool.http1;
+  const own = protocol !== 'http' || policy?.useClientProtocol === true;
+  const meshed = protocol === 'http' && (member.meshed || policy?.h2Upgrade === 'upgrade');
+  const http2 = own ? declared || x.protocol === 'HTTP/2' : meshed;
+  return http2 ? pool : pool.http1;
 }
 
 /** After a connection that did not open: another endpoint to try, or null. */
-function chooseAnother(x: Call, cluster: Chooser): Member | null {
+function chooseAnother(x: Call, next: () => Member | null): Member | null {
   if (x.member === null || x.tried.length + 1 >= defaultRetry.attemptsMax) return null;
   x.tried = [...x.tried, x.member];
-  return chooseBut(x, cluster, x.tried, null);
+  return next();
 }
 
 /** A connection for CONNECT; a failure after every endpoint was tried. */
@@ -127,8 +138,9 @@ export function openTunnel(
   x: Exchange,
   upstreams: Upstreams,
   to: Destination,
+  called: OriginalDestination,
 ): Promise<Socket | Failure> {
-  return openUpstream(x, upstreams, to, (message) => {
+  return openUpstream(x, x.downstream, upstreams, { to, called }, (message) => {
     noteConnectFailure(x, message);
     return true;
   });
@@ -136,34 +148,45 @@ export function openTunnel(
 
 /**
  * A connection for bytes, open and its peer proven; a failure after every endpoint was tried.
+ * @param from whose bytes they are
  * @param onFailed told why one did not open; false: nobody waits for another any more
  */
 export async function openUpstream(
   call: Call,
+  from: Pick<Downstream, 'remoteAddress' | 'remotePort'>,
   upstreams: Upstreams,
-  to: Destination,
+  { to, called }: { readonly to: Destination; readonly called: OriginalDestination },
   onFailed: (message: string) => boolean,
 ): Promise<Socket | Failure> {
   if (to.kind === 'external') {
     call.attempts = 1;
     call.upstreamAddress = formatAddress(to.host, to.port);
     try {
-      return await opened(upstreams.openExternal(to.host, to.port), 'connect');
+      const socket = upstreams.openExternal(to.host, to.port);
+      return await opened(socket, 'connect', connectTimeoutMs);
     } catch (error) {
       onFailed(messageOf(error));
       return failures['upstream-connect'];
     }
   }
-  let member = chooseBut(call, to.cluster, call.tried, null);
+  const { cluster } = to;
+  const refusal = cluster.admitConnection();
+  if (refusal !== null) return refusal;
+  const { hashKey: key } = cluster;
+  const hash = key?.kind === 'source-ip' ? hashText(from.remoteAddress) : null;
+  const next = (): Member | null => chooseBut(call, cluster, call.tried, hash, () => called);
+  let member = next();
   if (member === null) return failures['endpoint-missing'];
+  const proxied = { from: { host: from.remoteAddress, port: from.remotePort }, to: called };
   while (member !== null) {
     call.attempts += 1;
     try {
-      return await opened(member.openTcp(), member.openEvent);
+      const timeoutMs = cluster.pool?.connectTimeoutMs ?? connectTimeoutMs;
+      return await openMember(member, proxied, timeoutMs);
     } catch (error) {
       if (!onFailed(messageOf(error))) break;
     }
-    member = chooseAnother(call, to.cluster);
+    member = chooseAnother(call, next);
   }
   return failures['upstream-connect'];
 }
@@ -200,11 +223,35 @@ function external(authority: string, defaultPort: number): Destination | Failure
   return { kind: 'external', host, port: port === 0 ? defaultPort : port };
 }
 
-function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promise<Socket> {
+/** Counts as a call of the member for as long as it is open, as in Envoy. */
+async function openMember(
+  member: Member,
+  proxied: ProxiedAddresses,
+  timeoutMs: number,
+): Promise<Socket> {
+  const begunMs = performance.now();
+  const end = (fault: 'none' | 'local'): void =>
+    member.end({ status: 0, fault, latencyMs: performance.now() - begunMs });
+  member.begin();
+  try {
+    const socket = await opened(member.openTcp(proxied), member.openEvent, timeoutMs);
+    socket.once('close', () => end('none'));
+    return socket;
+  } catch (error) {
+    end('local');
+    throw error;
+  }
+}
+
+function opened(
+  socket: Socket,
+  event: 'connect' | 'secureConnect',
+  timeoutMs: number,
+): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   socket.once('error', reject);
   socket.once('close', () => reject(new Error('closed before it was open')));
-  socket.setTimeout(connectTimeoutMs, () => socket.destroy(new Error('connect timeout')));
+  socket.setTimeout(timeoutMs, () => socket.destroy(new Error('connect timeout')));
   socket.once(event, () => {
     if (socket.destroyed) return;
     socket.off('error', reject);

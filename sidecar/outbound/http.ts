@@ -16,6 +16,7 @@ import { http1Limits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
 import { OutboundConnection } from './connection.ts';
 import { allowOrigin } from '../routing/cors.ts';
+import { stickyCookie } from '../routing/hash-key.ts';
 import { applyResponseEdits } from '../routing/header-edits.ts';
 import { endTry, firstTry, nextTry } from './attempt.ts';
 import { routeBytes } from './connection-route.ts';
@@ -116,7 +117,7 @@ async function tunnel(
   // The name that is asked for stands for the server name of the TLS that nearly always follows.
   const to = routeBytes(x, x.enforced, upstreams, destination, asked.host, asked);
   if ('code' in to) return to;
-  const socket = await openTunnel(x, upstreams, to);
+  const socket = await openTunnel(x, upstreams, to, asked);
   if ('code' in socket) return socket;
   x.stream.tunnel(socket);
   return ENDED;
@@ -210,7 +211,9 @@ function retry(
 
 /** What the route says of answers; those of the destination that was chosen come first. */
 function editResponse(x: Exchange, response: ResponseView): void {
-  const { routed } = x;
+  const { routed, to } = x;
+  const key = x.stickyCookie === '' || to?.kind !== 'service' ? null : to.cluster.hashKey;
+  if (key?.kind === 'cookie') response.append('set-cookie', stickyCookie(key, x.stickyCookie));
   if (routed === null) return;
   const { compiled, destination, origin } = routed;
   const own = destination === null ? null : destination.edits;

@@ -61,7 +61,7 @@ function send(x: Exchange, known: Known, mirror: RouteMirror, body: Buffer): voi
   };
   const authority = shadowOf(called);
   const asked = { method, path, scheme, authority, lines: x.request.lines(), body };
-  new DetachedCall(asked, timeoutMs, end).ask(poolOf(x, member, to.protocol));
+  new DetachedCall(asked, timeoutMs, end).ask(poolOf(x, member, to));
 }
 
 /** As Envoy: `reviews:9080` becomes `reviews-shadow:9080`. */

@@ -84,10 +84,16 @@ export class OutboundTcp {
     const opened =
       'code' in to
         ? to
-        : await openUpstream(session, upstreams, to, (message) => {
-            session.details = `upstream_connect_failed{${message}}`;
-            return !this.#abandoned;
-          });
+        : await openUpstream(
+            session,
+            connection,
+            upstreams,
+            { to, called: original },
+            (message) => {
+              session.details = `upstream_connect_failed{${message}}`;
+              return !this.#abandoned;
+            },
+          );
     this.#upstream = opened;
     if (this.#abandoned) this.abandon();
     else if (this.#head !== null) this.#opened(opened);

@@ -45,6 +45,20 @@ export interface ClusterParts {
 
 const nowMs = (): number => performance.now();
 
+/** What a call needs of a cluster. */
+export type Chooser = Pick<
+  Cluster,
+  | 'pick'
+  | 'at'
+  | 'hashKey'
+  | 'passthrough'
+  | 'pool'
+  | 'admit'
+  | 'admitConnection'
+  | 'beginRetry'
+  | 'endRetry'
+>;
+
 export class Cluster implements MemberOwner {
   readonly name: string;
   active = 0;
@@ -113,12 +127,18 @@ export class Cluster implements MemberOwner {
   }
 
   /** Gives this endpoint and no other. */
-  only(endpoint: Endpoint): Pick<Cluster, 'pick' | 'hashKey' | 'admit'> {
+  only(endpoint: Endpoint): Chooser {
     const key = keyOf(endpoint);
     const member = this.members.find((one) => keyOf(one.endpoint) === key) ?? null;
     return {
       hashKey: null,
+      passthrough: false,
+      pool: this.pool,
+      at: (host, port) => this.at(host, port),
       admit: () => this.admit(),
+      admitConnection: () => this.admitConnection(),
+      beginRetry: () => this.beginRetry(),
+      endRetry: () => this.endRetry(),
       pick: (tried) => (tried.length === 0 ? member : null),
     };
   }

@@ -58,34 +58,24 @@ export function breakerHolds(
   expression: BreakerExpression,
   measure: (metric: BreakerMetric) => number,
 ): boolean {
-  switch (expression.kind) {
-    case 'and':
-      return breakerHolds(expression.left, measure) && breakerHolds(expression.right, measure);
-    case 'or':
-      return breakerHolds(expression.left, measure) || breakerHolds(expression.right, measure);
-    case 'compare': {
-      const measured = measure(expression.metric);
-      return !Number.isNaN(measured) && compare(measured, expression.operator, expression.value);
-    }
+  if (expression.kind === 'compare') {
+    const { metric, operator, value } = expression;
+    const measured = measure(metric);
+    return !Number.isNaN(measured) && compare[operator](measured, value);
   }
+  const { kind, left, right } = expression;
+  const first = breakerHolds(left, measure);
+  return first === (kind === 'or') ? first : breakerHolds(right, measure);
 }
 
-function compare(measured: number, operator: BreakerOperator, value: number): boolean {
-  switch (operator) {
-    case '>':
-      return measured > value;
-    case '>=':
-      return measured >= value;
-    case '<':
-      return measured < value;
-    case '<=':
-      return measured <= value;
-    case '==':
-      return measured === value;
-    case '!=':
-      return measured !== value;
-  }
-}
+const compare: Readonly<Record<BreakerOperator, (measured: number, value: number) => boolean>> = {
+  '>': (measured, value) => measured > value,
+  '>=': (measured, value) => measured >= value,
+  '<': (measured, value) => measured < value,
+  '<=': (measured, value) => measured <= value,
+  '==': (measured, value) => measured === value,
+  '!=': (measured, value) => measured !== value,
+};
 
 class Wrong extends Error {
   readonly at: number;

@@ -28,17 +28,18 @@ test('without a rule nothing is said at all', () => {
   expect('destinations' in snapshot(meshOf(), 'shop')).toBe(false);
 });
 
+const connectionsByCaller = (...rules: string[]): unknown[] => {
+  const mesh = meshOf(...rules);
+  return ['shop', 'money', 'other'].map((ns) => connectionsOf(destinations(mesh, ns), bank));
+};
+
 test("the caller's namespace comes before the service's, and that before the root namespace", () => {
   const own = rule('shop/own', `{ host: ${bank}, ${limit(1)} }`);
   const theirs = rule('money/theirs', `{ host: bank, ${limit(2)} }`);
   const root = rule('istio-system/root', `{ host: "*.local", ${limit(3)} }`);
-  const of = (...rules: string[]): unknown[] => {
-    const mesh = meshOf(...rules);
-    return ['shop', 'money', 'other'].map((ns) => connectionsOf(destinations(mesh, ns), bank));
-  };
-  expect(of(own, theirs, root)).toEqual([1, 2, 2]);
-  expect(of(own, root)).toEqual([1, 3, 3]);
-  expect(of(root)).toEqual([3, 3, 3]);
+  expect(connectionsByCaller(own, theirs, root)).toEqual([1, 2, 2]);
+  expect(connectionsByCaller(own, root)).toEqual([1, 3, 3]);
+  expect(connectionsByCaller(root)).toEqual([3, 3, 3]);
 });
 
 test('a wildcard of the caller comes before the exact rule of the service', () => {
@@ -50,16 +51,17 @@ test('a wildcard of the caller comes before the exact rule of the service', () =
   expect(connectionsOf(destinations(mesh, 'other'), bank)).toBe(2);
 });
 
+const connectionsExported = (exportTo: string): (number | undefined)[] => {
+  const mesh = meshOf(rule('money/r', `{ host: bank, exportTo: ${exportTo}, ${limit(2)} }`));
+  return ['money', 'shop', 'other'].map((ns) => connectionsOf(destinations(mesh, ns), bank));
+};
+
 test('exportTo says who goes by a rule; its own namespace only when it is named', () => {
-  const of = (exportTo: string): (number | undefined)[] => {
-    const mesh = meshOf(rule('money/r', `{ host: bank, exportTo: ${exportTo}, ${limit(2)} }`));
-    return ['money', 'shop', 'other'].map((ns) => connectionsOf(destinations(mesh, ns), bank));
-  };
-  expect(of('[]')).toEqual([2, 2, 2]);
-  expect(of('["*"]')).toEqual([2, 2, 2]);
-  expect(of('["."]')).toEqual([2, undefined, undefined]);
-  expect(of('[shop]')).toEqual([undefined, 2, undefined]);
-  expect(of('[".", shop]')).toEqual([2, 2, undefined]);
+  expect(connectionsExported('[]')).toEqual([2, 2, 2]);
+  expect(connectionsExported('["*"]')).toEqual([2, 2, 2]);
+  expect(connectionsExported('["."]')).toEqual([2, undefined, undefined]);
+  expect(connectionsExported('[shop]')).toEqual([undefined, 2, undefined]);
+  expect(connectionsExported('[".", shop]')).toEqual([2, 2, undefined]);
 });
 
 test('the mesh may make rules private unless they say otherwise', () => {

@@ -230,6 +230,30 @@ test('what did not change is the same object in the next view', () => {
   expect(same.map((one, i) => one === before[i])).toEqual([true, true]);
 });
 
+test('what changes behind a service leaves the list as it is; a change of a rule does not', () => {
+  const workload = {
+    namespace: 'shop',
+    name: 'c',
+    labels: {},
+    serviceAccount: 'default',
+    ports: [],
+  };
+  const pod = `apiVersion: v1
+kind: Pod
+metadata: { name: bank-1, namespace: money, labels: { app: bank } }
+status: { podIP: 10.1.0.1 }`;
+  const mesh = meshOf(rule('money/r', `{ host: bank, ${limit(2)} }`));
+  const first = new MeshView(mesh, [], null);
+  const before = buildSnapshot(first, workload, 1);
+  const next = new MeshView({ ...mesh, pods: meshOf(pod).pods }, [], first);
+  const after = buildSnapshot(next, workload, 2);
+  expect(after.services).not.toBe(before.services);
+  expect(after.destinations).toBe(before.destinations);
+  const { destinationRules } = meshOf(rule('money/r', `{ host: bank, ${limit(3)} }`));
+  const last = buildSnapshot(new MeshView({ ...mesh, destinationRules }, [], next), workload, 3);
+  expect(connectionsOf(last.destinations ?? [], bank)).toBe(3);
+});
+
 const policyText = fc.constantFrom('', `, ${limit(1)}`, `, ${limit(2)}`);
 const anyRule = fc
   .record({

@@ -10,7 +10,10 @@ import { loadText } from '#api/load.ts';
 import { collectMesh } from '#api/mesh.ts';
 import { readResource } from '#api/read-resource.ts';
 import type { DestinationPolicy } from '#api/traffic/destination.ts';
+import { diffSnapshots } from '#control/deltas.ts';
 import { lintMesh } from '#policy/lint/lint.ts';
+import { applyDelta } from '#sidecar/config/delta.ts';
+import { parseSnapshot } from '#sidecar/config/shape.ts';
 
 import { snapshot } from './meshes.ts';
 
@@ -83,11 +86,30 @@ test('what is accepted compiles to whole numbers and no holes, and lints', () =>
       const first = snapshot(mesh, 'atlas', { app: 'maps' });
       expect(bad(first.destinations ?? [])).toEqual([]);
       expect(snapshot(mesh, 'atlas', { app: 'maps' })).toEqual(first);
+      expect(parseSnapshot(JSON.stringify(first))).toEqual(JSON.parse(JSON.stringify(first)));
       for (const { message, code } of lintMesh(mesh)) expect(`${code}${message}`).not.toBe('');
     }),
     { numRuns: 300 },
   );
   expect(accepted).toBeGreaterThan(50);
+});
+
+test('a delta from any mesh to any other makes the snapshot of the other', () => {
+  const list = fc.array(mutated, { maxLength: 4 });
+  fc.assert(
+    fc.property(list, list, (one, other) => {
+      const [from, to] = [one, other].map((values_, i) => {
+        const read = values_.flatMap((value) => readResource({ value }).resource ?? []);
+        const mesh = collectMesh([...loadText(services, 'f').resources, ...read]);
+        return { ...snapshot(mesh, 'atlas'), version: i };
+      });
+      if (from === undefined || to === undefined) throw new Error('two were made');
+      const made = applyDelta(from, diffSnapshots(from, to));
+      // A list that became empty stays as an empty one.
+      expect({ destinations: [], ...made }).toEqual({ destinations: [], ...to });
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test('any value in place of a spec is read or refused', () => {

@@ -52,7 +52,7 @@ export class MeshView {
     this.#extensions = new Extensions(resources);
     this.#scopes = new Scopes(resources);
     this.#destinations = new Destinations(
-      resources,
+      { ...resources, meshConfig: this.mesh },
       previous === null ? null : previous.#destinations,
     );
     // In a cluster each pod is known by itself, and one that was never seen gets nothing.

@@ -34,6 +34,14 @@ interface Pick {
   readonly made: Map<string, DestinationPolicy>;
 }
 
+/** The last list for callers of one kind. It depends on names of services, and not on what is behind them. */
+interface Latest {
+  services: readonly Service[];
+  readonly list: readonly DestinationPolicy[];
+}
+
+/** Callers of one namespace may see different services, by Sidecars with selectors. */
+const scopesMax = 8;
 const nothing: readonly DestinationPolicy[] = [];
 
 export class Destinations {
@@ -44,7 +52,8 @@ export class Destinations {
   readonly #isEmpty: boolean;
   readonly #picks = new Map<string, Pick>();
   readonly #before: ReadonlyMap<string, Pick>;
-  readonly #lists = new WeakMap<readonly Service[], Map<string, readonly DestinationPolicy[]>>();
+  readonly #inputs: readonly unknown[];
+  readonly #latest: Map<string, readonly Latest[]>;
   readonly #meshPick: Pick | null;
 
   /** @param previous its equal parts are used again, so that a comparison sees at once that they are equal */
@@ -56,6 +65,9 @@ export class Destinations {
     this.#rules = new RuleIndex(destinationRules, rootNamespace, privately);
     this.#breakers = new RuleIndex(circuitBreakers, rootNamespace, false);
     this.#healthChecks = new RuleIndex(healthChecks, rootNamespace, false);
+    this.#inputs = [meshConfig, ...destinationRules, ...circuitBreakers, ...healthChecks];
+    const isSame = previous !== null && sameItems(previous.#inputs, this.#inputs);
+    this.#latest = isSame ? previous.#latest : new Map();
     this.#before = previous === null ? new Map() : previous.#picks;
     this.#meshPick = saysSomething(meshConfig) ? this.#pick(noParts) : null;
     const written = [destinationRules, circuitBreakers, healthChecks];
@@ -65,11 +77,17 @@ export class Destinations {
   /** By host. The same objects, and for the same services the same list, while nothing changes. */
   of(workload: Workload, services: readonly Service[]): readonly DestinationPolicy[] {
     if (this.#isEmpty) return nothing;
-    let lists = this.#lists.get(services);
-    if (lists === undefined) this.#lists.set(services, (lists = new Map()));
-    const key = `${workload.namespace} ${this.#rules.keyOf(workload)}`;
-    let list = lists.get(key);
-    if (list === undefined) lists.set(key, (list = this.#list(workload, services)));
+    const rules = [this.#rules, this.#breakers, this.#healthChecks];
+    const selected = rules.map((index) => index.keyOf(workload)).join(' ');
+    const key = `${workload.namespace} ${selected}`;
+    const latest = this.#latest.get(key) ?? [];
+    const known = latest.find((one) => sameHosts(one.services, services));
+    if (known !== undefined) {
+      known.services = services;
+      return known.list;
+    }
+    const list = this.#list(workload, services);
+    this.#latest.set(key, [{ services, list }, ...latest.slice(0, scopesMax - 1)]);
     return list;
   }
 
@@ -168,6 +186,19 @@ function silence(host: string): DestinationPolicy {
 function saysSomething(mesh: MeshConfig): boolean {
   const { policy } = compileRule(undefined, [], mesh, {});
   return Object.keys(policy).length > 0;
+}
+
+function sameHosts(a: readonly Service[], b: readonly Service[]): boolean {
+  if (a === b) return true;
+  return (
+    a.length === b.length &&
+    a.every((one, i) => {
+      const other = b[i];
+      return (
+        one === other || (one.hosts[0] === other?.hosts[0] && one.namespace === other?.namespace)
+      );
+    })
+  );
 }
 
 function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {

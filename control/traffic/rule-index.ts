@@ -40,6 +40,7 @@ type Pool<R extends HostRule> = Map<string, HostMap<RuleGroup<R>[]>>;
 
 export class RuleIndex<R extends HostRule> {
   readonly #rootNamespace: string;
+  readonly #isEmpty: boolean;
   /** Of a namespace's own callers. */
   readonly #local: Pool<R> = new Map();
   /** Of callers of other namespaces. */
@@ -54,6 +55,7 @@ export class RuleIndex<R extends HostRule> {
    */
   constructor(rules: readonly R[], rootNamespace: string, privately: boolean) {
     this.#rootNamespace = rootNamespace;
+    this.#isEmpty = rules.length === 0;
     for (const rule of rules) {
       const { namespace } = rule.metadata;
       const selector = rule.spec.workloadSelector?.matchLabels;
@@ -78,6 +80,7 @@ export class RuleIndex<R extends HostRule> {
 
   /** The caller's namespace, the service's, the root namespace: the first that has a rule says which counts. */
   choose(caller: Workload, { host, namespace }: Called): RuleGroup<R> | null {
+    if (this.#isEmpty) return null;
     const isRoot = caller.namespace === this.#rootNamespace;
     const own = (isRoot ? this.#rootOwn : this.#local).get(caller.namespace)?.find(host);
     const groups =

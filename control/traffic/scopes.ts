@@ -11,7 +11,7 @@ import { selectsLabels } from '#policy/attach.ts';
 import { covers } from '#api/traffic/hosts.ts';
 
 interface Seen {
-  /** `*` is every one. */
+  /** `*` stands for each. */
   readonly namespace: string;
   readonly host: string;
   /** 0: all of a service. */

@@ -118,12 +118,13 @@ test('a workloadSelector selects pods and workloads outside, with what they are'
   ]);
 });
 
+const identityOf = (location: string, more: string): string | null | undefined =>
+  services(
+    entry(`{ hosts: [a.example], location: ${location}, resolution: STATIC, ${ports},
+      endpoints: [{ address: 192.0.2.1, ${more} }] }`),
+  )[0]?.ports[0]?.endpoints[0]?.identity;
+
 test('only inside of the mesh is there mutual TLS, with an account and no label against it', () => {
-  const identityOf = (location: string, more: string): string | null | undefined =>
-    services(
-      entry(`{ hosts: [a.example], location: ${location}, resolution: STATIC, ${ports},
-        endpoints: [{ address: 192.0.2.1, ${more} }] }`),
-    )[0]?.ports[0]?.endpoints[0]?.identity;
   const account = 'serviceAccount: a';
   const known = 'spiffe://cluster.local/ns/shop/sa/a';
   expect(identityOf('MESH_INTERNAL', account)).toBe(known);

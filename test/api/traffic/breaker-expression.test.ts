@@ -99,10 +99,15 @@ function written(one: BreakerExpression): string {
   return `${call} ${operator} ${value}`;
 }
 
-/** The same by JavaScript's own eyes. */
+/** The same by sums: true is 1. */
 function naive(one: BreakerExpression, value: number): boolean {
-  const text = written(one).replaceAll(/\w+\([^()]*\)/g, `(${value})`);
-  return new Function(`return ${text};`)() as boolean;
+  if (one.kind !== 'compare') {
+    const sum = Number(naive(one.left, value)) + Number(naive(one.right, value));
+    return one.kind === 'and' ? sum === 2 : sum > 0;
+  }
+  const sign = Math.sign(value - one.value);
+  const signs = { '>': [1], '>=': [0, 1], '<': [-1], '<=': [-1, 0], '==': [0], '!=': [-1, 1] };
+  return signs[one.operator].some((wanted) => wanted === sign);
 }
 
 test('what is written is read as it was meant, and holds when it should', () => {
@@ -125,7 +130,17 @@ test('without calls nothing holds', () => {
 
 test('any text is read or refused', () => {
   const piece = fc.constantFrom(
-    ...['(', ')', '&&', '||', '>', '<=', '0.5', ',', 'NetworkErrorRatio()', ' ', '1e9'],
+    '(',
+    ')',
+    '&&',
+    '||',
+    '>',
+    '<=',
+    '0.5',
+    ',',
+    ' ',
+    '1e9',
+    'NetworkErrorRatio()',
     'LatencyAtQuantileMS(50.0)',
     'ResponseCodeRatio(500, 600, 0, 600)',
   );
@@ -136,10 +151,10 @@ test('any text is read or refused', () => {
   fc.assert(
     fc.property(text, (one) => {
       const found = parseBreakerExpression(one);
-      if (isFault(found)) {
-        expect(found.fault).not.toBe('');
-        expect(found.at).toBeLessThanOrEqual(one.length);
-      } else expect(parsed(written(found))).toEqual(found);
+      const again = isFault(found) ? found : parsed(written(found));
+      expect(again).toEqual(found);
+      const at = isFault(found) ? found.at : 0;
+      expect(at).toBeLessThanOrEqual(one.length);
     }),
     { numRuns: 1000 },
   );

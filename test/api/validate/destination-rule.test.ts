@@ -172,14 +172,19 @@ test.each([
   expect(balancer(`{ localityLbSetting: ${text} }`)).toEqual(words);
 });
 
+const failingOver = (text: string): string[] =>
+  policy(`{ outlierDetection: {}, loadBalancer: { localityLbSetting: ${text} } }`);
+
 test('failover is between regions, and not beside labels of them', () => {
-  const of = (text: string): string[] =>
-    policy(`{ outlierDetection: {}, loadBalancer: { localityLbSetting: ${text} } }`);
-  expect(of('{ failover: [{ from: a, to: b }], failoverPriority: [rack] }')).toEqual([]);
-  expect(of('{ failover: [{ from: a/b, to: c }] }')).toEqual(['failover is from region to region']);
+  expect(failingOver('{ failover: [{ from: a, to: b }], failoverPriority: [rack] }')).toEqual([]);
+  expect(failingOver('{ failover: [{ from: a/b, to: c }] }')).toEqual([
+    'failover is from region to region',
+  ]);
   const both =
     '{ failover: [{ from: a, to: b }], failoverPriority: [topology.kubernetes.io/zone] }';
-  expect(of(both)).toEqual(['failover between regions and topology labels contradict each other']);
+  expect(failingOver(both)).toEqual([
+    'failover between regions and topology labels contradict each other',
+  ]);
 });
 
 test('a field that is not there and an unknown word are told', () => {

@@ -22,13 +22,14 @@ test.each([
   expect(entry(text)).toEqual([]);
 });
 
+const wildcardEntry = (text: string): string[] =>
+  said('ServiceEntry', `{ hosts: ["*.b"], ${port}, ${text} }`);
+
 test('a wildcard needs a resolution that goes without its name', () => {
-  const of = (text: string): string[] =>
-    said('ServiceEntry', `{ hosts: ["*.b"], ${port}, ${text} }`);
-  expect(of('resolution: DYNAMIC_DNS')).toEqual([]);
-  expect(of('resolution: NONE')).toEqual([]);
-  expect(of('resolution: DNS')).toEqual(['"*.b" cannot be looked up in DNS']);
-  expect(of('resolution: DNS, endpoints: [{ address: x.y }]')).toEqual([]);
+  expect(wildcardEntry('resolution: DYNAMIC_DNS')).toEqual([]);
+  expect(wildcardEntry('resolution: NONE')).toEqual([]);
+  expect(wildcardEntry('resolution: DNS')).toEqual(['"*.b" cannot be looked up in DNS']);
+  expect(wildcardEntry('resolution: DNS, endpoints: [{ address: x.y }]')).toEqual([]);
 });
 
 test.each([

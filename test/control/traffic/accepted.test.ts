@@ -10,7 +10,10 @@ import { loadText } from '#api/load.ts';
 import { collectMesh } from '#api/mesh.ts';
 import { readResource } from '#api/read-resource.ts';
 import type { DestinationPolicy } from '#api/traffic/destination.ts';
+import { diffSnapshots } from '#control/deltas.ts';
 import { lintMesh } from '#policy/lint/lint.ts';
+import { applyDelta } from '#sidecar/config/delta.ts';
+import { parseSnapshot } from '#sidecar/config/shape.ts';
 
 import { snapshot } from './meshes.ts';
 
@@ -33,10 +36,9 @@ test.each(files)('%s has nothing to mend by itself, and changes what callers get
 });
 
 const values = fc.oneof(
-  fc.constantFrom<unknown>(
-    ...[null, true, 0, -1, 80, 1e9, '', '*', '0s', '5s', '1h', 'a/b', '*.local', '10.0.0.0/8'],
-    ...[{}, [], [''], [{}], 'maps', 'NONE', 'STATIC', 'MUTUAL', 'ISTIO_MUTUAL', '.', '~'],
-  ),
+  fc.constantFrom<unknown>(null, true, 0, -1, 80, 1e9, {}, [], [''], [{}]),
+  fc.constantFrom('', '*', '0s', '5s', '1h', 'a/b', '*.local', '10.0.0.0/8', 'maps', '.', '~'),
+  fc.constantFrom('NONE', 'STATIC', 'DNS', 'MUTUAL', 'ISTIO_MUTUAL', 'DISABLE', 'UPGRADE'),
   fc.jsonValue({ maxDepth: 2 }),
 );
 
@@ -84,6 +86,7 @@ test('what is accepted compiles to whole numbers and no holes, and lints', () =>
       const first = snapshot(mesh, 'atlas', { app: 'maps' });
       expect(bad(first.destinations ?? [])).toEqual([]);
       expect(snapshot(mesh, 'atlas', { app: 'maps' })).toEqual(first);
+      expect(parseSnapshot(JSON.stringify(first))).toEqual(JSON.parse(JSON.stringify(first)));
       for (const { message, code } of lintMesh(mesh)) expect(`${code}${message}`).not.toBe('');
     }),
     { numRuns: 300 },
@@ -91,16 +94,30 @@ test('what is accepted compiles to whole numbers and no holes, and lints', () =>
   expect(accepted).toBeGreaterThan(50);
 });
 
+test('a delta from any mesh to any other makes the snapshot of the other', () => {
+  const list = fc.array(mutated, { maxLength: 4 });
+  fc.assert(
+    fc.property(list, list, (one, other) => {
+      const [from, to] = [one, other].map((values_, i) => {
+        const read = values_.flatMap((value) => readResource({ value }).resource ?? []);
+        const mesh = collectMesh([...loadText(services, 'f').resources, ...read]);
+        return { ...snapshot(mesh, 'atlas'), version: i };
+      });
+      if (from === undefined || to === undefined) throw new Error('two were made');
+      const made = applyDelta(from, diffSnapshots(from, to));
+      // A list that became empty stays as an empty one.
+      expect({ destinations: [], ...made }).toEqual({ destinations: [], ...to });
+    }),
+    { numRuns: 100 },
+  );
+});
+
 test('any value in place of a spec is read or refused', () => {
-  const kinds = [
-    ...['DestinationRule', 'ServiceEntry', 'WorkloadEntry', 'Sidecar'],
-    ...['CircuitBreaker', 'HealthCheck'],
-  ];
+  const own = ['CircuitBreaker', 'HealthCheck'];
+  const kinds = ['DestinationRule', 'ServiceEntry', 'WorkloadEntry', 'Sidecar'].concat(own);
   fc.assert(
     fc.property(fc.constantFrom(...kinds), fc.jsonValue(), (kind, spec) => {
-      const group = /^(CircuitBreaker|HealthCheck)$/.test(kind)
-        ? 'selvage.dev/v1alpha1'
-        : 'networking.istio.io/v1';
+      const group = own.includes(kind) ? 'selvage.dev/v1alpha1' : 'networking.istio.io/v1';
       const value = { apiVersion: group, kind, metadata: { name: 'a', namespace: 'b' }, spec };
       const { resource, problems } = readResource({ value });
       expect(resource !== null || problems.length > 0).toBe(true);

@@ -28,17 +28,18 @@ test('without a rule nothing is said at all', () => {
   expect('destinations' in snapshot(meshOf(), 'shop')).toBe(false);
 });
 
+const connectionsByCaller = (...rules: string[]): unknown[] => {
+  const mesh = meshOf(...rules);
+  return ['shop', 'money', 'other'].map((ns) => connectionsOf(destinations(mesh, ns), bank));
+};
+
 test("the caller's namespace comes before the service's, and that before the root namespace", () => {
   const own = rule('shop/own', `{ host: ${bank}, ${limit(1)} }`);
   const theirs = rule('money/theirs', `{ host: bank, ${limit(2)} }`);
   const root = rule('istio-system/root', `{ host: "*.local", ${limit(3)} }`);
-  const of = (...rules: string[]): unknown[] => {
-    const mesh = meshOf(...rules);
-    return ['shop', 'money', 'other'].map((ns) => connectionsOf(destinations(mesh, ns), bank));
-  };
-  expect(of(own, theirs, root)).toEqual([1, 2, 2]);
-  expect(of(own, root)).toEqual([1, 3, 3]);
-  expect(of(root)).toEqual([3, 3, 3]);
+  expect(connectionsByCaller(own, theirs, root)).toEqual([1, 2, 2]);
+  expect(connectionsByCaller(own, root)).toEqual([1, 3, 3]);
+  expect(connectionsByCaller(root)).toEqual([3, 3, 3]);
 });
 
 test('a wildcard of the caller comes before the exact rule of the service', () => {
@@ -50,16 +51,17 @@ test('a wildcard of the caller comes before the exact rule of the service', () =
   expect(connectionsOf(destinations(mesh, 'other'), bank)).toBe(2);
 });
 
+const connectionsExported = (exportTo: string): (number | undefined)[] => {
+  const mesh = meshOf(rule('money/r', `{ host: bank, exportTo: ${exportTo}, ${limit(2)} }`));
+  return ['money', 'shop', 'other'].map((ns) => connectionsOf(destinations(mesh, ns), bank));
+};
+
 test('exportTo says who goes by a rule; its own namespace only when it is named', () => {
-  const of = (exportTo: string): (number | undefined)[] => {
-    const mesh = meshOf(rule('money/r', `{ host: bank, exportTo: ${exportTo}, ${limit(2)} }`));
-    return ['money', 'shop', 'other'].map((ns) => connectionsOf(destinations(mesh, ns), bank));
-  };
-  expect(of('[]')).toEqual([2, 2, 2]);
-  expect(of('["*"]')).toEqual([2, 2, 2]);
-  expect(of('["."]')).toEqual([2, undefined, undefined]);
-  expect(of('[shop]')).toEqual([undefined, 2, undefined]);
-  expect(of('[".", shop]')).toEqual([2, 2, undefined]);
+  expect(connectionsExported('[]')).toEqual([2, 2, 2]);
+  expect(connectionsExported('["*"]')).toEqual([2, 2, 2]);
+  expect(connectionsExported('["."]')).toEqual([2, undefined, undefined]);
+  expect(connectionsExported('[shop]')).toEqual([undefined, 2, undefined]);
+  expect(connectionsExported('[".", shop]')).toEqual([2, 2, undefined]);
 });
 
 test('the mesh may make rules private unless they say otherwise', () => {
@@ -226,6 +228,30 @@ test('what did not change is the same object in the next view', () => {
   const same = buildSnapshot(new MeshView(next, [], first), workload, 2).destinations ?? [];
   expect(before).toHaveLength(2);
   expect(same.map((one, i) => one === before[i])).toEqual([true, true]);
+});
+
+test('what changes behind a service leaves the list as it is; a change of a rule does not', () => {
+  const workload = {
+    namespace: 'shop',
+    name: 'c',
+    labels: {},
+    serviceAccount: 'default',
+    ports: [],
+  };
+  const pod = `apiVersion: v1
+kind: Pod
+metadata: { name: bank-1, namespace: money, labels: { app: bank } }
+status: { podIP: 10.1.0.1 }`;
+  const mesh = meshOf(rule('money/r', `{ host: bank, ${limit(2)} }`));
+  const first = new MeshView(mesh, [], null);
+  const before = buildSnapshot(first, workload, 1);
+  const next = new MeshView({ ...mesh, pods: meshOf(pod).pods }, [], first);
+  const after = buildSnapshot(next, workload, 2);
+  expect(after.services).not.toBe(before.services);
+  expect(after.destinations).toBe(before.destinations);
+  const { destinationRules } = meshOf(rule('money/r', `{ host: bank, ${limit(3)} }`));
+  const last = buildSnapshot(new MeshView({ ...mesh, destinationRules }, [], next), workload, 3);
+  expect(connectionsOf(last.destinations ?? [], bank)).toBe(3);
 });
 
 const policyText = fc.constantFrom('', `, ${limit(1)}`, `, ${limit(2)}`);

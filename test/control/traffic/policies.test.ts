@@ -117,14 +117,15 @@ test('tls: the modes, and files that are named', () => {
   });
 });
 
+const localityOf = (balancer: string, more = 'outlierDetection: {}', ...docs: string[]): unknown =>
+  policy(`{ loadBalancer: ${balancer}, ${more} }`, ...docs).locality;
+
+const localityConfig = (setting: string): string =>
+  `kind: MeshConfig\nspec: { localityLbSetting: ${setting} }`;
+
 test('localities matter where outliers are detected, or where shares are given', () => {
   const distribute = '{ distribute: [{ from: a/*, to: { a/*: 80, b/*: 20 } }] }';
   const shares = { distribute: [{ from: 'a/*', to: { 'a/*': 80, 'b/*': 20 } }] };
-  const localityOf = (
-    balancer: string,
-    more = 'outlierDetection: {}',
-    ...docs: string[]
-  ): unknown => policy(`{ loadBalancer: ${balancer}, ${more} }`, ...docs).locality;
   expect(localityOf('{}')).toEqual({});
   expect(localityOf('{}', 'tls: {}')).toBeUndefined();
   expect(localityOf(`{ localityLbSetting: ${distribute} }`, 'tls: {}')).toEqual(shares);
@@ -133,13 +134,11 @@ test('localities matter where outliers are detected, or where shares are given',
   expect(localityOf(priority)).toEqual({ failoverPriority: ['rack', 'version=v1'] });
   const failover = '{ localityLbSetting: { failover: [{ from: a, to: b }] } }';
   expect(localityOf(failover)).toEqual({ failover: [{ from: 'a', to: 'b' }] });
-  const config = (setting: string): string =>
-    `kind: MeshConfig\nspec: { localityLbSetting: ${setting} }`;
-  expect(localityOf('{}', 'tls: {}', config(distribute))).toEqual(shares);
-  expect(localityOf('{}', undefined, config('{ enabled: false }'))).toBeUndefined();
-  expect(localityOf('{ localityLbSetting: {} }', undefined, config('{ enabled: false }'))).toEqual(
-    {},
-  );
+  expect(localityOf('{}', 'tls: {}', localityConfig(distribute))).toEqual(shares);
+  expect(localityOf('{}', undefined, localityConfig('{ enabled: false }'))).toBeUndefined();
+  expect(
+    localityOf('{ localityLbSetting: {} }', undefined, localityConfig('{ enabled: false }')),
+  ).toEqual({});
 });
 
 test('the rest of a policy', () => {

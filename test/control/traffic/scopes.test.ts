@@ -14,7 +14,9 @@ function seen(
   labels: Readonly<Record<string, string>> = {},
 ): string[] {
   const { services } = snapshot(meshOf(...documents), namespace, labels);
-  return services.map((one) => `${one.namespace}/${one.name}:${one.ports.map(({ port }) => port)}`);
+  return services.map(
+    (one) => `${one.namespace}/${one.name}:${one.ports.map(({ port }) => port).join(',')}`,
+  );
 }
 
 const all = ['money/bank:80', 'shop/web:80,90'];
@@ -45,13 +47,14 @@ test('an egress with a port shows that port of services alone', () => {
   expect(seen([rest])).toEqual(['money/bank:80', 'shop/web:90']);
 });
 
+const seeing = (name: string, hosts: string, more = ''): string =>
+  sidecar(name, `{ ${more} egress: [{ hosts: ["${hosts}"] }] }`);
+
 test('a selector comes before the namespace, that before the root namespace; the oldest of each', () => {
-  const only = (name: string, hosts: string, more = ''): string =>
-    sidecar(name, `{ ${more} egress: [{ hosts: ["${hosts}"] }] }`);
-  const selecting = only('shop/a', './*', 'workloadSelector: { labels: { app: web } },');
-  const general = only('shop/b', 'money/*');
-  const later = only('shop/c', '*/*');
-  const root = only('istio-system/d', '~/*');
+  const selecting = seeing('shop/a', './*', 'workloadSelector: { labels: { app: web } },');
+  const general = seeing('shop/b', 'money/*');
+  const later = seeing('shop/c', '*/*');
+  const root = seeing('istio-system/d', '~/*');
   const documents = [root, later.replace('shop/c', 'shop/z'), selecting];
   expect(seen(documents, 'shop', { app: 'web' })).toEqual(['shop/web:80,90']);
   expect(seen([root, general, later, selecting], 'shop', { app: 'x' })).toEqual(['money/bank:80']);
@@ -75,17 +78,19 @@ spec: { extensionProviders: [{ name: a, envoyExtAuthzHttp: { service: money/bank
   expect(seen([config, none])).toEqual(['money/bank:80']);
 });
 
+const outboundOf = (...documents: string[]): unknown =>
+  snapshot(meshOf(...documents), 'shop').scope;
+
 test('what becomes of other calls: the Sidecar says it, else the mesh, else nobody', () => {
   const config = 'kind: MeshConfig\nspec: { outboundTrafficPolicy: { mode: REGISTRY_ONLY } }';
   const open = sidecar('shop/s', '{ outboundTrafficPolicy: { mode: ALLOW_ANY } }');
   const closed = sidecar('shop/s', '{ outboundTrafficPolicy: {} }');
   const quiet = sidecar('shop/s', '{ egress: [{ hosts: ["*/*"] }] }');
-  const of = (...documents: string[]): unknown => snapshot(meshOf(...documents), 'shop').scope;
-  expect(of()).toBeUndefined();
-  expect(of(config)).toEqual({ mode: 'REGISTRY_ONLY', source: 'MeshConfig' });
-  expect(of(config, quiet)).toEqual({ mode: 'REGISTRY_ONLY', source: 'MeshConfig' });
-  expect(of(config, open)).toEqual({ mode: 'ALLOW_ANY', source: 'Sidecar shop/s' });
-  expect(of(closed)).toEqual({ mode: 'REGISTRY_ONLY', source: 'Sidecar shop/s' });
+  expect(outboundOf()).toBeUndefined();
+  expect(outboundOf(config)).toEqual({ mode: 'REGISTRY_ONLY', source: 'MeshConfig' });
+  expect(outboundOf(config, quiet)).toEqual({ mode: 'REGISTRY_ONLY', source: 'MeshConfig' });
+  expect(outboundOf(config, open)).toEqual({ mode: 'ALLOW_ANY', source: 'Sidecar shop/s' });
+  expect(outboundOf(closed)).toEqual({ mode: 'REGISTRY_ONLY', source: 'Sidecar shop/s' });
 });
 
 test('destinations of what is not seen are not sent', () => {

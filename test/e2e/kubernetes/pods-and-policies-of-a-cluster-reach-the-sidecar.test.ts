@@ -8,6 +8,8 @@ import { createInterface } from 'node:readline';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { pluralOf } from '#api/kinds/plural.ts';
+import { kinds } from '#api/kinds/table.ts';
 import type { Endpoint, Snapshot } from '#api/snapshot.ts';
 import { createKubeClient, KubeError, type KubeClient } from '#runtime/kubernetes/client.ts';
 import { silentLog } from '#runtime/log.ts';
@@ -77,12 +79,9 @@ async function makeAccount(): Promise<void> {
     rules: [
       { apiGroups: [''], resources: ['pods', 'services'], verbs },
       { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs },
-      {
-        apiGroups: ['security.istio.io'],
-        resources: ['authorizationpolicies', 'requestauthentications', 'peerauthentications'],
-        verbs,
-      },
-      { apiGroups: ['networking.istio.io'], resources: ['serviceentries'], verbs },
+      ...[...kinds.values()]
+        .filter(({ complete }) => complete)
+        .map(({ group, kind }) => ({ apiGroups: [group], resources: [pluralOf(kind)], verbs })),
       { apiGroups: [''], resources: ['configmaps'], resourceNames: ['istio'], verbs },
     ],
   });
@@ -277,6 +276,7 @@ test.runIf(access !== null)(
       identity: `spiffe://cluster.local/ns/${namespace}/sa/web`,
       workload: 'pay',
       zone: 'zone-a',
+      locality: '/zone-a',
       node: namespace,
     });
 

@@ -23,8 +23,16 @@ interface Document {
 
 const root = join(import.meta.dirname, '../../..');
 const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
-const kinds = new Set(
-  crdObjects().map(({ spec }) => (spec as { names: { kind: string } }).names.kind),
+/** With the version that comes first. */
+const kinds = new Map(
+  crdObjects().map(({ spec }) => {
+    const { names, group, versions } = spec as {
+      names: { kind: string };
+      group: string;
+      versions: { name: string }[];
+    };
+    return [names.kind, `${group}/${versions[0]?.name}`];
+  }),
 );
 const bothNames = { serviceAccounts: ['a/b'], namespaces: ['c'] };
 const bothKeys = { jwks: '{}', jwksUri: 'https://a.b/' };
@@ -76,7 +84,8 @@ describe.skipIf(access === null)('our CRDs in a real API server', () => {
   });
 
   test('the policies of the example and of the test data are taken', async () => {
-    const documents = ['manifests/examples/shop', 'test/data/shop'].flatMap(documentsIn);
+    const folders = ['manifests/examples/shop', 'manifests/examples/destinations'];
+    const documents = [...folders, 'test/data/shop'].flatMap(documentsIn);
     expect(documents.length).toBeGreaterThan(5);
     expect(await refusedOf(documents)).toEqual([]);
   });
@@ -102,9 +111,16 @@ describe.skipIf(access === null)('our CRDs in a real API server', () => {
     ['RequestAuthentication', { jwtRules: [{ ...rule, ...bothKeys }] }, 'only one of jwks'],
     ['ServiceEntry', { hosts: ['*'] }, 'may not be *'],
     ['ServiceEntry', { hosts: ['a.b'], endpoints: [{ address: '1.2.3.4' }] }, 'write STATIC'],
+    ['DestinationRule', { host: '' }, 'spec.host'],
+    [
+      'DestinationRule',
+      { host: 'a', workloadSelector: { matchLabels: { 'a*': 'b' } } },
+      'wildcards',
+    ],
+    ['CircuitBreaker', { host: 'a', expression: '' }, 'spec.expression'],
+    ['HealthCheck', { host: 'a', tcp: {}, grpc: {} }, 'one of http, tcp and grpc'],
   ])('%s %j is refused', async (kind, spec, why) => {
-    const group = kind === 'ServiceEntry' ? 'networking' : 'security';
-    const apiVersion = `${group}.istio.io/v1`;
+    const apiVersion = kinds.get(kind) ?? '';
     const wrong = { apiVersion, kind, metadata: { name: 'x' }, spec };
     expect(await refusal(wrong)).toContain(why);
   });

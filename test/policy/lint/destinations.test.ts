@@ -58,56 +58,62 @@ test('rules of one host: a policy or a subset that is ignored', () => {
   ).toEqual(['destination-rules-apart']);
 });
 
+const subsetCodes = (labels: string): string[] =>
+  codes(mesh, rule(`{host: web, subsets: [{name: v, labels: ${labels}}]}`));
+
+const subsetOfEntry = (label: string): string =>
+  rule(`{host: x.y, subsets: [{name: v, labels: {v: ${label}}}]}`);
+
 test('a subset whose labels nothing has', () => {
-  const of = (labels: string): string[] =>
-    codes(mesh, rule(`{host: web, subsets: [{name: v, labels: ${labels}}]}`));
-  expect(of('{app: web}')).toEqual([]);
-  expect(of('{}')).toEqual([]);
-  expect(of('{version: v9}')).toEqual(['subset-selects-nothing']);
+  expect(subsetCodes('{app: web}')).toEqual([]);
+  expect(subsetCodes('{}')).toEqual([]);
+  expect(subsetCodes('{version: v9}')).toEqual(['subset-selects-nothing']);
   const entry = networking(
     'ServiceEntry',
     '{hosts: [x.y], resolution: STATIC, endpoints: [{address: 192.0.2.1, labels: {v: a}}]}',
   );
-  const subset = (label: string): string =>
-    rule(`{host: x.y, subsets: [{name: v, labels: {v: ${label}}}]}`);
-  expect(codes(mesh, entry, subset('a'))).toEqual([]);
-  expect(codes(mesh, entry, subset('b'))).toEqual(['subset-selects-nothing']);
+  expect(codes(mesh, entry, subsetOfEntry('a'))).toEqual([]);
+  expect(codes(mesh, entry, subsetOfEntry('b'))).toEqual(['subset-selects-nothing']);
 });
+
+const tlsCodes = (mode: string, ...more: string[]): string[] =>
+  codes(mesh, rule(`{host: web, trafficPolicy: {tls: {mode: ${mode}}}}`), ...more);
 
 test('TLS that is not of the mesh, to who takes no other', () => {
   const strict = resource('PeerAuthentication', '{mtls: {mode: STRICT}}');
-  const of = (mode: string, ...more: string[]): string[] =>
-    codes(mesh, rule(`{host: web, trafficPolicy: {tls: {mode: ${mode}}}}`), ...more);
-  expect(of('DISABLE')).toEqual([]);
-  expect(of('DISABLE', strict)).toEqual(['tls-against-strict']);
-  expect(of('SIMPLE', strict)).toEqual(['tls-against-strict']);
-  expect(of('ISTIO_MUTUAL', strict)).toEqual([]);
+  expect(tlsCodes('DISABLE')).toEqual([]);
+  expect(tlsCodes('DISABLE', strict)).toEqual(['tls-against-strict']);
+  expect(tlsCodes('SIMPLE', strict)).toEqual(['tls-against-strict']);
+  expect(tlsCodes('ISTIO_MUTUAL', strict)).toEqual([]);
 });
 
+const messagesOf = (policy: string, more = ''): string[] =>
+  lint(mesh, rule(`{host: web, ${more} trafficPolicy: ${policy}}`)).map((one) => one.message);
+
 test('what no sidecar can do', () => {
-  const of = (policy: string, more = ''): string[] =>
-    lint(mesh, rule(`{host: web, ${more} trafficPolicy: ${policy}}`)).map((one) => one.message);
   const tls = '{tls: {mode: SIMPLE, credentialName: c}}';
-  expect(of(tls)).toEqual(['without a workloadSelector sidecars ignore credentialName']);
-  expect(of(tls, 'workloadSelector: {matchLabels: {app: web}},')).toEqual([
+  expect(messagesOf(tls)).toEqual(['without a workloadSelector sidecars ignore credentialName']);
+  expect(messagesOf(tls, 'workloadSelector: {matchLabels: {app: web}},')).toEqual([
     'sidecars cannot read Secrets: no call can be made',
   ]);
-  expect(of('{loadBalancer: {zoneAwareLbSetting: {}}}')).toEqual([
+  expect(messagesOf('{loadBalancer: {zoneAwareLbSetting: {}}}')).toEqual([
     'zoneAwareLbSetting: not carried out by sidecars',
   ]);
 });
 
+const entryOf = (host: string): string =>
+  networking('ServiceEntry', `{hosts: [${host}], ports: [{number: 1, name: x, protocol: TLS}]}`);
+
 test('an entry for the name of a Service', () => {
-  const entry = (host: string): string =>
-    networking('ServiceEntry', `{hosts: [${host}], ports: [{number: 1, name: x, protocol: TLS}]}`);
-  expect(codes(mesh, entry('web.bar.svc.cluster.local'))).toEqual(['service-entry-host-taken']);
-  expect(codes(mesh, entry('web.bar'))).toEqual(['service-entry-host-taken']);
-  expect(codes(mesh, entry('web.example'))).toEqual([]);
+  expect(codes(mesh, entryOf('web.bar.svc.cluster.local'))).toEqual(['service-entry-host-taken']);
+  expect(codes(mesh, entryOf('web.bar'))).toEqual(['service-entry-host-taken']);
+  expect(codes(mesh, entryOf('web.example'))).toEqual([]);
 });
 
+const sidecar = (hosts: string, name?: string, more = ''): string =>
+  networking('Sidecar', `{${more} egress: [{hosts: [${hosts}]}]}`, name);
+
 test('Sidecars: hosts that do not exist, and two for all of a namespace', () => {
-  const sidecar = (hosts: string, name?: string, more = ''): string =>
-    networking('Sidecar', `{${more} egress: [{hosts: [${hosts}]}]}`, name);
   expect(codes(mesh, sidecar('"./*", foo/*, istio-system/*'))).toEqual([]);
   expect(codes(mesh, sidecar(`foo/${srv}`))).toEqual([]);
   expect(codes(mesh, sidecar('"~/*"'))).toEqual([]);

@@ -5,19 +5,27 @@ import { z } from 'zod';
 import type { Finding } from '../origin.ts';
 import type { Resource } from '../resource.ts';
 import { validateAuthorizationPolicy } from '../validate/authorization-policy.ts';
+import { validateGrpcRoute } from '../validate/grpc-route.ts';
+import { validateHttpRoute } from '../validate/http-route.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
+import { validateVirtualService } from '../validate/virtual-service.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
 import { deploymentSpec } from './deployment.ts';
 import { endpointSliceSpec } from './endpoint-slice.ts';
+import { gatewayGroup } from './gateway-route.ts';
+import { type GrpcRouteSpec, grpcRouteSpec } from './grpc-route.ts';
+import { type HttpRouteSpec, httpRouteSpec } from './http-route.ts';
 import { type PeerAuthenticationSpec, peerAuthenticationSpec } from './peer-authentication.ts';
 import { podSpec } from './pod.ts';
+import { referenceGrantSpec } from './reference-grant.ts';
 import {
   type RequestAuthenticationSpec,
   requestAuthenticationSpec,
 } from './request-authentication.ts';
 import { serviceEntrySpec } from './service-entry.ts';
 import { serviceSpec } from './service.ts';
+import { type VirtualServiceSpec, virtualServiceSpec } from './virtual-service.ts';
 
 export interface KindEntry {
   readonly kind: string;
@@ -28,6 +36,10 @@ export interface KindEntry {
   /** All fields are in `spec`: one that is not there is a mistake. */
   readonly complete: boolean;
   readonly namespaced: boolean;
+  /** Its CRD is another project's: it is used where a cluster has it, and never installed. */
+  readonly foreignCrd?: true;
+  /** Its status is not the conditions that other kinds have. */
+  readonly status?: 'route-parents' | 'none';
   /** For a kind without `spec`: the fields of the document that stand for one. */
   readonly rootFields?: readonly string[];
   /** What Istio's webhook asks beyond the shape. */
@@ -42,6 +54,12 @@ const security = {
   versions: ['v1', 'v1beta1'],
   complete: true,
   namespaced: true,
+};
+const gatewayApi = {
+  group: gatewayGroup,
+  complete: true,
+  namespaced: true,
+  foreignCrd: true as const,
 };
 
 const entries: readonly KindEntry[] = [
@@ -89,6 +107,39 @@ const entries: readonly KindEntry[] = [
     spec: serviceEntrySpec,
     complete: true,
     namespaced: true,
+  },
+  {
+    kind: 'VirtualService',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    spec: virtualServiceSpec,
+    complete: true,
+    namespaced: true,
+    validate: (resource) =>
+      validateVirtualService(resource as Resource<string, VirtualServiceSpec>),
+  },
+  {
+    ...gatewayApi,
+    kind: 'HTTPRoute',
+    versions: ['v1', 'v1beta1'],
+    spec: httpRouteSpec,
+    status: 'route-parents',
+    validate: (resource) => validateHttpRoute(resource as Resource<string, HttpRouteSpec>),
+  },
+  {
+    ...gatewayApi,
+    kind: 'GRPCRoute',
+    versions: ['v1', 'v1alpha2'],
+    spec: grpcRouteSpec,
+    status: 'route-parents',
+    validate: (resource) => validateGrpcRoute(resource as Resource<string, GrpcRouteSpec>),
+  },
+  {
+    ...gatewayApi,
+    kind: 'ReferenceGrant',
+    versions: ['v1', 'v1beta1'],
+    spec: referenceGrantSpec,
+    status: 'none',
   },
 ];
 

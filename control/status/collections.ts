@@ -18,8 +18,10 @@ interface Watched {
   readonly reflector: Reflector;
 }
 
-/** Those of our table that are CRDs. */
-const statusKinds = [...kinds.values()].filter(({ complete }) => complete);
+/** Those of our table that are CRDs and have a status. */
+const statusKinds = [...kinds.values()].filter(
+  ({ complete, status }) => complete && status !== 'none',
+);
 /** A CRD may be installed later, or be served in another version. */
 const lookEveryMs = 30_000;
 

@@ -13,6 +13,7 @@ export function snapshotOf(resources: MeshResources, workload: Workload, version
 
 /** The snapshot of a workload, from a view that many of them share. */
 export function buildSnapshot(view: MeshView, workload: Workload, version: number): Snapshot {
+  const routes = view.routes(workload);
   const extensions = view.extensions(workload);
   return {
     version,
@@ -20,6 +21,7 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
     workload,
     policies: view.policies(workload),
     services: view.services(workload.namespace),
+    ...(routes.length > 0 && { routes }),
     ...(extensions.length > 0 && { extensions }),
   };
 }

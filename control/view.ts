@@ -8,12 +8,14 @@ import type { RequestAuthentication } from '#api/kinds/request-authentication.ts
 import { workloadsOf, type MeshResources } from '#api/mesh.ts';
 import { isOfCluster } from '#api/origin.ts';
 import type { Endpoint, PolicyResource, Service } from '#api/snapshot.ts';
+import type { RouteGroup } from '#api/traffic/route.ts';
 import type { Workload } from '#api/workload.ts';
 import { appliesTo, selectsLabels } from '#policy/attach.ts';
 
 import { Catalog } from './catalog.ts';
 import { Extensions } from './extensions.ts';
 import { PodWorkloads } from './pods.ts';
+import { Routes } from './traffic/routes.ts';
 
 /** Who asks for a snapshot, as it says itself. */
 export interface Asking {
@@ -28,6 +30,7 @@ export class MeshView {
   readonly #workloads = new Map<string, Workload>();
   readonly #pods: PodWorkloads;
   readonly #extensions: Extensions;
+  readonly #routes: Routes;
   readonly #policies = new Map<string, PolicyResource[]>();
   readonly #generations = new Map<string, number>();
 
@@ -44,6 +47,7 @@ export class MeshView {
     this.#catalog = new Catalog(resources, previous === null ? null : previous.#catalog);
     this.#pods = new PodWorkloads(resources, previous === null ? null : previous.#pods);
     this.#extensions = new Extensions(resources);
+    this.#routes = new Routes(resources, previous === null ? null : previous.#routes);
     // In a cluster each pod is known by itself, and one that was never seen gets nothing.
     const described = { ...resources, pods: resources.pods.filter((pod) => !isOfCluster(pod)) };
     for (const { namespace, name, labels, serviceAccount, ports } of workloadsOf(described)) {
@@ -61,6 +65,9 @@ export class MeshView {
     for (const { kind, metadata } of [
       ...policies,
       ...resources.serviceEntries,
+      ...resources.virtualServices,
+      ...resources.httpRoutes,
+      ...resources.grpcRoutes,
       ...resources.extensions,
     ]) {
       const { namespace, name, generation = 0 } = metadata;
@@ -100,6 +107,11 @@ export class MeshView {
 
   services(namespace: string): readonly Service[] {
     return this.#catalog.visibleTo(namespace);
+  }
+
+  /** How its calls are routed; empty: nothing is said. */
+  routes(workload: Workload): readonly RouteGroup[] {
+    return this.#routes.of(workload);
   }
 
   extensions(workload: Workload): ExtensionResource[] {

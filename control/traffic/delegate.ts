@@ -125,19 +125,13 @@ function contradicts(root: HttpRuleMatch, own: HttpRuleMatch): boolean {
 /** Whether what the delegate matches is no part of what the root does. */
 function textsContradict(root: StringMatch | undefined, own: StringMatch | undefined): boolean {
   if (root === undefined || own === undefined) return false;
-  if ((root.regex ?? '') !== '' || (own.regex ?? '') !== '') {
-    // Nobody can say of two expressions whether one is part of the other. Anything is part of nothing at all.
-    return textOf(own) !== '' || textOf(root) === '';
-  }
+  // Nobody can say of two expressions whether one is part of the other.
+  if ((root.regex ?? '') !== '' || (own.regex ?? '') !== '') return true;
   if ((root.exact ?? '') !== '') return (own.prefix ?? '') !== '' || own.exact !== root.exact;
   const prefix = root.prefix ?? '';
   if (prefix === '') return true;
   const text = (own.prefix ?? '') === '' ? (own.exact ?? '') : (own.prefix ?? '');
   return text === '' || !text.startsWith(prefix);
-}
-
-function textOf({ exact = '', prefix = '', regex = '' }: StringMatch): string {
-  return `${exact}${prefix}${regex}`;
 }
 
 function withFullHosts(rule: HttpRule, namespace: string): HttpRule {

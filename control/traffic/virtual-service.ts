@@ -69,7 +69,7 @@ export class VirtualServiceProgram {
     this.resource = resource;
     this.inputs = [resource, ...delegates.values()];
     this.inMesh = countsInMesh(spec) && spec.hosts.length > 0;
-    this.#hosts = spec.hosts.map((host) => fullHost(host, metadata.namespace));
+    this.#hosts = [...new Set(spec.hosts.map((host) => fullHost(host, metadata.namespace)))];
     this.#http = rulesWithDelegates(resource, delegates).map((one) => httpProgram(one, resource));
     this.#tls = spec.tls.map(({ match = [], route }, i) => ({
       route: connection(resource, `spec.tls[${i}]`, route),

@@ -15,6 +15,7 @@ import { appliesTo, selectsLabels } from '#policy/attach.ts';
 import { Catalog } from './catalog.ts';
 import { Extensions } from './extensions.ts';
 import { PodWorkloads } from './pods.ts';
+import type { ParentVerdict } from './traffic/route-verdicts.ts';
 import { Routes } from './traffic/routes.ts';
 
 /** Who asks for a snapshot, as it says itself. */
@@ -112,6 +113,11 @@ export class MeshView {
   /** How its calls are routed; empty: nothing is said. */
   routes(workload: Workload): readonly RouteGroup[] {
     return this.#routes.of(workload);
+  }
+
+  /** What became of a route of the Gateway API, parent by parent. @param key `HTTPRoute/namespace/name` */
+  routeVerdicts(key: string): readonly (ParentVerdict | null)[] {
+    return this.#routes.verdicts(key);
   }
 
   extensions(workload: Workload): ExtensionResource[] {

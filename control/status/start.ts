@@ -5,7 +5,7 @@ import type { Log } from '#runtime/log.ts';
 
 import type { ResourceSource } from '../sources/source.ts';
 import type { Census } from './census.ts';
-import { Reporter, type ReporterTiming } from './reporter.ts';
+import { Reporter, type ReporterOptions, type ReporterTiming } from './reporter.ts';
 
 export interface StatusOptions {
   readonly client: KubeClient;
@@ -13,6 +13,7 @@ export interface StatusOptions {
   readonly namespace: string;
   readonly census: Census;
   readonly source: Pick<ResourceSource, 'problems'>;
+  readonly routeVerdicts: ReporterOptions['routeVerdicts'];
   readonly log: Log;
   readonly timing?: Partial<ReporterTiming>;
 }

@@ -8,6 +8,7 @@ import type { RouteGroup } from '#api/traffic/route.ts';
 
 import { type AttachedRoutes, AttachedRouteSets, compare, createdAt } from './attached-routes.ts';
 import { delegateKey, type Delegates } from './delegate.ts';
+import { type ParentVerdict, RouteVerdicts } from './route-verdicts.ts';
 import { type Caller, VirtualServiceProgram } from './virtual-service.ts';
 
 /** What routes are made of. */
@@ -26,6 +27,7 @@ export class Routes {
   readonly #inputs: MeshResources;
   readonly #programs = new Map<string, VirtualServiceProgram>();
   readonly #attached: AttachedRouteSets;
+  readonly #verdicts: RouteVerdicts;
   /** By namespace of the caller: what may route its calls, what counts first coming first. */
   readonly #sources = new Map<string, readonly Source[]>();
   readonly #lists = new Map<string, readonly RouteGroup[]>();
@@ -35,6 +37,7 @@ export class Routes {
   /** @param previous what of it is still true is used again, the same objects */
   constructor(mesh: MeshResources, previous: Routes | null) {
     this.#inputs = mesh;
+    this.#verdicts = new RouteVerdicts(mesh);
     this.#before = previous === null ? new Map() : previous.#lists;
     // Endpoints change all day, and say nothing here.
     if (
@@ -72,6 +75,11 @@ export class Routes {
       this.#lists.set(key, list);
     }
     return list;
+  }
+
+  /** What became of a route of the Gateway API, parent by parent. @param key `HTTPRoute/namespace/name` */
+  verdicts(key: string): readonly (ParentVerdict | null)[] {
+    return this.#verdicts.of(key);
   }
 
   #build(sources: readonly Source[], caller: Caller, key: string): readonly RouteGroup[] {

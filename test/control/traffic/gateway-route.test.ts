@@ -162,7 +162,10 @@ test('filters become edits, rewrites, mirrors and CORS', () => {
     retry: { attempts: 4, perTryTimeoutMs: 2000, statuses: [503], backoffMs: 50 },
   });
   expect(route?.mirrors).toEqual([
-    { destination: { host: 'payments-v2.shop.svc.cluster.local', port: 80, subset: '' }, percent: 12.5 },
+    {
+      destination: { host: 'payments-v2.shop.svc.cluster.local', port: 80, subset: '' },
+      percent: 12.5,
+    },
   ]);
 });
 
@@ -174,7 +177,10 @@ test.each([
 ])('a backend that is %s is invalid, and keeps its share', (_, backend, reason) => {
   const [route] = routesOf(`- backendRefs: [${backend}, {name: web, port: 80, weight: 3}]`);
   expect(route?.action).toMatchObject({
-    destinations: [{ weight: 1, invalid: expect.stringMatching(reason) }, { destination: web, weight: 3 }],
+    destinations: [
+      { weight: 1, invalid: expect.stringMatching(reason) },
+      { destination: web, weight: 3 },
+    ],
   });
   const { destinations = [] } = route?.action as { destinations?: object[] };
   expect(destinations[1]).not.toHaveProperty('invalid');
@@ -218,7 +224,11 @@ test("a consumer's route is for its own namespace, where it wins, and asks for n
   const parent = 'parentRefs: [{group: "", kind: Service, name: payments, namespace: shop}]';
   const producer = httpRoute('p', `${parents}\nrules: [{name: producer, ${toWeb}}]`);
   const backend = 'backendRefs: [{name: payments, namespace: shop, port: 80}]';
-  const consumer = httpRoute('c', `${parent}\nrules: [{name: consumer, ${backend}}]`, 'namespace: bank');
+  const consumer = httpRoute(
+    'c',
+    `${parent}\nrules: [{name: consumer, ${backend}}]`,
+    'namespace: bank',
+  );
   const mesh = meshOf(producer, consumer);
   expect(httpOf(groupsOf(mesh, 'shop'), payments)[0]?.name).toBe('producer');
   const [own] = httpOf(groupsOf(mesh, 'bank'), payments);
@@ -290,10 +300,15 @@ test('calls of gRPC are matched by their path, and come before HTTPRoutes of the
 
 test('beside a VirtualService the older one counts, but not against routes of the own namespace', () => {
   const at = (year: number): string => `, creationTimestamp: "${year}-01-01T00:00:00Z"`;
-  const route = httpRoute('r', `${parents}\nrules: [{name: gateway, ${toWeb}}]`, `namespace: shop${at(2021)}`);
+  const route = httpRoute(
+    'r',
+    `${parents}\nrules: [{name: gateway, ${toWeb}}]`,
+    `namespace: shop${at(2021)}`,
+  );
   const rule = 'hosts: [payments]\nhttp: [{name: istio, route: [{destination: {host: web}}]}]';
   const first = (year: number, namespace: string): string | undefined =>
-    httpOf(groupsOf(meshOf(route, virtualService('v', rule, at(year))), namespace), payments)[0]?.name;
+    httpOf(groupsOf(meshOf(route, virtualService('v', rule, at(year))), namespace), payments)[0]
+      ?.name;
   expect(first(2020, 'bank')).toBe('istio');
   expect(first(2022, 'bank')).toBe('gateway');
   expect(first(2020, 'shop')).toBe('gateway');

@@ -55,12 +55,18 @@ export function groupsOf(
 }
 
 /** The routes of the group that counts for a host and a port. */
-export function httpOf(groups: readonly RouteGroup[], host: string, port = 80): readonly HttpRoute[] {
+export function httpOf(
+  groups: readonly RouteGroup[],
+  host: string,
+  port = 80,
+): readonly HttpRoute[] {
   const found = groups.find(
     (group) =>
       (group.port === 0 || group.port === port) &&
       group.http.length > 0 &&
-      group.hosts.some((one) => one === host || (one.startsWith('*') && host.endsWith(one.slice(1)))),
+      group.hosts.some(
+        (one) => one === host || (one.startsWith('*') && host.endsWith(one.slice(1))),
+      ),
   );
   return found?.http ?? [];
 }

@@ -35,7 +35,9 @@ test('a snapshot has routes only where there are some', () => {
   const of = (mesh: MeshResources): object =>
     buildSnapshot(new MeshView(mesh, [], null), workload, 1);
   expect(of(meshOf())).not.toHaveProperty('routes');
-  expect(of(many(1))).toMatchObject({ routes: [{ hosts: ['payments.shop.svc.cluster.local'] }, {}] });
+  expect(of(many(1))).toMatchObject({
+    routes: [{ hosts: ['payments.shop.svc.cluster.local'] }, {}],
+  });
 });
 
 test('nothing is built again when endpoints change, and one group when one resource does', () => {
@@ -65,7 +67,9 @@ test('a resource that is read again and says the same leaves everything as it is
   expect(groups.filter((group) => group.key.startsWith('Virtual'))).toEqual(
     old.filter((group) => group.key.startsWith('Virtual')),
   );
-  expect(groups.every((group, i) => group === old[i] || group.key.startsWith('HTTPRoute'))).toBe(true);
+  expect(groups.every((group, i) => group === old[i] || group.key.startsWith('HTTPRoute'))).toBe(
+    true,
+  );
   expect(sent(old, groups)).toEqual([]);
 });
 
@@ -139,14 +143,22 @@ const rule = fc.record({
   ),
   route: maybe(
     fc.array(
-      fc.record({ destination: maybe(fc.record({ host: name })), weight: maybe(fc.integer({ min: -1, max: 3 })) }),
+      fc.record({
+        destination: maybe(fc.record({ host: name })),
+        weight: maybe(fc.integer({ min: -1, max: 3 })),
+      }),
       { maxLength: 3 },
     ),
   ),
   redirect: maybe(fc.record({ uri: fc.constantFrom('', '/x') })),
   delegate: maybe(fc.record({ name: fc.constantFrom('v0', 'v1', 'v2') })),
   timeout: maybe(fc.constantFrom('1s', '', 'x', '0s')),
-  retries: maybe(fc.record({ attempts: fc.integer({ min: -1, max: 3 }), retryOn: maybe(fc.constantFrom('', '503', '5xx,', 'x')) })),
+  retries: maybe(
+    fc.record({
+      attempts: fc.integer({ min: -1, max: 3 }),
+      retryOn: maybe(fc.constantFrom('', '503', '5xx,', 'x')),
+    }),
+  ),
 });
 const spec = fc.record({
   hosts: fc.array(name, { maxLength: 3 }),
@@ -183,7 +195,11 @@ const gatewaySpec = fc.record({
       ),
       backendRefs: maybe(
         fc.array(
-          fc.record({ name: fc.constantFrom('web', 'none'), port: fc.constantFrom(80, 81), weight: fc.nat({ max: 2 }) }),
+          fc.record({
+            name: fc.constantFrom('web', 'none'),
+            port: fc.constantFrom(80, 81),
+            weight: fc.nat({ max: 2 }),
+          }),
           { maxLength: 2 },
         ),
       ),
@@ -232,7 +248,9 @@ test('whatever is written, compiling never throws, and what comes out of it is i
         const keys = groups.map(({ key }) => key);
         expect(new Set(keys).size).toBe(keys.length);
         expect(groups.every(({ hosts }) => hosts.length > 0)).toBe(true);
-        const lengths = groups.map(({ hosts: [host = ''] }) => (host.startsWith('*') ? host.length : 1000));
+        const lengths = groups.map(({ hosts: [host = ''] }) =>
+          host.startsWith('*') ? host.length : 1000,
+        );
         expect(lengths).toEqual(lengths.toSorted((a, b) => b - a));
         // The same again, and nothing to send.
         const again = new Routes({ ...mesh }, compiled).of({ namespace, labels: { a: 'b' } });

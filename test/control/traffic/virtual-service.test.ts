@@ -4,9 +4,18 @@ import { groupsOf, httpOf, meshOf, payments, virtualService } from './mesh.ts';
 
 /** What the one rule of a VirtualService for payments is compiled to. */
 function ruleOf(rule: string): object {
-  const text = virtualService('p', `hosts: [payments]\nhttp:\n- ${rule.trim().replace(/\n/g, '\n  ')}`);
+  const text = virtualService(
+    'p',
+    `hosts: [payments]\nhttp:\n- ${rule.trim().replace(/\n/g, '\n  ')}`,
+  );
   const [route = {}] = httpOf(groupsOf(meshOf(text)), payments);
-  const { name: _, source: __, path: ___, matches: ____, ...rest } = route as Record<string, unknown>;
+  const {
+    name: _,
+    source: __,
+    path: ___,
+    matches: ____,
+    ...rest
+  } = route as Record<string, unknown>;
   return rest;
 }
 
@@ -23,7 +32,10 @@ const toWeb = { kind: 'forward', destinations: [{ destination: web, weight: 1 }]
 const route = 'route: [{destination: {host: web}}]';
 
 test('a group names its hosts fully, and says where it was written', () => {
-  const text = virtualService('p', `hosts: [payments, API.example.com]\nhttp:\n- name: one\n  ${route}`);
+  const text = virtualService(
+    'p',
+    `hosts: [payments, API.example.com]\nhttp:\n- name: one\n  ${route}`,
+  );
   const [group, ...others] = groupsOf(meshOf(text));
   expect(others).toEqual([]);
   expect(group).toMatchObject({
@@ -53,7 +65,11 @@ test.each([
     { path: { kind: 'prefix', value: '/A', ignoreCase: true } },
   ],
   ['regex', 'uri: {regex: "/v[0-9]+/.*"}', { path: { kind: 'regex', value: '/v[0-9]+/.*' } }],
-  ['method and name', 'method: {exact: GET}\nname: m', { name: 'm', method: { kind: 'exact', value: 'GET' } }],
+  [
+    'method and name',
+    'method: {exact: GET}\nname: m',
+    { name: 'm', method: { kind: 'exact', value: 'GET' } },
+  ],
   ['authority', 'authority: {prefix: api.}', { authority: { kind: 'prefix', value: 'api.' } }],
   ['scheme', 'scheme: {exact: https}', { scheme: { kind: 'exact', value: 'https' } }],
   [
@@ -77,12 +93,16 @@ test.each([
 });
 
 test.each([
-  ['a destination with port and subset', 'route: [{destination: {host: web, subset: v1, port: {number: 81}}}]', {
-    action: {
-      kind: 'forward',
-      destinations: [{ destination: { host: web.host, port: 81, subset: 'v1' }, weight: 1 }],
+  [
+    'a destination with port and subset',
+    'route: [{destination: {host: web, subset: v1, port: {number: 81}}}]',
+    {
+      action: {
+        kind: 'forward',
+        destinations: [{ destination: { host: web.host, port: 81, subset: 'v1' }, weight: 1 }],
+      },
     },
-  }],
+  ],
   [
     'weights, of which 0 gets nothing',
     'route:\n- destination: {host: web}\n  weight: 90\n- destination: {host: out.example.com}\n- destination: {host: x.y}\n  weight: 10',
@@ -246,7 +266,9 @@ test.each([
 
 test('one of several destinations writes its own host, a single one that of the rule', () => {
   const edited = (more: string): unknown =>
-    ruleOf(`route:\n- destination: {host: web}\n  weight: 1\n  headers: {request: {set: {host: a.b}}}${more}`);
+    ruleOf(
+      `route:\n- destination: {host: web}\n  weight: 1\n  headers: {request: {set: {host: a.b}}}${more}`,
+    );
   expect(edited('\n- destination: {host: x.y}\n  weight: 1')).toMatchObject({
     action: { destinations: [{ headers: { request: { set: { ':authority': 'a.b' } } } }, {}] },
   });
@@ -301,7 +323,12 @@ http:
   ${route}`,
   );
   const groups = groupsOf(meshOf(text));
-  expect(groups.map(({ key, http }) => [key, http.map(({ name, matches }) => `${name} ${matches.length}`)])).toEqual([
+  expect(
+    groups.map(({ key, http }) => [
+      key,
+      http.map(({ name, matches }) => `${name} ${matches.length}`),
+    ]),
+  ).toEqual([
     ['VirtualService/shop/p 8080', ['a 2']],
     ['VirtualService/shop/p 9090', ['a 1', 'c 1']],
     ['VirtualService/shop/p', ['a 1']],
@@ -367,8 +394,16 @@ test('what is only for gateways, or exported elsewhere, is for no sidecar here',
 
 test('of two for one host the oldest counts, but one that is exported by name comes before', () => {
   const at = (created: string): string => `, creationTimestamp: "${created}"`;
-  const old = virtualService('old', `hosts: [payments]\nhttp: [{name: old, ${route}}]`, at('2020-01-01T00:00:00Z'));
-  const young = virtualService('young', `hosts: [payments]\nhttp: [{name: young, ${route}}]`, at('2021-01-01T00:00:00Z'));
+  const old = virtualService(
+    'old',
+    `hosts: [payments]\nhttp: [{name: old, ${route}}]`,
+    at('2020-01-01T00:00:00Z'),
+  );
+  const young = virtualService(
+    'young',
+    `hosts: [payments]\nhttp: [{name: young, ${route}}]`,
+    at('2021-01-01T00:00:00Z'),
+  );
   const own = young.replace('hosts:', 'exportTo: ["."]\n  hosts:');
   expect(httpOf(groupsOf(meshOf(young, old)), payments)[0]?.name).toBe('old');
   expect(httpOf(groupsOf(meshOf(own, old)), payments)[0]?.name).toBe('young');

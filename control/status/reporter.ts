@@ -4,7 +4,7 @@ import type { KubeClient } from '#runtime/kubernetes/client.ts';
 import type { Log } from '#runtime/log.ts';
 
 import type { ResourceSource } from '../sources/source.ts';
-import { isMeshParent } from '../traffic/references.ts';
+import { isMeshParent } from '#api/traffic/references.ts';
 import type { ParentVerdict } from '../traffic/route-verdicts.ts';
 import type { Census } from './census.ts';
 import { StatusCollections, type StatusTarget } from './collections.ts';

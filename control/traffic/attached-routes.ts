@@ -4,7 +4,7 @@ import type { MeshResources } from '#api/mesh.ts';
 import type { RouteGroup } from '#api/traffic/route.ts';
 
 import { compileGatewayRoute, type GatewayRoute, type RankedRoute } from './gateway-route.ts';
-import { References } from './references.ts';
+import { References } from '#api/traffic/references.ts';
 
 /** All routes of one namespace for one host. */
 export interface AttachedRoutes {

@@ -12,7 +12,7 @@ import type {
 } from '#api/traffic/route.ts';
 
 import { headerEdits, wholeMillionths } from './parts.ts';
-import type { Backend } from './references.ts';
+import type { Backend } from '#api/traffic/references.ts';
 import { writtenPort } from './virtual-service-rule.ts';
 
 export interface Filtered {

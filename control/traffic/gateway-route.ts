@@ -14,7 +14,7 @@ import { stickyOf } from '#api/validate/sticky.ts';
 
 import { editsOf, type Filtered, filtersOf, unservedFilter } from './filters.ts';
 import { durationMs } from './parts.ts';
-import type { Backend, Referrer } from './references.ts';
+import type { Backend, Referrer } from '#api/traffic/references.ts';
 import { defaultBackoffMs } from './virtual-service-rule.ts';
 
 export type GatewayRoute = HTTPRoute | GRPCRoute;

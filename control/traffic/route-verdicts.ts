@@ -5,7 +5,7 @@ import type { MeshResources } from '#api/mesh.ts';
 import { backendRefsOf } from './attached-routes.ts';
 import { unservedFilter } from './filters.ts';
 import type { GatewayRoute } from './gateway-route.ts';
-import { isMeshParent, References } from './references.ts';
+import { isMeshParent, References } from '#api/traffic/references.ts';
 
 export interface Verdict {
   readonly holds: boolean;

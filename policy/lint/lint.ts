@@ -8,6 +8,7 @@ import { checkClaims } from './claims.ts';
 import { type Check, makeContext } from './context.ts';
 import { checkDenials } from './denials.ts';
 import { checkEmptiness } from './emptiness.ts';
+import { checkGatewayRoutes } from './gateway-routes.ts';
 import { checkHeaders } from './headers.ts';
 import { checkHosts } from './hosts.ts';
 import { checkIdentities } from './identities.ts';
@@ -19,6 +20,8 @@ import { checkPaths } from './paths.ts';
 import { checkPeerAuthentication } from './peer-authentication.ts';
 import { checkPorts } from './ports.ts';
 import { checkProviders } from './providers.ts';
+import { checkRouteOrder } from './route-order.ts';
+import { checkRoutes } from './routes.ts';
 import { checkServerNames } from './server-names.ts';
 import { checkServices } from './services.ts';
 import { checkTcp } from './tcp.ts';
@@ -49,6 +52,9 @@ const checks: readonly Check[] = [
   checkClaims,
   checkPeerAuthentication,
   checkProviders,
+  checkRoutes,
+  checkRouteOrder,
+  checkGatewayRoutes,
 ];
 
 /** All warnings, in the order of files and lines. */

@@ -1,9 +1,9 @@
 // What routes of the Gateway API refer to: parents that are Services or service entries, backends, grants.
-import { gatewayGroup, type BackendObjectRef, type ParentRef } from '#api/kinds/gateway-route.ts';
-import type { ReferenceGrant } from '#api/kinds/reference-grant.ts';
-import type { MeshResources } from '#api/mesh.ts';
-import { serviceHost } from '#api/traffic/host.ts';
-import type { Destination } from '#api/traffic/route.ts';
+import { gatewayGroup, type BackendObjectRef, type ParentRef } from '../kinds/gateway-route.ts';
+import type { ReferenceGrant } from '../kinds/reference-grant.ts';
+import type { MeshResources } from '../mesh.ts';
+import { serviceHost } from './host.ts';
+import type { Destination } from './route.ts';
 
 /** A route as the one who refers. */
 export interface Referrer {

@@ -25,7 +25,6 @@ import { createSources } from './sources/from-settings.ts';
 import type { ResourceSource } from './sources/source.ts';
 import { Census } from './status/census.ts';
 import { startStatus } from './status/start.ts';
-import type { ParentVerdict } from './traffic/route-verdicts.ts';
 
 export interface Control {
   readonly port: number;
@@ -110,10 +109,7 @@ export async function startControl(
     server.setCredentials(credentialsOf(next));
   });
   const namespace = parseSpiffeId(svid.identity)?.namespace ?? '';
-  const { census, snapshots } = parts;
-  const routeVerdicts = (key: string): readonly (ParentVerdict | null)[] =>
-    snapshots.view?.routeVerdicts(key) ?? [];
-  const status = client && startStatus({ client, namespace, source, census, routeVerdicts, log });
+  const status = client && startStatus({ ...parts, client, namespace, source, log });
   ready = true;
   return {
     port: server.port,

@@ -205,7 +205,6 @@ export type StringMatch = z.infer<typeof stringMatch>;
 export type DestinationSpec = z.infer<typeof destination>;
 export type HttpRule = z.infer<typeof httpRule>;
 export type HttpRuleMatch = z.infer<typeof match>;
-export type HttpDestinationSpec = z.infer<typeof httpDestination>;
 export type MessageEditsSpec = z.infer<typeof messageEdits>;
 export type RetriesSpec = z.infer<typeof retries>;
 export type FaultSpec = z.infer<typeof fault>;

@@ -80,8 +80,6 @@ export const virtualServiceSpec = z.object({
     .describe('Namespaces whose calls it routes: "." its own, "*" all.'),
 });
 
-export type TlsRule = z.infer<typeof tlsRule>;
-export type TcpRule = z.infer<typeof tcpRule>;
 /** What rules ask of the caller alone. */
 export interface SourceMatch {
   readonly sourceLabels?: Readonly<Record<string, string>>;

@@ -3,9 +3,9 @@ import type { Problem } from '#api/problem.ts';
 import type { KubeClient } from '#runtime/kubernetes/client.ts';
 import type { Log } from '#runtime/log.ts';
 
+import type { Snapshots } from '../snapshots.ts';
 import type { ResourceSource } from '../sources/source.ts';
 import { isMeshParent } from '#api/traffic/references.ts';
-import type { ParentVerdict } from '../traffic/route-verdicts.ts';
 import type { Census } from './census.ts';
 import { StatusCollections, type StatusTarget } from './collections.ts';
 import { conditionsOf, type Difference, statusOf, statusWith } from './conditions.ts';
@@ -20,8 +20,8 @@ export interface ReporterOptions {
   readonly census: Census;
   /** What is wrong with the resources as they were written. */
   readonly source: Pick<ResourceSource, 'problems'>;
-  /** What became of a route of the Gateway API that is in force. @param key `HTTPRoute/namespace/name` */
-  readonly routeVerdicts: (key: string) => readonly (ParentVerdict | null)[];
+  /** What is in force. */
+  readonly snapshots: Pick<Snapshots, 'view'>;
   /** Asked before every write. */
   readonly leads: () => boolean;
   readonly log: Log;
@@ -179,7 +179,9 @@ export class Reporter {
     const finding = {
       generation: object.metadata.generation ?? 0,
       parentRefs: parentRefs ?? [],
-      verdicts: inForce ? this.#options.routeVerdicts(keyOf(target)) : null,
+      verdicts: inForce
+        ? (this.#options.snapshots.view?.routeVerdicts(keyOf(target)) ?? null)
+        : null,
       problems,
       isOurs: (ref: unknown) => isMeshParent(ref as Parameters<typeof isMeshParent>[0]),
     };

@@ -4,7 +4,7 @@ import type { HeaderEdits, MessageEdits, NamedMatch, TextMatch } from '#api/traf
 import { durationMsOf } from '#api/validate/request-authentication.ts';
 import { isAuthorityHeader } from '#api/validate/route-values.ts';
 
-/** Null: any text. Istio reads a lone `*` as "is there". */
+/** Null, where every text will do. Istio reads a lone `*` as "is there". */
 export function textMatch(match: StringMatch, ignoreCase = false): TextMatch | null {
   const { exact, prefix, regex } = match;
   if (exact !== undefined)
@@ -47,9 +47,8 @@ export function messageEdits(spec: MessageEditsSpec | undefined): MessageEdits |
 /** The host that header edits write, as Istio lets them; '' where they write none. */
 export function authorityOf(spec: MessageEditsSpec | undefined): string {
   const { set = {}, add = {} } = spec?.request ?? {};
-  const of = (values: Readonly<Record<string, string>>): string | undefined =>
-    Object.entries(values).find(([name]) => isAuthorityHeader(name))?.[1];
-  return of(set) ?? of(add) ?? '';
+  const edits = [...Object.entries(set), ...Object.entries(add)];
+  return edits.find(([name]) => isAuthorityHeader(name))?.[1] ?? '';
 }
 
 interface HeaderEditsSpec {

@@ -81,26 +81,28 @@ export function checkSubsets(
 }
 
 function destinationsOf({ spec }: VirtualService): Target[] {
-  const of = (destination: DestinationSpec | undefined, path: string): Target[] =>
-    destination === undefined ? [] : [{ destination, path }];
   return [
     ...spec.http.flatMap(({ route = [], mirror, mirrors = [] }, i) => [
       ...route.flatMap((one, j) =>
-        of(one.destination, `${joinIndex(`spec.http[${i}].route`, j)}.destination`),
+        target(one.destination, `${joinIndex(`spec.http[${i}].route`, j)}.destination`),
       ),
-      ...of(mirror, `spec.http[${i}].mirror`),
+      ...target(mirror, `spec.http[${i}].mirror`),
       ...mirrors.flatMap((one, j) =>
-        of(one.destination, `${joinIndex(`spec.http[${i}].mirrors`, j)}.destination`),
+        target(one.destination, `${joinIndex(`spec.http[${i}].mirrors`, j)}.destination`),
       ),
     ]),
     ...(['tls', 'tcp'] as const).flatMap((kind) =>
       spec[kind].flatMap(({ route = [] }, i) =>
         route.flatMap((one, j) =>
-          of(one.destination, `${joinIndex(`spec.${kind}[${i}].route`, j)}.destination`),
+          target(one.destination, `${joinIndex(`spec.${kind}[${i}].route`, j)}.destination`),
         ),
       ),
     ),
   ];
+}
+
+function target(destination: DestinationSpec | undefined, path: string): Target[] {
+  return destination === undefined ? [] : [{ destination, path }];
 }
 
 function oddWeights(resource: VirtualService): Problem[] {

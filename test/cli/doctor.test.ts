@@ -15,6 +15,7 @@ const wantedCrds = [
   ['security.istio.io', 'PeerAuthentication', 'peerauthentications'],
   ['security.istio.io', 'RequestAuthentication', 'requestauthentications'],
   ['networking.istio.io', 'ServiceEntry', 'serviceentries'],
+  ['networking.istio.io', 'VirtualService', 'virtualservices'],
 ] as const;
 
 let cluster: FakeCluster;

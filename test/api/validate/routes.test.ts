@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { loadText } from '#api/load.ts';
@@ -292,12 +292,13 @@ test.each([
   expect(errors).toHaveLength(1);
 });
 
+const parentErrors = (refs: string): string[] =>
+  errorsOf('HTTPRoute', 'gateway.networking.k8s.io/v1', `parentRefs: [${refs}]`);
+
 test('a parent that is named twice must differ in its port', () => {
-  const parents = (refs: string): string[] =>
-    errorsOf('HTTPRoute', 'gateway.networking.k8s.io/v1', `parentRefs: [${refs}]`);
-  expect(parents('{name: a, port: 1}, {name: a, port: 2}')).toEqual([]);
-  expect(parents('{name: a, port: 1}, {name: a, port: 1}')[0]).toContain('named twice');
-  expect(parents('{name: a}, {name: a, port: 1}')[0]).toContain('whole and in part');
+  expect(parentErrors('{name: a, port: 1}, {name: a, port: 2}')).toEqual([]);
+  expect(parentErrors('{name: a, port: 1}, {name: a, port: 1}')[0]).toContain('named twice');
+  expect(parentErrors('{name: a}, {name: a, port: 1}')[0]).toContain('whole and in part');
 });
 
 test.each([

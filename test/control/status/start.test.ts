@@ -2,7 +2,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { Census } from '#control/status/census.ts';
 import { startStatus, type Status } from '#control/status/start.ts';
-import type { MeshView } from '#control/view.ts';
 import { createKubeClient, type KubeClient } from '#runtime/kubernetes/client.ts';
 import { silentLog } from '#runtime/log.ts';
 import { FakeApi, status, type NewObject } from '#test/runtime/kubernetes/fake-api.ts';
@@ -48,9 +47,7 @@ function start(replica: string, over: Partial<typeof timing> = {}): Status {
   });
   const namespace = 'selvage-system';
   const source = { problems: () => control.problems };
-  const routeVerdicts = (key: string): ReturnType<MeshView['routeVerdicts']> =>
-    snapshots.view?.routeVerdicts(key) ?? [];
-  const options = { client, namespace, census, source, routeVerdicts, log: silentLog };
+  const options = { client, namespace, census, source, snapshots, log: silentLog };
   const one = startStatus({ ...options, timing: { ...timing, ...over } });
   started.push(one);
   return one;
@@ -116,6 +113,15 @@ test('an invalid policy is told so, in the words of check', async () => {
   expect(conditions('bad')['Enforced']).toMatchObject({ status: 'False', reason: 'NotAccepted' });
 });
 
+function service(name: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace: 'shop' },
+    spec: { ports: [{ port: 80 }] },
+  };
+}
+
 test('a route of the Gateway API is told what became of it at each parent', async () => {
   const routes = '/apis/gateway.networking.k8s.io/v1/httproutes';
   const metadata = { name: 'r', namespace: 'shop', generation: 1 };
@@ -130,19 +136,13 @@ test('a route of the Gateway API is told what became of it at each parent', asyn
     },
     status: { parents: [{ parentRef, controllerName: 'other.dev/one', conditions: [] }] },
   };
-  const service = (name: string): object => ({
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name, namespace: 'shop' },
-    spec: { ports: [{ port: 80 }] },
-  });
   const parents = (): {
     controllerName: string;
     conditions: { type: string; reason: string }[];
   }[] =>
     (api.get(routes, 'r', 'shop')?.['status'] as { parents: never[] } | undefined)?.parents ?? [];
   const reasons = (): string[] => parents()[1]?.conditions.map(({ reason }) => reason) ?? [];
-  api.put(routes, route as NewObject);
+  api.put(routes, route);
   control.take(service('payments'), route);
   start('a');
   await until(() => parents().length === 2);

@@ -33,28 +33,30 @@ test('a route of a Service is a group of its host', () => {
   ]);
 });
 
+const since = (created: string): string => `namespace: shop, creationTimestamp: "${created}"`;
+
+const ruleOf = (name: string, match: string): string =>
+  `- {name: ${name}, matches: [{${match}}], ${toWeb}}`;
+
 test('the most specific match comes first, whatever route and rule it is in', () => {
-  const at = (created: string): string => `namespace: shop, creationTimestamp: "${created}"`;
-  const rule = (name: string, match: string): string =>
-    `- {name: ${name}, matches: [{${match}}], ${toWeb}}`;
   const old = [
-    rule('root', 'path: {value: /}'),
-    rule('expression', 'path: {type: RegularExpression, value: "/a/.*"}'),
-    rule('short', 'path: {value: /a/}'),
-    rule('tie', 'path: {value: /tie}'),
-    rule('params', 'path: {value: /q}, queryParams: [{name: a, value: b}]'),
+    ruleOf('root', 'path: {value: /}'),
+    ruleOf('expression', 'path: {type: RegularExpression, value: "/a/.*"}'),
+    ruleOf('short', 'path: {value: /a/}'),
+    ruleOf('tie', 'path: {value: /tie}'),
+    ruleOf('params', 'path: {value: /q}, queryParams: [{name: a, value: b}]'),
   ].join('\n');
   const young = [
-    rule('tie-young', 'path: {value: /tie}'),
-    rule('exact', 'path: {type: Exact, value: /a}'),
-    rule('long', 'path: {value: /a/bc}'),
-    rule('method', 'path: {value: /a}, method: GET'),
-    rule('header', 'path: {value: /q}, headers: [{name: a, value: b}]'),
-    rule('tie-last', 'path: {value: /tie}'),
+    ruleOf('tie-young', 'path: {value: /tie}'),
+    ruleOf('exact', 'path: {type: Exact, value: /a}'),
+    ruleOf('long', 'path: {value: /a/bc}'),
+    ruleOf('method', 'path: {value: /a}, method: GET'),
+    ruleOf('header', 'path: {value: /q}, headers: [{name: a, value: b}]'),
+    ruleOf('tie-last', 'path: {value: /tie}'),
   ].join('\n');
   const texts = [
-    httpRoute('young', `${parents}\nrules:\n${young}`, at('2021-01-01T00:00:00Z')),
-    httpRoute('old', `${parents}\nrules:\n${old}`, at('2020-01-01T00:00:00Z')),
+    httpRoute('young', `${parents}\nrules:\n${young}`, since('2021-01-01T00:00:00Z')),
+    httpRoute('old', `${parents}\nrules:\n${old}`, since('2020-01-01T00:00:00Z')),
   ];
   const names = httpOf(groupsOf(meshOf(...texts)), payments).map(({ name }) => name);
   expect(names).toEqual([
@@ -182,7 +184,7 @@ test.each([
       { destination: web, weight: 3 },
     ],
   });
-  const { destinations = [] } = route?.action as { destinations?: object[] };
+  const { destinations = [] } = (route?.action ?? {}) as { destinations?: object[] };
   expect(destinations[1]).not.toHaveProperty('invalid');
 });
 
@@ -236,18 +238,19 @@ test("a consumer's route is for its own namespace, where it wins, and asks for n
   expect(JSON.stringify(own)).not.toContain('invalid');
 });
 
+const namesOf = (texts: string[], of: number): string[] =>
+  httpOf(groupsOf(meshOf(...texts)), payments, of).map(({ name }) => name);
+
 test('a route of one port leaves the others alone, and shares its port with routes of all', () => {
   const port = httpRoute(
     'port',
     `parentRefs: [{group: "", kind: Service, name: payments, port: 8080}]\nrules: [{name: port, matches: [{path: {value: /a}}], ${toWeb}}]`,
   );
   const all = httpRoute('all', `${parents}\nrules: [{name: all, ${toWeb}}]`);
-  const names = (texts: string[], of: number): string[] =>
-    httpOf(groupsOf(meshOf(...texts)), payments, of).map(({ name }) => name);
-  expect(names([port], 80)).toEqual([]);
-  expect(names([port], 8080)).toEqual(['port']);
-  expect(names([port, all], 8080)).toEqual(['port', 'all']);
-  expect(names([port, all], 80)).toEqual(['all']);
+  expect(namesOf([port], 80)).toEqual([]);
+  expect(namesOf([port], 8080)).toEqual(['port']);
+  expect(namesOf([port, all], 8080)).toEqual(['port', 'all']);
+  expect(namesOf([port, all], 80)).toEqual(['all']);
 });
 
 test('what has no Service, no such port, or a Gateway for parent is for no sidecar', () => {
@@ -276,16 +279,17 @@ spec: {hosts: [api.example.com], ports: [{number: 80, name: http, protocol: HTTP
   });
 });
 
+const methodRule = (name: string, method: string): string =>
+  `- {name: ${name}, matches: [{method: {${method}}}], ${toWeb}}`;
+
 test('calls of gRPC are matched by their path, and come before HTTPRoutes of the port', () => {
-  const rule = (name: string, method: string): string =>
-    `- {name: ${name}, matches: [{method: {${method}}}], ${toWeb}}`;
   const grpc = httpRoute(
     'g',
     `${parents}\nrules:\n${[
-      rule('any-method', 'service: a.B'),
-      rule('one', 'service: a.B, method: Get'),
-      rule('method', 'method: Get'),
-      rule('expression', 'type: RegularExpression, service: "a\\\\..*"'),
+      methodRule('any-method', 'service: a.B'),
+      methodRule('one', 'service: a.B, method: Get'),
+      methodRule('method', 'method: Get'),
+      methodRule('expression', 'type: RegularExpression, service: "a\\\\..*"'),
     ].join('\n')}`,
   ).replace('kind: HTTPRoute', 'kind: GRPCRoute');
   const http = httpRoute('h', `${parents}\nrules: [{${toWeb}}]`);
@@ -298,16 +302,17 @@ test('calls of gRPC are matched by their path, and come before HTTPRoutes of the
   ]);
 });
 
+const inYear = (year: number): string => `, creationTimestamp: "${year}-01-01T00:00:00Z"`;
+
 test('beside a VirtualService the older one counts, but not against routes of the own namespace', () => {
-  const at = (year: number): string => `, creationTimestamp: "${year}-01-01T00:00:00Z"`;
   const route = httpRoute(
     'r',
     `${parents}\nrules: [{name: gateway, ${toWeb}}]`,
-    `namespace: shop${at(2021)}`,
+    `namespace: shop${inYear(2021)}`,
   );
   const rule = 'hosts: [payments]\nhttp: [{name: istio, route: [{destination: {host: web}}]}]';
   const first = (year: number, namespace: string): string | undefined =>
-    httpOf(groupsOf(meshOf(route, virtualService('v', rule, at(year))), namespace), payments)[0]
+    httpOf(groupsOf(meshOf(route, virtualService('v', rule, inYear(year))), namespace), payments)[0]
       ?.name;
   expect(first(2020, 'bank')).toBe('istio');
   expect(first(2022, 'bank')).toBe('gateway');

@@ -264,15 +264,16 @@ test.each([
   expect(Object.keys(rule).toSorted()).toEqual(Object.keys(compiled).toSorted());
 });
 
+const editedBeside = (more: string): unknown =>
+  ruleOf(
+    `route:\n- destination: {host: web}\n  weight: 1\n  headers: {request: {set: {host: a.b}}}${more}`,
+  );
+
 test('one of several destinations writes its own host, a single one that of the rule', () => {
-  const edited = (more: string): unknown =>
-    ruleOf(
-      `route:\n- destination: {host: web}\n  weight: 1\n  headers: {request: {set: {host: a.b}}}${more}`,
-    );
-  expect(edited('\n- destination: {host: x.y}\n  weight: 1')).toMatchObject({
+  expect(editedBeside('\n- destination: {host: x.y}\n  weight: 1')).toMatchObject({
     action: { destinations: [{ headers: { request: { set: { ':authority': 'a.b' } } } }, {}] },
   });
-  expect(edited('')).toMatchObject({ rewrite: { authority: 'a.b' } });
+  expect(editedBeside('')).toMatchObject({ rewrite: { authority: 'a.b' } });
 });
 
 test('an annotation keeps callers with one of several destinations', () => {
@@ -392,17 +393,18 @@ test('what is only for gateways, or exported elsewhere, is for no sidecar here',
   expect(keys('bank')).toEqual(['bank', 'both']);
 });
 
+const since = (created: string): string => `, creationTimestamp: "${created}"`;
+
 test('of two for one host the oldest counts, but one that is exported by name comes before', () => {
-  const at = (created: string): string => `, creationTimestamp: "${created}"`;
   const old = virtualService(
     'old',
     `hosts: [payments]\nhttp: [{name: old, ${route}}]`,
-    at('2020-01-01T00:00:00Z'),
+    since('2020-01-01T00:00:00Z'),
   );
   const young = virtualService(
     'young',
     `hosts: [payments]\nhttp: [{name: young, ${route}}]`,
-    at('2021-01-01T00:00:00Z'),
+    since('2021-01-01T00:00:00Z'),
   );
   const own = young.replace('hosts:', 'exportTo: ["."]\n  hosts:');
   expect(httpOf(groupsOf(meshOf(young, old)), payments)[0]?.name).toBe('old');

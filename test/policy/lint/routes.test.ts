@@ -92,17 +92,20 @@ test.each([
   expect(said(vs(spec))).toEqual([]);
 });
 
+const specWith = (more = ''): string => `{hosts: [web]${more}, http: [{${route}}]}`;
+
 test('two rules for one host, unless no caller sees both', () => {
-  const spec = (more = ''): string => `{hosts: [web]${more}, http: [{${route}}]}`;
-  expect(said(vs(spec(), 'a'), vs(spec(), 'b'))).toEqual([
+  expect(said(vs(specWith(), 'a'), vs(specWith(), 'b'))).toEqual([
     expect.stringMatching(/^hosts-conflict: VirtualService bar\/a is for web\.bar\.svc/),
   ]);
-  expect(said(vs(spec(', exportTo: ["."]'), 'a'), vs(spec(', exportTo: [foo]'), 'b'))).toEqual([]);
-  expect(said(vs(spec(', exportTo: ["."]'), 'a'), vs(spec(', exportTo: [bar]'), 'b'))).toHaveLength(
-    1,
-  );
-  const gateway = vs(spec(', gateways: [ingress]'), 'b');
-  expect(said(vs(spec(), 'a'), gateway).some((one) => one.startsWith('hosts-conflict'))).toBe(
+  expect(
+    said(vs(specWith(', exportTo: ["."]'), 'a'), vs(specWith(', exportTo: [foo]'), 'b')),
+  ).toEqual([]);
+  expect(
+    said(vs(specWith(', exportTo: ["."]'), 'a'), vs(specWith(', exportTo: [bar]'), 'b')),
+  ).toHaveLength(1);
+  const gateway = vs(specWith(', gateways: [ingress]'), 'b');
+  expect(said(vs(specWith(), 'a'), gateway).some((one) => one.startsWith('hosts-conflict'))).toBe(
     false,
   );
 });
@@ -114,19 +117,20 @@ test('a delegate must have no hosts and be exported', () => {
   expect(said(root, vs(`{exportTo: [foo], http: [{${route}}]}`, 'd'))[0]).toMatch(/not exported/);
 });
 
+const namesOf = (...names: string[]): ReadonlySet<string> => new Set(names);
+
 test('a subset that no DestinationRule has', () => {
   const { resources } = loadText(
     vs('{hosts: [web], http: [{route: [{destination: {host: web, subset: v2}}]}]}'),
     'f.yaml',
   );
   const { virtualServices } = collectMesh(resources);
-  const subsets = (...names: string[]): ReadonlySet<string> => new Set(names);
-  expect(checkSubsets(virtualServices, () => subsets('v2'))).toEqual([]);
+  expect(checkSubsets(virtualServices, () => namesOf('v2'))).toEqual([]);
   expect(checkSubsets(virtualServices, () => null)).toMatchObject([{ code: 'subset-unknown' }]);
   const asked: string[] = [];
   const [problem] = checkSubsets(virtualServices, (host, namespace) => {
     asked.push(`${host} ${namespace}`);
-    return subsets('v1');
+    return namesOf('v1');
   });
   expect(problem).toMatchObject({ mend: 'did you mean v1?' });
   expect(asked).toEqual(['web.bar.svc.cluster.local bar']);

@@ -13,7 +13,7 @@ import type {
 import { stickyOf } from '#api/validate/sticky.ts';
 
 import { editsOf, type Filtered, filtersOf, unservedFilter } from './filters.ts';
-import { durationMs } from './parts.ts';
+import { durationMs, originWithin } from './parts.ts';
 import type { Backend, Referrer } from '#api/traffic/references.ts';
 import { defaultBackoffMs } from './virtual-service-rule.ts';
 
@@ -43,11 +43,12 @@ export function compileGatewayRoute(
   const source = nameOf(resource);
   const rules: readonly Rule[] = resource.spec.rules;
   return rules.flatMap((rule, i) => {
+    const path = `spec.rules[${i}]`;
     const body = {
       name: rule.name ?? `${metadata.namespace}.${metadata.name}.${i}`,
       source,
-      path: `spec.rules[${i}]`,
-      ...(origin !== undefined && { origin }),
+      path,
+      ...(origin !== undefined && { origin: originWithin(origin, path) }),
       ...compileRule(resource, rule, resolve),
     };
     const matches = rankedMatches(resource, i);

@@ -1,5 +1,6 @@
 // Parts that routes of every kind are compiled from: texts, durations, shares, edits of headers.
 import type { MessageEditsSpec, StringMatch } from '#api/kinds/virtual-service-http.ts';
+import type { Origin } from '#api/resource.ts';
 import type { HeaderEdits, MessageEdits, NamedMatch, TextMatch } from '#api/traffic/route.ts';
 import { durationMsOf } from '#api/validate/request-authentication.ts';
 import { isAuthorityHeader } from '#api/validate/route-values.ts';
@@ -34,6 +35,12 @@ export function durationMs(text: string | undefined): number {
 /** Envoy counts in millionths. @param value from 0 to 100 */
 export function wholeMillionths(value: number): number {
   return Math.trunc(value * 10_000) / 10_000;
+}
+
+/** The lines of one rule alone: a route has this for each of its matches. */
+export function originWithin(origin: Origin, path: string): Origin {
+  const lines = Object.entries(origin.lines).filter(([at]) => at.startsWith(path));
+  return { ...origin, lines: Object.fromEntries(lines) };
 }
 
 /** Null: nothing is changed. The host is left to `authorityOf`. */

@@ -17,6 +17,7 @@ import type { Workload } from '#api/workload.ts';
 import { selectsLabels } from '#policy/attach.ts';
 
 import { type Delegates, rulesWithDelegates, type WrittenRule } from './delegate.ts';
+import { originWithin } from './parts.ts';
 import {
   compileMatch,
   type CompiledRule,
@@ -153,13 +154,14 @@ export class VirtualServiceProgram {
 }
 
 function httpProgram({ rule, of, index }: WrittenRule, root: VirtualService): HttpProgram {
+  const path = `spec.http[${index}]`;
   const sticky = stickyOf(of.metadata.annotations) ?? stickyOf(root.metadata.annotations);
   return {
     rule: compileRule(rule, sticky),
     source: nameOf(of),
-    path: `spec.http[${index}]`,
+    path,
     // Of its own file; the group has that of the root.
-    origin: of === root ? undefined : of.origin,
+    origin: of === root || of.origin === undefined ? undefined : originWithin(of.origin, path),
     matches: (rule.match ?? []).map((one: HttpRuleMatch) => sourced(one, compileMatch(one))),
   };
 }

@@ -12,9 +12,24 @@ const headerName = z
   .max(256)
   .regex(/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/, 'it is no header name');
 
+/** RFC 9110, as the Gateway API has it: visible characters with single blanks between them. */
+const headerValue = z
+  .string()
+  .min(1)
+  .max(4096)
+  .regex(/^[!-~]+([\t ][!-~]+)*$/, 'it is no value of a header');
+const group = z
+  .string()
+  .max(253)
+  .regex(/^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'it is no group');
+const kind = z
+  .string()
+  .max(63)
+  .regex(/^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$/, 'it is no kind');
+
 export const parentRef = z.object({
-  group: z.string().default(gatewayGroup).describe('Group of the parent; "" for a Service.'),
-  kind: z.string().min(1).default('Gateway').describe('Kind of the parent, as Service.'),
+  group: group.default(gatewayGroup).describe('Group of the parent; "" for a Service.'),
+  kind: kind.default('Gateway').describe('Kind of the parent, as Service.'),
   name: name.describe('Name of the parent.'),
   namespace: z.string().min(1).optional().describe("Its namespace; the route's when left out."),
   port: port.optional().describe('The only port of the Service that is routed.'),
@@ -22,8 +37,8 @@ export const parentRef = z.object({
 });
 
 const backendObject = {
-  group: z.string().default('').describe('Group of the backend; "" for a Service.'),
-  kind: z.string().min(1).default('Service').describe('Kind of the backend.'),
+  group: group.default('').describe('Group of the backend; "" for a Service.'),
+  kind: kind.default('Service').describe('Kind of the backend.'),
   name: name.describe('Name of the backend.'),
   namespace: z.string().min(1).optional().describe("Its namespace; the route's when left out."),
   port: port.optional().describe('Port of the Service.'),
@@ -44,7 +59,7 @@ export const backendRefFields = {
 
 const header = z.object({
   name: headerName.describe('Name of the header.'),
-  value: z.string().min(1).max(4096).describe('Its value.'),
+  value: headerValue.describe('Its value.'),
 });
 
 const headerFilter = z.object({
@@ -72,8 +87,8 @@ export const filterFields = {
   requestMirror: mirror.optional().describe('A copy of requests for another backend.'),
   extensionRef: z
     .object({
-      group: z.string().describe('Group of the extension.'),
-      kind: z.string().min(1).describe('Kind of the extension.'),
+      group: group.describe('Group of the extension.'),
+      kind: kind.describe('Kind of the extension.'),
       name: name.describe('Name of the extension.'),
     })
     .optional()
@@ -87,6 +102,10 @@ export const valueMatch = z.object({
     .describe('How the value is compared.'),
   name: headerName.describe('Name.'),
   value: z.string().min(1).max(4096).describe('The value, or an expression in the syntax of RE2.'),
+});
+
+export const headerMatch = valueMatch.extend({
+  value: headerValue.describe('The value, or an expression in the syntax of RE2.'),
 });
 
 /** Experimental in the Gateway API, and not served here. */

@@ -6,6 +6,7 @@ import {
   backendObjectRef,
   backendRefFields,
   filterFields,
+  headerMatch,
   routeFields,
   ruleName,
   sessionPersistence,
@@ -112,7 +113,7 @@ const match = z.object({
     })
     .default(anyPath)
     .describe('What the path is.'),
-  headers: z.array(valueMatch).optional().describe('Headers that all must match.'),
+  headers: z.array(headerMatch).optional().describe('Headers that all must match.'),
   queryParams: z.array(valueMatch).optional().describe('Parameters of the query.'),
   method: z.enum(methods).optional().describe('The method.'),
 });

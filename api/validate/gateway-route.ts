@@ -1,5 +1,10 @@
 // What HTTPRoute and GRPCRoute share: what the CRDs of the Gateway API refuse by rules, beyond the shape.
-import type { BackendObjectRef, MirrorFilter, ParentRef } from '../kinds/gateway-route.ts';
+import type {
+  BackendObjectRef,
+  HeaderFilter,
+  MirrorFilter,
+  ParentRef,
+} from '../kinds/gateway-route.ts';
 import { joinIndex } from '../origin.ts';
 import { regexFault } from './regex.ts';
 import type { Add } from './route-values.ts';
@@ -8,6 +13,8 @@ import type { Add } from './route-values.ts';
 export interface AnyFilter {
   readonly type: string;
   readonly requestMirror?: MirrorFilter;
+  readonly requestHeaderModifier?: HeaderFilter;
+  readonly responseHeaderModifier?: HeaderFilter;
 }
 
 /** The field that each type of filter has. */
@@ -92,7 +99,19 @@ export function checkFilters(filters: readonly AnyFilter[], path: string, add: A
     if (first !== i && once.has(filter.type)) {
       add(at, `there are two filters ${filter.type}`, 'make them one');
     }
+    checkHeaderFilter(filter.requestHeaderModifier, `${at}.requestHeaderModifier`, add);
+    checkHeaderFilter(filter.responseHeaderModifier, `${at}.responseHeaderModifier`, add);
     if (filter.requestMirror !== undefined) checkMirror(filter.requestMirror, at, add);
+  }
+}
+
+function checkHeaderFilter(filter: HeaderFilter | undefined, at: string, add: Add): void {
+  for (const field of ['set', 'add'] as const) {
+    const list = filter?.[field] ?? [];
+    for (const [i, { name }] of list.entries()) {
+      if (list.findIndex((one) => one.name === name) === i) continue;
+      add(joinIndex(`${at}.${field}`, i), `"${name}" is there twice`, 'keep one of them');
+    }
   }
 }
 

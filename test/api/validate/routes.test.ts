@@ -276,6 +276,14 @@ test.each([
   ],
   ['a try longer than all', 'timeouts: {request: 1s, backendRequest: 2s}', 'longer than that'],
   ['a duration', 'timeouts: {request: 1.5s}', 'no duration'],
+  ['a header value', 'matches: [{headers: [{name: a, value: " b"}]}]', 'no value of a header'],
+  ['a kind', 'backendRefs: [{kind: "a b", name: a, port: 1}]', 'it is no kind'],
+  ['a group', 'backendRefs: [{group: "A", kind: B, name: a, port: 1}]', 'it is no group'],
+  [
+    'a header that is set twice',
+    'filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: b}, {name: a, value: c}]}}]',
+    'there twice',
+  ],
   [
     'half a percent',
     'filters: [{type: RequestMirror, requestMirror: {backendRef: {name: a, port: 1}, percent: 1, fraction: {numerator: 1}}}]',

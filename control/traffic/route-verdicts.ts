@@ -33,7 +33,7 @@ export class RouteVerdicts {
   of(key: string): readonly (ParentVerdict | null)[] {
     this.#routes ??= new Map(
       [...this.#mesh.httpRoutes, ...this.#mesh.grpcRoutes].map((one) => [
-        `${one.kind}/${one.metadata.namespace}/${one.metadata.name}`,
+        `${one.kind}/${nameKey(one)}`,
         one,
       ]),
     );
@@ -41,10 +41,41 @@ export class RouteVerdicts {
     if (route === undefined) return [];
     this.#references ??= new References(this.#mesh);
     const references = this.#references;
-    return route.spec.parentRefs.map((ref) =>
-      isMeshParent(ref) ? verdictOf(route, ref, references) : null,
+    return route.spec.parentRefs.map((ref) => {
+      if (!isMeshParent(ref)) return null;
+      const verdict = verdictOf(route, ref, references);
+      const other = this.#moreSpecific(route, ref);
+      if (!verdict.accepted.holds || other === undefined) return verdict;
+      const message = `GRPCRoute ${nameKey(other)} has the parent too, and comes before it`;
+      return { ...verdict, accepted: { holds: false, reason: 'Conflicted', message } };
+    });
+  }
+
+  /** Gateway API: of two kinds that are attached to one port of a Service only the more specific one counts. */
+  #moreSpecific(
+    route: GatewayRoute,
+    { kind, name, port, ...ref }: ParentRef,
+  ): GatewayRoute | undefined {
+    if (route.kind === 'GRPCRoute') return undefined;
+    const { namespace } = route.metadata;
+    return this.#mesh.grpcRoutes.find(
+      ({ metadata, spec }) =>
+        metadata.namespace === namespace &&
+        spec.rules.length > 0 &&
+        spec.parentRefs.some(
+          (one) =>
+            isMeshParent(one) &&
+            one.kind === kind &&
+            one.name === name &&
+            (one.namespace ?? namespace) === (ref.namespace ?? namespace) &&
+            (one.port === undefined || one.port === port),
+        ),
     );
   }
+}
+
+function nameKey({ metadata }: GatewayRoute): string {
+  return `${metadata.namespace}/${metadata.name}`;
 }
 
 function verdictOf(route: GatewayRoute, ref: ParentRef, references: References): ParentVerdict {

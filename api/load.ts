@@ -6,17 +6,21 @@ import type { DestinationRule } from './kinds/destination-rule.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import type { ExtensionResource } from './kinds/extension.ts';
 import type { HealthCheck } from './kinds/health-check.ts';
+import type { GRPCRoute } from './kinds/grpc-route.ts';
+import type { HTTPRoute } from './kinds/http-route.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
 import type { Pod } from './kinds/pod.ts';
 import type { PolicyTestDocument } from './kinds/policy-test.ts';
+import type { ReferenceGrant } from './kinds/reference-grant.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
 import type { Sidecar } from './kinds/sidecar.ts';
 import type { WorkloadEntry } from './kinds/workload-entry.ts';
+import type { VirtualService } from './kinds/virtual-service.ts';
 import type { Problem } from './problem.ts';
 import { readResource } from './read-resource.ts';
 import type { Resource } from './resource.ts';
@@ -42,6 +46,10 @@ export type AnyResource =
   | EndpointSlice
   | Pod
   | Deployment
+  | VirtualService
+  | HTTPRoute
+  | GRPCRoute
+  | ReferenceGrant
   | ExtensionResource
   | PolicyTestDocument;
 

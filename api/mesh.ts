@@ -8,16 +8,20 @@ import type { DestinationRule } from './kinds/destination-rule.ts';
 import type { EndpointSlice } from './kinds/endpoint-slice.ts';
 import { type ExtensionResource, isExtension } from './kinds/extension.ts';
 import type { HealthCheck } from './kinds/health-check.ts';
+import type { GRPCRoute } from './kinds/grpc-route.ts';
+import type { HTTPRoute } from './kinds/http-route.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
 import type { Container, Pod, PodSpec } from './kinds/pod.ts';
+import type { ReferenceGrant } from './kinds/reference-grant.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
 import type { Sidecar } from './kinds/sidecar.ts';
 import type { WorkloadEntry } from './kinds/workload-entry.ts';
+import type { VirtualService } from './kinds/virtual-service.ts';
 import type { AnyResource, MeshConfigResource } from './load.ts';
 import { protocolOf } from './port-protocol.ts';
 import type { ObjectMeta, Origin } from './resource.ts';
@@ -46,6 +50,10 @@ export interface MeshResources {
   readonly destinationRules: readonly DestinationRule[];
   readonly circuitBreakers: readonly CircuitBreaker[];
   readonly healthChecks: readonly HealthCheck[];
+  readonly virtualServices: readonly VirtualService[];
+  readonly httpRoutes: readonly HTTPRoute[];
+  readonly grpcRoutes: readonly GRPCRoute[];
+  readonly referenceGrants: readonly ReferenceGrant[];
   readonly extensions: readonly ExtensionResource[];
   /** Resources that a later one of the same kind, namespace and name took the place of. */
   readonly replaced: readonly { readonly old: AnyResource; readonly by: AnyResource }[];
@@ -122,6 +130,10 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     destinationRules: byAge(of('DestinationRule')),
     circuitBreakers: byAge(of('CircuitBreaker')),
     healthChecks: byAge(of('HealthCheck')),
+    virtualServices: byAge(of('VirtualService')),
+    httpRoutes: byAge(of('HTTPRoute')),
+    grpcRoutes: byAge(of('GRPCRoute')),
+    referenceGrants: of('ReferenceGrant'),
     extensions: byAge(all.filter((one) => isExtension(one))),
     replaced,
   };

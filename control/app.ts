@@ -114,7 +114,7 @@ export async function startControl(
     server.setCredentials(credentialsOf(next));
   });
   const namespace = parseSpiffeId(svid.identity)?.namespace ?? '';
-  const status = client && startStatus({ client, namespace, source, census: parts.census, log });
+  const status = client && startStatus({ ...parts, client, namespace, source, log });
   ready = true;
   return {
     port: server.port,

@@ -16,6 +16,7 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
   const scope = view.scope(workload);
   const services = scope.cut(view.services(workload.namespace));
   const destinations = view.destinations(workload, services);
+  const routes = view.routes(workload);
   const extensions = view.extensions(workload);
   return {
     version,
@@ -24,6 +25,7 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
     policies: view.policies(workload),
     services,
     ...(destinations.length > 0 && { destinations }),
+    ...(routes.length > 0 && { routes }),
     ...(extensions.length > 0 && { extensions }),
     ...(scope.outbound !== null && { scope: scope.outbound }),
   };

@@ -8,6 +8,7 @@ import { workloadsOf, type MeshResources } from '#api/mesh.ts';
 import { isOfCluster } from '#api/origin.ts';
 import type { PolicyResource, Service } from '#api/snapshot.ts';
 import type { DestinationPolicy } from '#api/traffic/destination.ts';
+import type { RouteGroup } from '#api/traffic/route.ts';
 import type { Workload } from '#api/workload.ts';
 
 import { Catalog } from './catalog.ts';
@@ -16,6 +17,8 @@ import { PodWorkloads } from './pods.ts';
 import { PolicyLists } from './policy-lists.ts';
 import { Destinations } from './traffic/destinations.ts';
 import { type Scope, Scopes } from './traffic/scopes.ts';
+import type { ParentVerdict } from './traffic/route-verdicts.ts';
+import { Routes } from './traffic/routes.ts';
 
 /** Who asks for a snapshot, as it says itself. */
 export interface Asking {
@@ -33,6 +36,7 @@ export class MeshView {
   readonly #destinations: Destinations;
   readonly #scopes: Scopes;
   readonly #policies: PolicyLists;
+  readonly #routes: Routes;
   readonly #generations = new Map<string, number>();
 
   /**
@@ -55,6 +59,7 @@ export class MeshView {
       { ...resources, meshConfig: this.mesh },
       previous === null ? null : previous.#destinations,
     );
+    this.#routes = new Routes(resources, previous === null ? null : previous.#routes);
     // In a cluster each pod is known by itself, and one that was never seen gets nothing.
     const described = { ...resources, pods: resources.pods.filter((pod) => !isOfCluster(pod)) };
     for (const { namespace, name, labels, serviceAccount, ports } of workloadsOf(described)) {
@@ -77,6 +82,9 @@ export class MeshView {
       ...resources.destinationRules,
       ...resources.circuitBreakers,
       ...resources.healthChecks,
+      ...resources.virtualServices,
+      ...resources.httpRoutes,
+      ...resources.grpcRoutes,
       ...resources.extensions,
     ]) {
       const { namespace, name, generation = 0 } = metadata;
@@ -107,6 +115,16 @@ export class MeshView {
 
   services(namespace: string): readonly Service[] {
     return this.#catalog.visibleTo(namespace);
+  }
+
+  /** How its calls are routed; empty: nothing is said. */
+  routes(workload: Workload): readonly RouteGroup[] {
+    return this.#routes.of(workload);
+  }
+
+  /** What became of a route of the Gateway API, parent by parent. @param key `HTTPRoute/namespace/name` */
+  routeVerdicts(key: string): readonly (ParentVerdict | null)[] {
+    return this.#routes.verdicts(key);
   }
 
   extensions(workload: Workload): ExtensionResource[] {

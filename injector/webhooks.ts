@@ -86,10 +86,13 @@ export function validatingWebhooks(target: WebhookTarget, name = configurationNa
   };
 }
 
-/** By group. */
+/** By group. Routes of the Gateway API may be for others: their CRDs check them, and their status says the rest. */
 export const validatedResources: readonly (readonly [group: string, resources: string[]])[] = [
   ['security.istio.io', ['authorizationpolicies', 'peerauthentications', 'requestauthentications']],
-  ['networking.istio.io', ['destinationrules', 'serviceentries', 'sidecars', 'workloadentries']],
+  [
+    'networking.istio.io',
+    ['destinationrules', 'serviceentries', 'sidecars', 'virtualservices', 'workloadentries'],
+  ],
   ['selvage.dev', ['circuitbreakers', 'healthchecks']],
 ];
 

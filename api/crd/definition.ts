@@ -77,6 +77,14 @@ const presentations: Readonly<Record<string, Presentation>> = {
     columns: [column('Host', '.spec.host', 'What is asked.')],
     description: 'Asks the endpoints of a host whether they are well.',
   },
+  VirtualService: {
+    shortNames: ['vs'],
+    columns: [
+      column('Gateways', '.spec.gateways', 'Where it counts.'),
+      column('Hosts', '.spec.hosts', 'What is called.'),
+    ],
+    description: 'Says how calls of some hosts are routed.',
+  },
 };
 
 const enforced = column(
@@ -93,7 +101,9 @@ const age: Column = {
 
 /** Ready to apply: `apiextensions.k8s.io/v1`, by the order of the table. */
 export function customResourceDefinitions(): readonly CustomResourceDefinition[] {
-  return [...kinds.values()].filter(({ complete }) => complete).map(definitionOf);
+  return [...kinds.values()]
+    .filter(({ complete, foreignCrd }) => complete && foreignCrd !== true)
+    .map(definitionOf);
 }
 
 export interface CustomResourceDefinition {

@@ -13,14 +13,21 @@ import { validateRequestAuthentication } from '../validate/request-authenticatio
 import { validateServiceEntry } from '../validate/service-entry.ts';
 import { validateSidecar } from '../validate/sidecar.ts';
 import { validateWorkloadEntry } from '../validate/workload-entry.ts';
+import { validateGrpcRoute } from '../validate/grpc-route.ts';
+import { validateHttpRoute } from '../validate/http-route.ts';
+import { validateVirtualService } from '../validate/virtual-service.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
 import { type CircuitBreakerSpec, circuitBreakerSpec } from './circuit-breaker.ts';
 import { deploymentSpec } from './deployment.ts';
 import { type DestinationRuleSpec, destinationRuleSpec } from './destination-rule.ts';
 import { endpointSliceSpec } from './endpoint-slice.ts';
 import { type HealthCheckSpec, healthCheckSpec } from './health-check.ts';
+import { gatewayGroup } from './gateway-route.ts';
+import { type GrpcRouteSpec, grpcRouteSpec } from './grpc-route.ts';
+import { type HttpRouteSpec, httpRouteSpec } from './http-route.ts';
 import { type PeerAuthenticationSpec, peerAuthenticationSpec } from './peer-authentication.ts';
 import { podSpec } from './pod.ts';
+import { referenceGrantSpec } from './reference-grant.ts';
 import {
   type RequestAuthenticationSpec,
   requestAuthenticationSpec,
@@ -29,6 +36,7 @@ import { type ServiceEntrySpec, serviceEntrySpec } from './service-entry.ts';
 import { serviceSpec } from './service.ts';
 import { type SidecarSpec, sidecarSpec } from './sidecar.ts';
 import { type WorkloadEntrySpec, workloadEntrySpec } from './workload-entry.ts';
+import { type VirtualServiceSpec, virtualServiceSpec } from './virtual-service.ts';
 
 export interface KindEntry {
   readonly kind: string;
@@ -39,6 +47,10 @@ export interface KindEntry {
   /** All fields are in `spec`: one that is not there is a mistake. */
   readonly complete: boolean;
   readonly namespaced: boolean;
+  /** Its CRD is another project's: it is used where a cluster has it, and never installed. */
+  readonly foreignCrd?: true;
+  /** Its status is not the conditions that other kinds have. */
+  readonly status?: 'route-parents' | 'none';
   /** For a kind without `spec`: the fields of the document that stand for one. */
   readonly rootFields?: readonly string[];
   /** What Istio's webhook asks beyond the shape. */
@@ -53,6 +65,12 @@ const security = {
   versions: ['v1', 'v1beta1'],
   complete: true,
   namespaced: true,
+};
+const gatewayApi = {
+  group: gatewayGroup,
+  complete: true,
+  namespaced: true,
+  foreignCrd: true as const,
 };
 
 const networking = {
@@ -139,6 +157,39 @@ const entries: readonly KindEntry[] = [
     kind: 'HealthCheck',
     spec: healthCheckSpec,
     validate: (resource) => validateHealthCheck(resource as Resource<string, HealthCheckSpec>),
+  },
+  {
+    kind: 'VirtualService',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    spec: virtualServiceSpec,
+    complete: true,
+    namespaced: true,
+    validate: (resource) =>
+      validateVirtualService(resource as Resource<string, VirtualServiceSpec>),
+  },
+  {
+    ...gatewayApi,
+    kind: 'HTTPRoute',
+    versions: ['v1', 'v1beta1'],
+    spec: httpRouteSpec,
+    status: 'route-parents',
+    validate: (resource) => validateHttpRoute(resource as Resource<string, HttpRouteSpec>),
+  },
+  {
+    ...gatewayApi,
+    kind: 'GRPCRoute',
+    versions: ['v1', 'v1alpha2'],
+    spec: grpcRouteSpec,
+    status: 'route-parents',
+    validate: (resource) => validateGrpcRoute(resource as Resource<string, GrpcRouteSpec>),
+  },
+  {
+    ...gatewayApi,
+    kind: 'ReferenceGrant',
+    versions: ['v1', 'v1beta1'],
+    spec: referenceGrantSpec,
+    status: 'none',
   },
 ];
 

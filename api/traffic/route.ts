@@ -44,6 +44,7 @@ export interface Destination {
 }
 
 export interface HeaderEdits {
+  /** Of a destination beside others `:authority` too: the host that it is called by. */
   readonly set?: Readonly<Record<string, string>>;
   readonly add?: Readonly<Record<string, string>>;
   readonly remove?: readonly string[];
@@ -148,6 +149,8 @@ export interface HttpRoute {
   /** Where it was written: `VirtualService shop/payments` and `spec.http[1]`. */
   readonly source: string;
   readonly path: string;
+  /** Of `source`, where it is not the group's: a delegate, or one of several routes of the Gateway API. */
+  readonly origin?: Origin;
   /** One of them must hold; none: every request. */
   readonly matches: readonly RouteMatch[];
   readonly action: ForwardAction | RedirectAction | RespondAction;
@@ -170,7 +173,10 @@ export interface RouteGroup {
   readonly hosts: readonly string[];
   /** Of the called port; 0: all. */
   readonly port: number;
-  /** In order: the first that matches counts. What matches none gets 404. */
+  /**
+   * In order: the first that matches counts. What matches none gets 404. Empty, as `tls` and `tcp`: nothing is said, and
+   * the next group of the host and port counts.
+   */
   readonly http: readonly HttpRoute[];
   readonly tls: readonly TlsRoute[];
   readonly tcp: readonly TcpRoute[];

@@ -131,12 +131,12 @@ async function readBundles(client: KubeClient): Promise<Map<string, string>> {
 async function readCrds(client: KubeClient): Promise<Crd[]> {
   const wanted = [...kinds.values()].filter(({ complete }) => complete);
   const gateway = await servedKinds(client, 'gateway.networking.k8s.io');
-  const names = [
+  const names = new Set([
     ...wanted.map(({ kind, group }) => `${pluralOf(kind)}.${group}`),
     ...gateway.map(({ plural, group }) => `${plural}.${group}`),
-  ];
+  ]);
   const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
-  const found = await Promise.all(names.map((name) => getOrNull(client, `${path}/${name}`)));
+  const found = await Promise.all([...names].map((name) => getOrNull(client, `${path}/${name}`)));
   return found.filter((one) => one !== null).map(crdOf);
 }
 

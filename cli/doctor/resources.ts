@@ -18,9 +18,11 @@ export function checkCrds({ crds }: ClusterState): readonly Finding[] {
     const wanted = [...kinds.values()].filter(({ complete }) => complete);
     const missing: string[] = [];
     const findings: Finding[] = [];
-    for (const { group, kind, versions } of wanted) {
+    for (const { group, kind, versions, foreignCrd } of wanted) {
       const crd = present.find((one) => one.group === group && one.kind === kind);
       if (crd === undefined) {
+        // Who has no Gateway API does not miss it.
+        if (foreignCrd === true) continue;
         missing.push(`${kind} (${group})`);
       } else if (!crd.established) {
         const message = `the definition of ${kind} is not established: kubectl describe crd ${crd.name}`;

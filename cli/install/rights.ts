@@ -30,12 +30,17 @@ function leases(name: string): Rule[] {
   ];
 }
 
-/** `security.istio.io` -> its resources that are read. */
-function ownResources(): Map<string, string[]> {
-  const groups = new Map<string, string[]>();
-  for (const { kind, group, complete } of kinds.values()) {
+/** `security.istio.io` -> its resources that are read, and those whose status is written. */
+function ownResources(): Map<string, { resources: string[]; withStatus: string[] }> {
+  const groups = new Map<string, { resources: string[]; withStatus: string[] }>();
+  for (const { kind, group, complete, status } of kinds.values()) {
     if (!complete) continue;
-    groups.set(group, [...(groups.get(group) ?? []), pluralOf(kind)]);
+    const { resources, withStatus } = groups.get(group) ?? { resources: [], withStatus: [] };
+    const name = pluralOf(kind);
+    groups.set(group, {
+      resources: [...resources, name],
+      withStatus: status === 'none' ? withStatus : [...withStatus, name],
+    });
   }
   return groups;
 }
@@ -70,11 +75,11 @@ const rights: Readonly<Record<string, Rights>> = {
       { apiGroups: [''], resources: ['pods', 'services'], verbs: read },
       { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: read },
       { apiGroups: [''], resources: ['configmaps'], resourceNames: ['istio'], verbs: read },
-      ...[...ownResources()].flatMap(([group, resources]): Rule[] => [
+      ...[...ownResources()].flatMap(([group, { resources, withStatus }]): Rule[] => [
         { apiGroups: [group], resources, verbs: read },
         {
           apiGroups: [group],
-          resources: resources.map((name) => `${name}/status`),
+          resources: withStatus.map((name) => `${name}/status`),
           verbs: ['patch'],
         },
       ]),

@@ -8,6 +8,8 @@ import { servedPath } from '../sources/kubernetes/served.ts';
 
 export interface StatusTarget {
   readonly kind: string;
+  /** Its status is conditions for each parent. */
+  readonly byParent: boolean;
   /** Of its collection, in all namespaces. */
   readonly collection: string;
   readonly object: KubeObject;
@@ -18,8 +20,10 @@ interface Watched {
   readonly reflector: Reflector;
 }
 
-/** Those of our table that are CRDs. */
-const statusKinds = [...kinds.values()].filter(({ complete }) => complete);
+/** Those of our table that are CRDs and have a status. */
+const statusKinds = [...kinds.values()].filter(
+  ({ complete, status }) => complete && status !== 'none',
+);
 /** A CRD may be installed later, or be served in another version. */
 const lookEveryMs = 30_000;
 
@@ -48,8 +52,9 @@ export class StatusCollections {
   }
 
   *targets(): Generator<StatusTarget> {
-    for (const [{ kind }, { path: collection, reflector }] of this.#watched) {
-      for (const object of reflector.objects.values()) yield { kind, collection, object };
+    for (const [{ kind, status }, { path: collection, reflector }] of this.#watched) {
+      const byParent = status === 'route-parents';
+      for (const object of reflector.objects.values()) yield { kind, byParent, collection, object };
     }
   }
 
@@ -69,7 +74,7 @@ export class StatusCollections {
       client: this.#client,
       path,
       onChange: this.#onChange,
-      slim: statusOnly,
+      slim: entry.status === 'route-parents' ? statusAndParents : statusOnly,
       log: this.#log,
     });
     this.#watched.set(entry, { path, reflector });
@@ -81,4 +86,10 @@ export class StatusCollections {
 function statusOnly({ metadata, status }: KubeObject): KubeObject {
   const { name, namespace, resourceVersion, generation, uid } = metadata;
   return { metadata: { name, namespace, resourceVersion, generation, uid }, status };
+}
+
+/** Its parents are repeated in its status as they are written. */
+function statusAndParents(object: KubeObject): KubeObject {
+  const { parentRefs } = (object['spec'] ?? {}) as { parentRefs?: unknown };
+  return { ...statusOnly(object), spec: { parentRefs } };
 }

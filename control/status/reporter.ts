@@ -1,14 +1,18 @@
 // Compares the status of every resource with what the mesh does, again and again, and has written what differs.
+import type { Problem } from '#api/problem.ts';
 import type { KubeClient } from '#runtime/kubernetes/client.ts';
 import type { Log } from '#runtime/log.ts';
 
+import type { Snapshots } from '../snapshots.ts';
 import type { ResourceSource } from '../sources/source.ts';
+import { isMeshParent } from '#api/traffic/references.ts';
 import type { Census } from './census.ts';
 import { StatusCollections, type StatusTarget } from './collections.ts';
-import { conditionsOf, statusOf, statusWith } from './conditions.ts';
+import { conditionsOf, type Difference, statusOf, statusWith } from './conditions.ts';
 import type { Generations } from './report.ts';
+import { routeStatus } from './route-parents.ts';
 import { Schedule, type ScheduleTiming } from './schedule.ts';
-import { Tally } from './tally.ts';
+import { type Enforcement, Tally } from './tally.ts';
 import { StatusWriter, type StatusWrite } from './writer.ts';
 
 export interface ReporterOptions {
@@ -16,6 +20,8 @@ export interface ReporterOptions {
   readonly census: Census;
   /** What is wrong with the resources as they were written. */
   readonly source: Pick<ResourceSource, 'problems'>;
+  /** What is in force. */
+  readonly snapshots: Pick<Snapshots, 'view'>;
   /** Asked before every write. */
   readonly leads: () => boolean;
   readonly log: Log;
@@ -144,30 +150,72 @@ export class Reporter {
     const due: Due[] = [];
     let open = false;
     for (const target of targets) {
-      const { kind, object } = target;
+      const { kind, object, byParent } = target;
       const { generation = 0, namespace = '', name } = object.metadata;
       const key = keyOf(target);
-      const conditions = conditionsOf({
-        generation,
-        inForce: known.get(key),
-        problems: problems.get(`${kind} ${namespace}/${name}`) ?? [],
-        enforcement: enforcedKinds.has(kind) ? tally.of(key) : null,
-      });
-      const pending = conditions?.some(({ reason }) => onItsWay.has(reason)) ?? true;
-      open ||= pending;
-      if (conditions === null || this.#writer.mustWait(target)) continue;
-      const present = object['status'];
-      const { status, difference } = statusWith(present, generation, conditions, now);
-      const { observedGeneration } = (present ?? {}) as { observedGeneration?: unknown };
-      const setback =
-        pending && observedGeneration === generation && statusOf(present, 'Enforced') === 'True';
-      const doubtful = known.get(key) !== generation;
-      const candidate = { key, generation, difference, setback, doubtful };
+      const inForce = known.get(key);
+      const own = problems.get(`${kind} ${namespace}/${name}`) ?? [];
+      const looked = byParent
+        ? this.#lookAtRoute(target, inForce === generation, own, now)
+        : lookAt(target, inForce, own, enforcedKinds.has(kind) ? tally.of(key) : null, now);
+      open ||= looked.pending;
+      const { status, difference, setback } = looked;
+      if (status === null || this.#writer.mustWait(target)) continue;
+      const candidate = { key, generation, difference, setback, doubtful: inForce !== generation };
       if (!this.#schedule.isDue(candidate, performance.now())) continue;
       due.push({ key, target, status, urgent: difference === 'status' });
     }
     return { due, open };
   }
+
+  #lookAtRoute(
+    target: StatusTarget,
+    inForce: boolean,
+    problems: readonly Problem[],
+    now: Date,
+  ): Looked {
+    const { object } = target;
+    const { parentRefs } = (object['spec'] ?? {}) as { parentRefs?: readonly unknown[] };
+    const finding = {
+      generation: object.metadata.generation ?? 0,
+      parentRefs: parentRefs ?? [],
+      verdicts: inForce
+        ? (this.#options.snapshots.view?.routeVerdicts(keyOf(target)) ?? null)
+        : null,
+      problems,
+      isOurs: (ref: unknown) => isMeshParent(ref as Parameters<typeof isMeshParent>[0]),
+    };
+    const found = routeStatus(finding, object['status'], now);
+    const { status = null, difference = 'none' } = found ?? {};
+    return { status, difference, pending: !inForce && found === null, setback: false };
+  }
+}
+
+/** What the status of a resource should be; null: nothing is to be said of it. */
+interface Looked {
+  readonly status: StatusWrite['status'] | null;
+  readonly difference: Difference;
+  readonly pending: boolean;
+  readonly setback: boolean;
+}
+
+function lookAt(
+  { object }: StatusTarget,
+  inForce: number | undefined,
+  problems: readonly Problem[],
+  enforcement: Enforcement | null,
+  now: Date,
+): Looked {
+  const { generation = 0 } = object.metadata;
+  const conditions = conditionsOf({ generation, inForce, problems, enforcement });
+  const pending = conditions?.some(({ reason }) => onItsWay.has(reason)) ?? true;
+  if (conditions === null) return { status: null, difference: 'none', pending, setback: false };
+  const present = object['status'];
+  const { status, difference } = statusWith(present, generation, conditions, now);
+  const { observedGeneration } = (present ?? {}) as { observedGeneration?: unknown };
+  const setback =
+    pending && observedGeneration === generation && statusOf(present, 'Enforced') === 'True';
+  return { status, difference, pending, setback };
 }
 
 function keyOf({ kind, object }: StatusTarget): string {

@@ -3,6 +3,7 @@ import type { KubeClient } from '#runtime/kubernetes/client.ts';
 import { Leadership } from '#runtime/kubernetes/lease.ts';
 import type { Log } from '#runtime/log.ts';
 
+import type { Snapshots } from '../snapshots.ts';
 import type { ResourceSource } from '../sources/source.ts';
 import type { Census } from './census.ts';
 import { Reporter, type ReporterTiming } from './reporter.ts';
@@ -13,6 +14,7 @@ export interface StatusOptions {
   readonly namespace: string;
   readonly census: Census;
   readonly source: Pick<ResourceSource, 'problems'>;
+  readonly snapshots: Pick<Snapshots, 'view'>;
   readonly log: Log;
   readonly timing?: Partial<ReporterTiming>;
 }

@@ -7,10 +7,11 @@ import type { Log } from '#runtime/log.ts';
 
 import type { StatusTarget } from './collections.ts';
 import type { ResourceStatus } from './conditions.ts';
+import type { RouteStatus } from './route-parents.ts';
 
 export interface StatusWrite {
   readonly target: StatusTarget;
-  readonly status: ResourceStatus;
+  readonly status: ResourceStatus | RouteStatus;
 }
 
 /** 10 in a second: a status informs, and the API server has more to do. */

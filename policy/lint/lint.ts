@@ -9,6 +9,7 @@ import { type Check, makeContext } from './context.ts';
 import { checkDenials } from './denials.ts';
 import { checkDestinations } from './destinations.ts';
 import { checkEmptiness } from './emptiness.ts';
+import { checkGatewayRoutes } from './gateway-routes.ts';
 import { checkHeaders } from './headers.ts';
 import { checkHosts } from './hosts.ts';
 import { checkIdentities } from './identities.ts';
@@ -21,6 +22,8 @@ import { checkPeerAuthentication } from './peer-authentication.ts';
 import { checkPorts } from './ports.ts';
 import { checkProviders } from './providers.ts';
 import { checkScopes } from './scopes.ts';
+import { checkRouteOrder } from './route-order.ts';
+import { checkRoutes } from './routes.ts';
 import { checkServerNames } from './server-names.ts';
 import { checkServices } from './services.ts';
 import { checkTcp } from './tcp.ts';
@@ -53,6 +56,9 @@ const checks: readonly Check[] = [
   checkProviders,
   checkDestinations,
   checkScopes,
+  checkRoutes,
+  checkRouteOrder,
+  checkGatewayRoutes,
 ];
 
 /** All warnings, in the order of files and lines. */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -138,7 +138,20 @@ test('a file given twice is read once, and a link that leads back up ends nowher
   expect(files.map(({ file }) => file)).toEqual(['loop/a.yaml']);
 });
 
-test('the examples have nothing to mend', async () => {
-  const examples = join(import.meta.dirname, '../../manifests/examples');
-  expect(await run(examples, '--strict')).toMatchObject({ status: 0 });
+const examples = join(import.meta.dirname, '../../manifests/examples');
+
+test('the shop of the examples has nothing to mend', async () => {
+  expect(await run(join(examples, 'shop'), '--strict')).toMatchObject({ status: 0 });
 });
+
+// Each is an answer to one question: all at once would contradict each other.
+test.each(readdirSync(join(examples, 'routes')))(
+  'the example %s has nothing to mend',
+  async (file) => {
+    const files = new Set(['services.yaml', file]);
+    const paths = [...files].map((one) => join(examples, 'routes', one));
+    const { status, out } = await run(...paths, '--strict');
+    expect(out).toContain('nothing to mend');
+    expect(status).toBe(0);
+  },
+);

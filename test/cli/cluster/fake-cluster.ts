@@ -27,7 +27,10 @@ const served: Readonly<Record<string, readonly (readonly [plural: string, kind: 
     ['peerauthentications', 'PeerAuthentication'],
     ['requestauthentications', 'RequestAuthentication'],
   ],
-  '/apis/networking.istio.io/v1': [['serviceentries', 'ServiceEntry']],
+  '/apis/networking.istio.io/v1': [
+    ['serviceentries', 'ServiceEntry'],
+    ['virtualservices', 'VirtualService'],
+  ],
 };
 
 export class FakeCluster implements Cluster {

@@ -47,7 +47,7 @@ function start(replica: string, over: Partial<typeof timing> = {}): Status {
   });
   const namespace = 'selvage-system';
   const source = { problems: () => control.problems };
-  const options = { client, namespace, census, source, log: silentLog };
+  const options = { client, namespace, census, source, snapshots, log: silentLog };
   const one = startStatus({ ...options, timing: { ...timing, ...over } });
   started.push(one);
   return one;
@@ -111,6 +111,48 @@ test('an invalid policy is told so, in the words of check', async () => {
   expect(control.problems[0]?.message).toBeTruthy();
   expect(conditions('bad')['Accepted']?.message).toContain(control.problems[0]?.message);
   expect(conditions('bad')['Enforced']).toMatchObject({ status: 'False', reason: 'NotAccepted' });
+});
+
+function service(name: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace: 'shop' },
+    spec: { ports: [{ port: 80 }] },
+  };
+}
+
+test('a route of the Gateway API is told what became of it at each parent', async () => {
+  const routes = '/apis/gateway.networking.k8s.io/v1/httproutes';
+  const metadata = { name: 'r', namespace: 'shop', generation: 1 };
+  const parentRef = { group: '', kind: 'Service', name: 'payments' };
+  const route = {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata,
+    spec: {
+      parentRefs: [parentRef],
+      rules: [{ backendRefs: [{ name: 'absent', port: 80 }] }],
+    },
+    status: { parents: [{ parentRef, controllerName: 'other.dev/one', conditions: [] }] },
+  };
+  const parents = (): {
+    controllerName: string;
+    conditions: { type: string; reason: string }[];
+  }[] =>
+    (api.get(routes, 'r', 'shop')?.['status'] as { parents: never[] } | undefined)?.parents ?? [];
+  const reasons = (): string[] => parents()[1]?.conditions.map(({ reason }) => reason) ?? [];
+  api.put(routes, route);
+  control.take(service('payments'), route);
+  start('a');
+  await until(() => parents().length === 2);
+  expect(parents()[0]?.controllerName).toBe('other.dev/one');
+  expect(parents()[1]).toMatchObject({ parentRef, controllerName: 'selvage.dev/mesh' });
+  expect(reasons()).toEqual(['Accepted', 'BackendNotFound']);
+  control.take(service('payments'), service('absent'), route);
+  await until(() => reasons()[1] === 'ResolvedRefs');
+  control.take(service('absent'), route);
+  await until(() => reasons()[0] === 'NoMatchingParent');
 });
 
 test('conditions that another controller wrote stay', async () => {

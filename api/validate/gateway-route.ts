@@ -1,0 +1,139 @@
+// What HTTPRoute and GRPCRoute share: what the CRDs of the Gateway API refuse by rules, beyond the shape.
+import type {
+  BackendObjectRef,
+  HeaderFilter,
+  MirrorFilter,
+  ParentRef,
+} from '../kinds/gateway-route.ts';
+import { joinIndex } from '../origin.ts';
+import { regexFault } from './regex.ts';
+import type { Add } from './route-values.ts';
+
+/** A filter of either kind. */
+export interface AnyFilter {
+  readonly type: string;
+  readonly requestMirror?: MirrorFilter;
+  readonly requestHeaderModifier?: HeaderFilter;
+  readonly responseHeaderModifier?: HeaderFilter;
+}
+
+/** The field that each type of filter has. */
+const fieldsByType: Readonly<Record<string, string>> = {
+  RequestHeaderModifier: 'requestHeaderModifier',
+  ResponseHeaderModifier: 'responseHeaderModifier',
+  RequestMirror: 'requestMirror',
+  RequestRedirect: 'requestRedirect',
+  URLRewrite: 'urlRewrite',
+  ExtensionRef: 'extensionRef',
+  CORS: 'cors',
+  ExternalAuth: 'externalAuth',
+};
+/** The others may be there several times. */
+const once = new Set([
+  'RequestHeaderModifier',
+  'ResponseHeaderModifier',
+  'RequestRedirect',
+  'URLRewrite',
+  'CORS',
+]);
+const parentsMax = 32;
+const rulesMax = 16;
+const matchesMax = 128;
+
+export function checkParents(parents: readonly ParentRef[], add: Add): void {
+  if (parents.length > parentsMax) add('spec.parentRefs', `at most ${parentsMax} parents`);
+  const seen = new Map<string, ParentRef[]>();
+  for (const [i, parent] of parents.entries()) {
+    const { group, kind, namespace = '', name } = parent;
+    const key = `${group}/${kind}/${namespace}/${name}`;
+    const others = seen.get(key) ?? [];
+    seen.set(key, [...others, parent]);
+    const same = others.find(
+      ({ port, sectionName }) => port === parent.port && sectionName === parent.sectionName,
+    );
+    const path = joinIndex('spec.parentRefs', i);
+    if (same !== undefined) add(path, `${kind} ${name} is named twice`, 'remove one of them');
+    else if (others.some(whole) !== [parent].some(whole) && others.length > 0) {
+      add(path, `${kind} ${name} is named whole and in part`, 'give each its port');
+    }
+  }
+}
+
+function whole({ port, sectionName }: ParentRef): boolean {
+  return port === undefined && sectionName === undefined;
+}
+
+export function checkRuleCount(
+  rules: readonly { readonly name?: string; readonly matches: readonly unknown[] }[],
+  add: Add,
+): void {
+  if (rules.length > rulesMax) add('spec.rules', `at most ${rulesMax} rules are allowed`);
+  const matches = rules.reduce((sum, rule) => sum + rule.matches.length, 0);
+  if (matches > matchesMax) {
+    add('spec.rules', `at most ${matchesMax} matches are allowed, and there are ${matches}`);
+  }
+  for (const [i, { name }] of rules.entries()) {
+    if (name === undefined || rules.findIndex((one) => one.name === name) === i) continue;
+    add(`${joinIndex('spec.rules', i)}.name`, `two rules are called "${name}"`);
+  }
+}
+
+export function checkBackend(ref: BackendObjectRef, path: string, add: Add): void {
+  if (ref.group === '' && ref.kind === 'Service' && ref.port === undefined) {
+    add(path, `Service ${ref.name} has no port`, 'add port: the number of its port');
+  }
+}
+
+export function checkFilters(filters: readonly AnyFilter[], path: string, add: Add): void {
+  for (const [i, filter] of filters.entries()) {
+    const at = joinIndex(path, i);
+    const wanted = fieldsByType[filter.type] ?? '';
+    const present = Object.values(fieldsByType).filter(
+      (field) => (filter as unknown as Readonly<Record<string, unknown>>)[field] !== undefined,
+    );
+    if (!present.includes(wanted)) add(at, `the filter ${filter.type} has no ${wanted}`);
+    for (const field of present) {
+      if (field !== wanted) add(`${at}.${field}`, `${field} stands in a filter ${filter.type}`);
+    }
+    const first = filters.findIndex(({ type }) => type === filter.type);
+    if (first !== i && once.has(filter.type)) {
+      add(at, `there are two filters ${filter.type}`, 'make them one');
+    }
+    checkHeaderFilter(filter.requestHeaderModifier, `${at}.requestHeaderModifier`, add);
+    checkHeaderFilter(filter.responseHeaderModifier, `${at}.responseHeaderModifier`, add);
+    if (filter.requestMirror !== undefined) checkMirror(filter.requestMirror, at, add);
+  }
+}
+
+function checkHeaderFilter(filter: HeaderFilter | undefined, at: string, add: Add): void {
+  for (const field of ['set', 'add'] as const) {
+    const list = filter?.[field] ?? [];
+    for (const [i, { name }] of list.entries()) {
+      if (list.findIndex((one) => one.name === name) === i) continue;
+      add(joinIndex(`${at}.${field}`, i), `"${name}" is there twice`, 'keep one of them');
+    }
+  }
+}
+
+function checkMirror({ backendRef, percent, fraction }: MirrorFilter, at: string, add: Add): void {
+  checkBackend(backendRef, `${at}.requestMirror.backendRef`, add);
+  if (percent !== undefined && fraction !== undefined) {
+    add(`${at}.requestMirror`, 'percent stands beside fraction', 'remove one of them');
+  }
+  if (fraction !== undefined && fraction.numerator > fraction.denominator) {
+    add(`${at}.requestMirror.fraction`, 'the fraction is more than the whole');
+  }
+}
+
+export function checkValues(
+  matches: readonly { readonly type: string; readonly name: string; readonly value: string }[],
+  path: string,
+  add: Add,
+): void {
+  for (const [i, { type, name, value }] of matches.entries()) {
+    const at = joinIndex(path, i);
+    const fault = type === 'RegularExpression' ? regexFault(value) : null;
+    if (fault !== null) add(`${at}.value`, fault);
+    if (matches.findIndex((one) => one.name === name) !== i) add(at, `"${name}" is there twice`);
+  }
+}

@@ -9,6 +9,7 @@ import type { RouteGroup } from '#api/traffic/route.ts';
 import { type AttachedRoutes, AttachedRouteSets, compare, createdAt } from './attached-routes.ts';
 import { delegateKey, type Delegates } from './delegate.ts';
 import { type ParentVerdict, RouteVerdicts } from './route-verdicts.ts';
+import { withoutShadowed } from './shadows.ts';
 import { type Caller, VirtualServiceProgram } from './virtual-service.ts';
 
 /** What routes are made of. */
@@ -86,9 +87,12 @@ export class Routes {
     const groups = sources.flatMap((one) =>
       one instanceof VirtualServiceProgram ? one.groupsFor(caller) : one.groups,
     );
-    const list = groups.toSorted((a, b) => breadth(a) - breadth(b));
-    const old = this.#before.get(key);
-    return old !== undefined && same(old, list) ? old : list;
+    const old = this.#before.get(key) ?? [];
+    const before = new Map(old.map((group) => [group.key, group]));
+    const list = withoutShadowed(groups)
+      .toSorted((a, b) => breadth(a) - breadth(b))
+      .map((group) => again(before.get(group.key), group));
+    return same(old, list) ? old : list;
   }
 
   /**
@@ -157,6 +161,11 @@ function breadth({ hosts: [host = ''] }: RouteGroup): number {
 
 function nameKey({ metadata }: VirtualService): string {
   return `${metadata.namespace}/${metadata.name}`;
+}
+
+/** One that something was taken from is made anew each time. */
+function again(old: RouteGroup | undefined, group: RouteGroup): RouteGroup {
+  return old !== undefined && old !== group && isDeepStrictEqual(old, group) ? old : group;
 }
 
 function same(a: readonly unknown[], b: readonly unknown[]): boolean {

@@ -57,9 +57,6 @@ const sessionLimits = {
   ageMaxMs: 30 * 60_000,
 };
 
-/** For so long at most a publication waits for the answers to the one before. */
-const settleMaxMs = 300;
-
 /**
  * Starts everything; resolves when sidecars are served, rejects with the first thing that is wrong.
  * @param identity in place of the CA's, for tests
@@ -187,7 +184,6 @@ function assemble(
       sessions.publish(changedAtMs);
       snapshots.prune((workload) => sessions.has(workload));
     },
-    taken: () => sessions.settled(settleMaxMs),
     log,
   });
   const metrics = createMetrics({

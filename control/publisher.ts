@@ -22,14 +22,10 @@ export interface PublisherOptions {
   readonly trustDomain: () => string | null;
   /** New snapshots are there. @param changedAtMs when the change was noticed */
   readonly publish: (changedAtMs: number) => void;
-  /** Resolves when the sidecars have taken the last publication, or have had long enough; left out: at once. */
-  readonly taken?: () => Promise<void>;
   readonly log: Log;
   /** How long new policies wait for keys that nobody has had before; 1 s where it is left out. */
   readonly keysWaitMs?: number;
 }
-
-const restMaxMs = 300;
 
 export class Publisher {
   readonly #options: PublisherOptions;
@@ -38,7 +34,6 @@ export class Publisher {
   #catalog: Catalog | null = null;
   #dueSinceMs: number | null = null;
   #running: Promise<void> | null = null;
-  #rested: Promise<void> = Promise.resolve();
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -64,11 +59,9 @@ export class Publisher {
   async #run(): Promise<void> {
     try {
       while (this.#dueSinceMs !== null) {
-        await this.#rested;
         const changedAtMs = this.#dueSinceMs;
         this.#dueSinceMs = null;
         await this.#publishOnce(changedAtMs);
-        this.#rested = this.#rest();
       }
     } catch (error) {
       // Nothing here should throw; if it does, sidecars keep what they have, and the next change is another try.
@@ -76,17 +69,6 @@ export class Publisher {
     } finally {
       this.#running = null;
     }
-  }
-
-  /**
-   * In a rollout changes come faster than thousands of sidecars take them: the first goes out at once, and those that come
-   * while it is taken, and for as long again, are one more. So control and sidecars are busy half of the time at most.
-   */
-  async #rest(): Promise<void> {
-    const startedAtMs = performance.now();
-    await this.#options.taken?.();
-    const restMs = Math.min(performance.now() - startedAtMs, restMaxMs);
-    await new Promise((resolve) => setTimeout(resolve, restMs).unref());
   }
 
   async #publishOnce(changedAtMs: number): Promise<void> {

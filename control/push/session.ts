@@ -110,11 +110,6 @@ export class Session {
     if (!this.#closed && this.#inFlight === null) this.#writer.write(encodePing());
   }
 
-  /** Whether an update is on its way. */
-  get waits(): boolean {
-    return this.#inFlight !== null;
-  }
-
   /** How long the present update has been on its way, ms; 0: none is. */
   waitingMs(): number {
     return this.#inFlight === null ? 0 : Date.now() - this.#inFlight.sinceMs;

@@ -16,9 +16,6 @@ export interface SessionLimits {
 /** Newest snapshot of a sidecar; null: control has never seen its workload, or its pod. */
 export type SnapshotOf = (hello: Hello) => Snapshot | null;
 
-const unansweredPart = 0.1;
-const settleLookMs = 10;
-
 export class Sessions {
   readonly #snapshotOf: SnapshotOf;
   readonly #limits: SessionLimits;
@@ -93,17 +90,6 @@ export class Sessions {
     }
   }
 
-  /**
-   * Resolves when nearly all sidecars have answered what they were last sent, or after `waitMaxMs`: a few that are slow or gone
-   * hold up nobody.
-   */
-  async settled(waitMaxMs: number): Promise<void> {
-    const endMs = Date.now() + waitMaxMs;
-    while (Date.now() < endMs && this.#unanswered() > this.#count * unansweredPart) {
-      await new Promise((resolve) => setTimeout(resolve, settleLookMs).unref());
-    }
-  }
-
   has(workload: string): boolean {
     return this.#byWorkload.has(workload);
   }
@@ -121,14 +107,6 @@ export class Sessions {
     for (const peers of this.#byWorkload.values()) {
       for (const session of peers) session.close();
     }
-  }
-
-  #unanswered(): number {
-    let count = 0;
-    for (const peers of this.#byWorkload.values()) {
-      for (const session of peers) if (session.waits) count += 1;
-    }
-    return count;
   }
 
   #look(): void {

@@ -124,25 +124,6 @@ test('an issuer whose pod comes after its policy is asked when the pod is there,
   expect(Date.now() - atMs).toBeLessThan(1000);
 });
 
-test('while a publication is taken, changes wait, and then are one more', async () => {
-  const taken: PromiseWithResolvers<void>[] = [];
-  const { publisher, published, set } = setUp({
-    taken: () => {
-      const next = Promise.withResolvers<void>();
-      taken.push(next);
-      return next.promise;
-    },
-  });
-  set(mesh);
-  await publisher.update(1);
-  const later = [publisher.update(2), publisher.update(3)];
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  expect(published).toHaveLength(1);
-  taken[0]?.resolve();
-  await Promise.all(later);
-  expect(published).toHaveLength(2);
-});
-
 async function until(holds: () => boolean): Promise<void> {
   for (let waited = 0; !holds() && waited < 5000; waited += 5) {
     await new Promise((resolve) => setTimeout(resolve, 5));

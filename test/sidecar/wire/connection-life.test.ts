@@ -13,6 +13,8 @@ afterEach(async () => {
   await upstream.stop();
 });
 
+const askOnce = async (): Promise<number> => (await ask('http1', rig.port, { path: '/' })).status;
+
 describe.each(['http1', 'http2'] as const)('of %s', (version) => {
   async function start(limits: Http2RigOptions['pool'] & Http2RigOptions['pool1'], waitMs = 0) {
     upstream = await application(version, (_request, response) => {
@@ -26,8 +28,6 @@ describe.each(['http1', 'http2'] as const)('of %s', (version) => {
       pool1: limits,
     });
   }
-
-  const askOnce = async (): Promise<number> => (await ask('http1', rig.port, { path: '/' })).status;
 
   test('a connection takes as many requests as it may, and the next one is new', async () => {
     await start({ requestsPerConnectionMax: 2 });

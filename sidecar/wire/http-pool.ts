@@ -78,9 +78,11 @@ export class HttpPool implements UpstreamPool, ClientOwner {
       this.http1.request(call);
       return;
     }
-    if (this.current?.hasRoom === true) {
-      this.current.take(call);
-      if (this.current.load > busyStreams) this.spread();
+    const { current } = this;
+    if (current?.hasRoom === true) {
+      // With its last stream a connection retires, and is current no more.
+      current.take(call);
+      if (current.load > busyStreams) this.spread();
       return;
     }
     if (this.speaks === 'http1') {

@@ -16,7 +16,7 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
   const scope = view.scope(workload);
   const services = scope.cut(view.services(workload.namespace));
   const destinations = view.destinations(workload, services);
-  const routes = view.routes(workload);
+  const routes = scope.cutRoutes(view.routes(workload));
   const extensions = view.extensions(workload);
   return {
     version,

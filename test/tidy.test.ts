@@ -29,7 +29,7 @@ const keepers: Readonly<Record<string, RegExp>> = {
   pino: /^runtime\/log\.ts$/,
   zod: /^api\//,
   yaml: /^api\/yaml(-\w+)?\.ts$|^cli\/up\/pods\.ts$/,
-  re2js: /^sidecar\/routing\/regex\.ts$/,
+  re2js: /^(api\/validate|sidecar\/routing)\/regex\.ts$/,
   'node:ffi': /^sidecar\/capture\/original-destination\.ts$/,
 };
 

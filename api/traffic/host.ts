@@ -5,7 +5,7 @@ const clusterDomain = 'cluster.local';
 
 /** As in Istio: a name without a dot is a Service of the rule's own namespace. Lower-case. */
 export function fullHost(host: string, namespace: string): string {
-  const name = host.toLowerCase();
+  const name = host.toLowerCase().replace(/(?<=.)\.$/, '');
   if (name === '' || name === '*' || name.includes('.') || name.includes(':')) return name;
   return serviceHost(name, namespace);
 }

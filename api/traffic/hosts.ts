@@ -1,23 +1,5 @@
-// Hosts as rules write them: short names, and wildcards of which the longest counts.
-
-/** Kubernetes' cluster domain: of names, not of identities. */
-const clusterDomain = 'cluster.local';
-
-/** A name without dots means a Service of the rule's own namespace; as in Istio `name.namespace` means nothing. */
-export function fullHost(host: string, namespace: string): string {
-  const lower = host.toLowerCase().replace(/(?<=.)\.$/, '');
-  return lower.includes('.') || lower.startsWith('*')
-    ? lower
-    : `${lower}.${namespace}.svc.${clusterDomain}`;
-}
-
-/** Whether all that one host means the other means as well: `*.example.com` covers `*.eu.example.com`. */
-export function covers(pattern: string, host: string): boolean {
-  if (pattern === host) return true;
-  if (!pattern.startsWith('*')) return false;
-  const tail = host.startsWith('*') ? host.slice(1) : host;
-  return tail.endsWith(pattern.slice(1));
-}
+// What is said of hosts, some of them wildcards of which the longest counts. Loads nothing.
+import { hostCovers } from './host.ts';
 
 /** What is filed under hosts, found by the most specific one that covers the host that is asked for. */
 export class HostMap<T> {
@@ -38,7 +20,7 @@ export class HostMap<T> {
   find(host: string): T | undefined {
     const exact = this.#exact.get(host);
     if (exact !== undefined || this.#wildcards.length === 0) return exact;
-    return this.#wildcards.find(([pattern]) => covers(pattern, host))?.[1];
+    return this.#wildcards.find(([pattern]) => hostCovers(pattern, host))?.[1];
   }
 
   values(): Iterable<T> {

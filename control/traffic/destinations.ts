@@ -10,7 +10,8 @@ import type { DestinationPolicy } from '#api/traffic/destination.ts';
 import type { Workload } from '#api/workload.ts';
 
 import { breakerOf, healthCheckOf } from './extras.ts';
-import { fullHost, HostMap } from '#api/traffic/hosts.ts';
+import { fullHost } from '#api/traffic/host.ts';
+import { HostMap } from '#api/traffic/hosts.ts';
 import { type CompiledRule, compileRule } from './policies.ts';
 import { type RuleGroup, RuleIndex } from './rule-index.ts';
 

@@ -4,7 +4,8 @@ import type { TrafficPolicySpec } from '#api/kinds/traffic-policy.ts';
 import type { Workload } from '#api/workload.ts';
 import { selectsLabels } from '#policy/attach.ts';
 
-import { fullHost, HostMap } from '#api/traffic/hosts.ts';
+import { fullHost } from '#api/traffic/host.ts';
+import { HostMap } from '#api/traffic/hosts.ts';
 
 /** A rule as it is written. DestinationRule and the kinds of our own that have a host all are. */
 export interface HostRule {

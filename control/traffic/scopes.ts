@@ -5,10 +5,11 @@ import type { MeshResources } from '#api/mesh.ts';
 import { nameOf } from '#api/origin.ts';
 import type { Service, ServicePort } from '#api/snapshot.ts';
 import type { OutboundScope } from '#api/traffic/destination.ts';
+import type { RouteGroup } from '#api/traffic/route.ts';
 import type { Workload } from '#api/workload.ts';
 import { selectsLabels } from '#policy/attach.ts';
 
-import { covers } from '#api/traffic/hosts.ts';
+import { hostCovers } from '#api/traffic/host.ts';
 
 interface Seen {
   /** `*` stands for each. */
@@ -52,10 +53,31 @@ export class Scope {
     }
     return list;
   }
+
+  /** As `cut`, of routes. */
+  cutRoutes(groups: readonly RouteGroup[]): readonly RouteGroup[] {
+    if (this.#seen === null) return groups;
+    let lists = routeCuts.get(groups);
+    if (lists === undefined) routeCuts.set(groups, (lists = new Map()));
+    let list = lists.get(this.#key);
+    if (list === undefined) {
+      list = groups.filter((one) => one.hosts.some((host) => this.sees(namespaceOf(one), host)));
+      lists.set(this.#key, list);
+    }
+    return list;
+  }
+}
+
+/** Groups of routes that a scope lets be seen, by the scope's key, as `cuts`. */
+const routeCuts = new WeakMap<readonly RouteGroup[], Map<string, readonly RouteGroup[]>>();
+
+/** Routes are a namespace's as services are: `VirtualService/shop/payments`. */
+function namespaceOf({ key }: RouteGroup): string {
+  return key.split('/')[1] ?? '';
 }
 
 function matches(seen: Seen, namespace: string, host: string): boolean {
-  return (seen.namespace === '*' || seen.namespace === namespace) && covers(seen.host, host);
+  return (seen.namespace === '*' || seen.namespace === namespace) && hostCovers(seen.host, host);
 }
 
 function cutService(service: Service, seen: readonly Seen[]): readonly Service[] {

@@ -2,11 +2,12 @@
 import type { DestinationRule } from '#api/kinds/destination-rule.ts';
 import { joinIndex, nameOf } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
-import { fullHost } from '#api/traffic/hosts.ts';
+import { hostCovers, fullHost } from '#api/traffic/host.ts';
 
 import { selectsLabels } from '../attach.ts';
 import { resolveMtls } from '../peer-authentication.ts';
 import { type LintContext, listed, namesOf, warning } from './context.ts';
+import { checkSubsets } from './routes.ts';
 import { hostsUnder, type KnownHost, knownHosts, mendOfHost } from './service-hosts.ts';
 import { labelsOf } from './services.ts';
 
@@ -23,6 +24,11 @@ export function checkDestinations(context: LintContext): Problem[] {
       ...plainToStrict(rule, known, context),
       ...withoutCarrier(rule),
     ]),
+    ...checkSubsets(context.mesh.virtualServices, (host) => {
+      const rules = destinationRules.filter((rule) => hostCovers(hostOf(rule), host));
+      const names = rules.flatMap(({ spec }) => spec.subsets.map(({ name }) => name));
+      return rules.length === 0 ? null : new Set(names);
+    }),
     ...repeated(circuitBreakers),
     ...repeated(healthChecks),
   ];

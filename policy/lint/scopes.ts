@@ -1,7 +1,7 @@
 // Sidecars and ServiceEntries: hosts that do not exist or are somebody else's, and two that claim the same workloads.
 import { joinIndex, nameOf } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
-import { covers } from '#api/traffic/hosts.ts';
+import { hostCovers } from '#api/traffic/host.ts';
 
 import { type LintContext, warning } from './context.ts';
 import { type KnownHost, knownHosts, mendOfHost } from './service-hosts.ts';
@@ -79,6 +79,6 @@ function isThere(namespace: string, host: string, known: readonly KnownHost[]): 
   return known.some(
     (one) =>
       (namespace === '*' || one.namespace === namespace) &&
-      (covers(host, one.host) || covers(one.host, host)),
+      (hostCovers(host, one.host) || hostCovers(one.host, host)),
   );
 }

@@ -3,7 +3,7 @@ import type { ServiceEntry } from '#api/kinds/service-entry.ts';
 import type { ServiceResource } from '#api/kinds/service.ts';
 import type { MeshResources } from '#api/mesh.ts';
 import { nearest } from '#api/spelling.ts';
-import { covers } from '#api/traffic/hosts.ts';
+import { hostCovers } from '#api/traffic/host.ts';
 
 const clusterDomain = 'svc.cluster.local';
 
@@ -31,7 +31,7 @@ export function knownHosts(mesh: MeshResources): readonly KnownHost[] {
 
 /** What a rule for this host is about. A ServiceEntry's wildcard knows what is below it. */
 export function hostsUnder(pattern: string, known: readonly KnownHost[]): readonly KnownHost[] {
-  return known.filter(({ host }) => covers(pattern, host) || covers(host, pattern));
+  return known.filter(({ host }) => hostCovers(pattern, host) || hostCovers(host, pattern));
 }
 
 /** What may have been meant: the whole name of a Service, or a word close to it. */

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { covers } from '#api/traffic/hosts.ts';
+import { hostCovers } from '#api/traffic/host.ts';
 import type { DestinationPolicy } from '#api/traffic/destination.ts';
 import type { Workload } from '#api/workload.ts';
 import { buildSnapshot } from '#control/snapshot.ts';
@@ -15,7 +15,7 @@ const limit = (connections: number): string =>
 /** The policy of a host as a sidecar finds it: its own, else the longest wildcard. */
 function found(list: readonly DestinationPolicy[], host: string): DestinationPolicy | undefined {
   return list
-    .filter((one) => covers(one.host, host))
+    .filter((one) => hostCovers(one.host, host))
     .toSorted((a, b) => b.host.length - a.host.length)
     .toSorted((a, b) => Number(b.host === host) - Number(a.host === host))[0];
 }

@@ -11,6 +11,8 @@ export interface Failure {
   readonly body: string;
   /** Close the downstream connection after the answer. */
   readonly close: boolean;
+  /** The reason for the access log, where the verdict on the request does not say it. */
+  readonly why?: string;
 }
 
 export type FailureCode =
@@ -28,6 +30,8 @@ export type FailureCode =
   | 'token-refused'
   | 'audience-refused'
   | 'keys-unavailable'
+  | 'rate-limited'
+  | 'limiter-failed'
   | 'route-missing'
   | 'endpoint-missing'
   | 'upstream-connect'
@@ -64,6 +68,8 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
     false,
   ],
   ['keys-unavailable', 401, '-', 'jwt_authn_access_denied', 'Jwks remote fetch is failed', false],
+  ['rate-limited', 429, 'RL', 'local_rate_limited', 'Too Many Requests', false],
+  ['limiter-failed', 503, 'RLSE', 'rate_limiter_error', 'rate limiter unavailable', false],
   ['route-missing', 502, 'NR', 'route_not_found', '', false],
   ['endpoint-missing', 503, 'UH', 'no_healthy_upstream', 'no healthy upstream', false],
   [

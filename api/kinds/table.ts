@@ -6,12 +6,14 @@ import type { Finding } from '../origin.ts';
 import type { Resource } from '../resource.ts';
 import { validateAuthorizationPolicy } from '../validate/authorization-policy.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
+import { validateRateLimit } from '../validate/rate-limit.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
 import { deploymentSpec } from './deployment.ts';
 import { endpointSliceSpec } from './endpoint-slice.ts';
 import { type PeerAuthenticationSpec, peerAuthenticationSpec } from './peer-authentication.ts';
 import { podSpec } from './pod.ts';
+import { type RateLimitSpec, rateLimitSpec } from './rate-limit.ts';
 import {
   type RequestAuthenticationSpec,
   requestAuthenticationSpec,
@@ -89,6 +91,15 @@ const entries: readonly KindEntry[] = [
     spec: serviceEntrySpec,
     complete: true,
     namespaced: true,
+  },
+  {
+    kind: 'RateLimit',
+    group: 'selvage.dev',
+    versions: ['v1alpha1'],
+    spec: rateLimitSpec,
+    complete: true,
+    namespaced: true,
+    validate: (resource) => validateRateLimit(resource as Resource<string, RateLimitSpec>),
   },
 ];
 

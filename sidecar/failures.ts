@@ -11,6 +11,8 @@ export interface Failure {
   readonly body: string;
   /** Close the downstream connection after the answer. */
   readonly close: boolean;
+  /** What callers of gRPC hear, where it is not what the HTTP status stands for. */
+  readonly grpcStatus?: string;
   /** The reason for the access log, where the verdict on the request does not say it. */
   readonly why?: string;
 }
@@ -121,12 +123,17 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
   ['internal', 500, '-', 'internal_error', 'internal error', true],
 ];
 
+/** RESOURCE_EXHAUSTED, where 429 of a proxy that says nothing else stands for UNAVAILABLE. */
+const grpcStatuses: Partial<Record<FailureCode, { grpcStatus: string }>> = {
+  'rate-limited': { grpcStatus: '8' },
+};
+
 /** Every failure by its code. */
 export const failures = Object.freeze(
   Object.fromEntries(
     rows.map(([code, status, flag, details, body, close]) => [
       code,
-      Object.freeze({ code, status, flag, details, body, close }),
+      Object.freeze({ code, status, flag, details, body, close, ...grpcStatuses[code] }),
     ]),
   ),
 ) as Readonly<Record<FailureCode, Failure>>;

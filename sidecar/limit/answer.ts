@@ -61,22 +61,7 @@ export function refusalOf(x: Exchange, met: readonly Met[], count: number): Fail
   for (const [name, value] of limitHeaders(met, count)) x.replyHeaders += `${name}: ${value}\r\n`;
   x.replyHeaders += `retry-after: ${Math.max(1, seconds(retryMs))}\r\n`;
   x.details = limit.refusal.details;
-  if (!isGrpc(x)) return limit.refusal;
-  // RESOURCE_EXHAUSTED.
-  return refuseCall(x, 8, limit.refusal.body, limit.refusalOfCall);
-}
-
-/** A failure as a call of gRPC hears it: its status is in the head, and there is nothing else. */
-export function refuseCall(x: Exchange, status: number, message: string, failure: Failure): Failure {
-  x.replyHeaders +=
-    `content-type: application/grpc\r\ngrpc-status: ${status}\r\n` +
-    `grpc-message: ${encodeURIComponent(message).replaceAll('%20', ' ')}\r\n`;
-  x.grpcStatus = String(status);
-  return failure;
-}
-
-export function isGrpc(x: Exchange): boolean {
-  return x.request.values('content-type')[0]?.startsWith('application/grpc') === true;
+  return limit.refusal;
 }
 
 function seconds(ms: number): number {

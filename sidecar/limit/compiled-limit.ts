@@ -45,9 +45,8 @@ export class CompiledLimit {
   /** Its item of `RateLimit-Policy`, and how its item of `RateLimit` begins. */
   readonly policyItem: string;
   readonly quoted: string;
-  /** Answers to requests that it refuses. */
+  /** The answer to requests that it refuses. */
   readonly refusal: Failure;
-  readonly refusalOfCall: Failure;
   readonly scriptArguments: ((nowMs: number) => ScriptArguments) | null;
   readonly #matches: RequestTest | null;
   readonly #parts: readonly KeyPart[];
@@ -80,8 +79,6 @@ export class CompiledLimit {
     const details = shared ? 'request_rate_limited' : 'local_rate_limited';
     const told = { ...failures['rate-limited'], details, why: `refused by ${why}` };
     this.refusal = Object.freeze({ ...told, status, body });
-    // A call of gRPC fails by its status, in an answer without a body.
-    this.refusalOfCall = Object.freeze({ ...told, status: 200, body: '' });
   }
 
   matches(connection: ConnectionFacts, request: RequestFacts): boolean {

@@ -3,7 +3,7 @@ import type { Exchange } from '../exchange.ts';
 import { failures } from '../failures.ts';
 import { PASS, type Outcome } from '../request-path.ts';
 import { taken } from './algorithm.ts';
-import { isGrpc, limitHeaders, refusalOf, refuseCall, type Met } from './answer.ts';
+import { limitHeaders, refusalOf, type Met } from './answer.ts';
 import { nowMs } from './clock.ts';
 import type { CompiledLimits, UnderWay } from './compile.ts';
 import { takeLocal, refundLocal, type CompiledLimit } from './compiled-limit.ts';
@@ -40,7 +40,7 @@ export function limitLayer(x: Exchange): Outcome | Promise<Outcome> {
     const all = [...met, ...shared];
     if (failed === null) return settle(x, limits, all, all.length, takenAtMs);
     refundAll(met, met.length, takenAtMs);
-    return unavailable(x, failed);
+    return unavailable(failed);
   });
 }
 
@@ -168,11 +168,8 @@ function emptyRecord(limit: CompiledLimit): Writable<MetLimit> {
   };
 }
 
-function unavailable(x: Exchange, limit: CompiledLimit): Outcome {
-  const failure = { ...failures['limiter-failed'], why: `Redis does not answer for ${limit.name}` };
-  if (!isGrpc(x)) return failure;
-  const unavailableStatus = 14;
-  return refuseCall(x, unavailableStatus, failure.body, { ...failure, status: 200, body: '' });
+function unavailable(limit: CompiledLimit): Outcome {
+  return { ...failures['limiter-failed'], why: `Redis does not answer for ${limit.name}` };
 }
 
 function isConcurrency({ algorithm }: CompiledLimit): boolean {

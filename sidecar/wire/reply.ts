@@ -28,7 +28,7 @@ export interface Reply {
 /** @param headers lines `name: value\r\n` */
 export function replyOf(x: Exchange, status: number, headers: string, body: string): Reply {
   if (x.failure !== null && isGrpc(x)) {
-    x.grpcStatus = grpcStatuses[status] ?? grpcStatusOtherwise;
+    x.grpcStatus = x.failure.grpcStatus ?? grpcStatuses[status] ?? grpcStatusOtherwise;
     const message = body === '' ? '' : `grpc-message: ${grpcMessage(body)}\r\n`;
     const lines = `${headers.replace(contentTypeLine, '')}content-type: application/grpc\r\n`;
     return whole(200, `${lines}grpc-status: ${x.grpcStatus}\r\n${message}`, '', false);

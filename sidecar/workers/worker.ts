@@ -40,7 +40,7 @@ const start = workerData as WorkerStart;
 const log = createLog('sidecar', start.level as LogLevel);
 const inForce = new InForce();
 const identity = new ToldIdentity(start.svid);
-inForce.apply(start.snapshot);
+inForce.apply(start.snapshot, start.tables);
 const plane = await startDataPlane({
   settings: start.settings,
   inForce,
@@ -58,7 +58,7 @@ async function take(message: ToWorker): Promise<void> {
     case 'svid':
       return identity.tell(message.svid);
     case 'snapshot':
-      return inForce.apply(message.snapshot);
+      return inForce.apply(message.snapshot, message.tables);
     case 'level':
       log.level = message.level;
       return undefined;

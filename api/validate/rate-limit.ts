@@ -22,15 +22,19 @@ const exactTotalMax = 20_000_000;
 type Add = (path: string, message: string, mend?: string) => void;
 
 export function validateRateLimit({ spec }: Resource<string, RateLimitSpec>): Finding[] {
-  const { selector, targetRefs } = spec;
-  const findings = attachmentFindings({ selector, targetRefs });
+  const { selector, targetRefs = [] } = spec;
+  const findings = attachmentFindings({ selector });
   const add: Add = (path, message, mend) =>
     findings.push({ severity: 'error', code: 'rate-limit-invalid', path, message, mend });
   const warn: Add = (path, message, mend) =>
     findings.push({ severity: 'warning', code: 'rate-limit-doubtful', path, message, mend });
-  for (const [i, ref] of (targetRefs ?? []).entries()) {
-    if (ref.kind === 'Service' || ref.group !== '') continue;
-    add(joinIndex('spec.targetRefs', i), 'a RateLimit is attached to Services');
+  if (selector !== undefined && targetRefs.length > 0) {
+    add('spec.targetRefs', 'only one of selector and targetRefs may be set', 'keep one of them');
+  }
+  for (const [i, { group, kind, namespace = '' }] of targetRefs.entries()) {
+    const at = joinIndex('spec.targetRefs', i);
+    if (kind !== 'Service' || group !== '') add(at, 'a RateLimit is attached to Services');
+    if (namespace !== '') add(`${at}.namespace`, 'a targetRef may not name a namespace');
   }
   const names = new Set<string>();
   for (const [i, limit] of spec.limits.entries()) {

@@ -1,5 +1,5 @@
 // One limit, compiled: whom it is for, what it counts by, its counts in this process, and its words to callers.
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 
 import type { Limit, RateLimit } from '#api/kinds/rate-limit.ts';
 import { placeOf } from '#api/origin.ts';
@@ -99,7 +99,7 @@ export class CompiledLimit {
     const named = `selvage:${this.name}:${kind}`;
     if (this.#parts.length === 0) return named;
     const values = JSON.stringify(this.#parts.map((part) => part(connection, request)));
-    return `${named}:${hash('sha256', values, 'base64url')}`;
+    return `${named}:${createHash('sha256').update(values).digest('base64url')}`;
   }
 }
 

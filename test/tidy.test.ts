@@ -29,6 +29,7 @@ const keepers: Readonly<Record<string, RegExp>> = {
   pino: /^runtime\/log\.ts$/,
   zod: /^api\//,
   yaml: /^api\/yaml(-\w+)?\.ts$|^cli\/up\/pods\.ts$/,
+  '@redis/client': /^sidecar\/limit\/redis\.ts$/,
   'node:ffi': /^sidecar\/capture\/original-destination\.ts$/,
 };
 

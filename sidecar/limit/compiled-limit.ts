@@ -11,7 +11,7 @@ import { algorithmOf, scriptArgumentsOf, type ScriptArguments } from './algorith
 import { compileKeyPart, type KeyPart } from './key.ts';
 import { KeyHash } from './key-hash.ts';
 import { compileMatch, type RequestTest } from './match.ts';
-import { KeyTable } from './table.ts';
+import type { KeyTable } from './table.ts';
 
 export type HeaderStyle = 'ietf' | 'x-ratelimit' | 'none';
 
@@ -132,8 +132,8 @@ export function refundLocal(
   table.unlock();
 }
 
-function signatureOf({ name: _, match: __, enforce: ___, ...counted }: Limit): string {
-  return JSON.stringify(counted);
+function signatureOf(limit: Limit): string {
+  return JSON.stringify({ ...limit, name: undefined, match: undefined, enforce: undefined });
 }
 
 /** draft-ietf-httpapi-ratelimit-headers: quota, window in seconds, unit where it is not requests. */

@@ -34,10 +34,7 @@ export class SharedStore {
   }
 
   /** The numbers of script.ts; null when there is no answer in time. Never rejects. */
-  async check(
-    keys: readonly string[],
-    args: readonly string[],
-  ): Promise<readonly number[] | null> {
+  async check(keys: readonly string[], args: readonly string[]): Promise<readonly number[] | null> {
     if (this.#misses >= patience) {
       const now = performance.now();
       if (now < this.#probeAtMs) return null;

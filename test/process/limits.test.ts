@@ -5,11 +5,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import {
-  redisIsMissing,
-  redisMissingText,
-  RedisServer,
-} from '#test/sidecar/limit/redis-server.ts';
+import { redisIsMissing, redisMissingText, RedisServer } from '#test/sidecar/limit/redis-server.ts';
 import { exchange, get, plain, Rig, snapshotOf, spiffe } from '#test/sidecar/rig.ts';
 
 import { SidecarProcess } from './sidecar-process.ts';

@@ -1,6 +1,6 @@
 // The script in a real Redis does what the algorithms do here, in virtual time.
 import { createClient } from '@redis/client';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { Limit } from '#api/kinds/rate-limit.ts';
@@ -79,7 +79,10 @@ describe.skipIf(redisIsMissing)(`the script of shared limits${redisMissingText}`
 
   test('a request that one limit refuses uses up none of the others, and dry runs refuse none', async () => {
     const wide: Limit = { ...base, fixedWindow: { limit: 10, window: '24h' } };
-    const narrow: Limit = { ...base, slidingWindow: { limit: 1, window: '24h', precision: 'exact' } };
+    const narrow: Limit = {
+      ...base,
+      slidingWindow: { limit: 1, window: '24h', precision: 'exact' },
+    };
     const names = ['wide', 'narrow'];
     const seen: number[][] = [];
     for (let i = 0; i < 3; i++) seen.push(await run([wide, narrow], names, beginMs));

@@ -86,7 +86,10 @@ describe.skipIf(redisIsMissing)(`shared limits${redisMissingText}`, () => {
   test('four sidecars together admit at most the limit of an exact window in any window', async () => {
     const { address } = await redis();
     const limit = 30;
-    const window: Limit = { ...base, slidingWindow: { limit, window: '200ms', precision: 'exact' } };
+    const window: Limit = {
+      ...base,
+      slidingWindow: { limit, window: '200ms', precision: 'exact' },
+    };
     const admitted = await flood(address, window, 1000);
     for (let i = limit; i < admitted.length; i++) {
       const some = admitted.slice(i - limit, i + 1);

@@ -1,5 +1,5 @@
 // The table of keys: bounded, exact below its bound, and what is forgotten beyond it.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { Concurrency } from '#sidecar/limit/concurrency.ts';
@@ -18,7 +18,12 @@ function wordsOf(table: KeyTable, ...parts: string[]): readonly [number, number]
   return [hash.words[0] ?? 0, hash.words[1] ?? 0];
 }
 
-function take(table: KeyTable, algorithm: { take: Meter['take'] }, key: string, now: number): boolean {
+function take(
+  table: KeyTable,
+  algorithm: { take: Meter['take'] },
+  key: string,
+  now: number,
+): boolean {
   const at = table.find(...wordsOf(table, key), now);
   return at !== -1 && algorithm.take(table.cells, at, now);
 }
@@ -125,8 +130,7 @@ test('two tables on the same memory are one', () => {
 function halfSipHash(k0: number, k1: number, words: readonly number[]): number[] {
   const mod = 2n ** 32n;
   const wrap = (value: bigint): bigint => ((value % mod) + mod) % mod;
-  const rotate = (value: bigint, by: bigint): bigint =>
-    wrap((value << by) | (value >> (32n - by)));
+  const rotate = (value: bigint, by: bigint): bigint => wrap((value << by) | (value >> (32n - by)));
   let v0 = wrap(BigInt(k0));
   let v1 = wrap(BigInt(k1)) ^ 0xeen;
   let v2 = wrap(BigInt(k0)) ^ 0x6c796765n;

@@ -15,6 +15,7 @@ const wantedCrds = [
   ['security.istio.io', 'PeerAuthentication', 'peerauthentications'],
   ['security.istio.io', 'RequestAuthentication', 'requestauthentications'],
   ['networking.istio.io', 'ServiceEntry', 'serviceentries'],
+  ['selvage.dev', 'RateLimit', 'ratelimits'],
 ] as const;
 
 let cluster: FakeCluster;
@@ -76,9 +77,13 @@ function webhook(plural: string, pem: string): void {
 function crd(group: string, kind: string, plural: string): void {
   cluster.put('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
     metadata: { name: `${plural}.${group}` },
-    spec: { group, names: { kind }, versions: [{ name: 'v1', served: true }] },
+    spec: { group, names: { kind }, versions: [{ name: versionOf(group), served: true }] },
     status: { conditions: [{ type: 'Established', status: 'True' }] },
   });
+}
+
+function versionOf(group: string): string {
+  return group === 'selvage.dev' ? 'v1alpha1' : 'v1';
 }
 
 async function run(...args: string[]): Promise<{ status: number; out: string; err: string }> {

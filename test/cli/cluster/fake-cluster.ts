@@ -28,6 +28,7 @@ const served: Readonly<Record<string, readonly (readonly [plural: string, kind: 
     ['requestauthentications', 'RequestAuthentication'],
   ],
   '/apis/networking.istio.io/v1': [['serviceentries', 'ServiceEntry']],
+  '/apis/selvage.dev/v1alpha1': [['ratelimits', 'RateLimit']],
 };
 
 export class FakeCluster implements Cluster {

@@ -94,7 +94,9 @@ export class SlidingCounter implements Algorithm {
     const start = Math.floor(nowMs / length) * length;
     const known = cells[at] ?? 0;
     if (start <= known) return;
-    cells[at + 2] = start - known === length ? (cells[at + 1] ?? 0) : 0;
+    // Rounded, for windows of fractions of a millisecond.
+    const next = Math.round((start - known) / length) === 1;
+    cells[at + 2] = next ? (cells[at + 1] ?? 0) : 0;
     cells[at + 1] = 0;
     cells[at] = start;
   }

@@ -61,7 +61,8 @@ function kinds.c(key, limit, window)
   local first = math.floor(now / window) * window
   local state = numbers(key, 'from', 'count', 'before')
   if first > state[1] then
-    state = { first, 0, first - state[1] == window and state[2] or 0 }
+    local follows = math.floor((first - state[1]) / window + 0.5) == 1
+    state = { first, 0, follows and state[2] or 0 }
   end
   local passed = math.min(window, math.max(0, now - state[1]))
   local used = state[3] * (1 - passed / window) + state[2]

@@ -6,7 +6,7 @@ import type { RedisConnection } from './redis.ts';
 
 export type StoreSpec = Omit<NonNullable<RateLimitSpec['redis']>, 'onFailure'>;
 
-/** Requests wait so long for a connection that is opened for the first time, or after it was given up. */
+/** Requests wait so long for the first connection of all; for later ones none does. */
 const openMaxMs = 1000;
 /** After so many questions in a row without an answer in time, it is asked only now and then. */
 const patience = 8;
@@ -23,6 +23,8 @@ export class SharedStore {
   #connection: RedisConnection | null = null;
   #openUntilMs = 0;
   #closed = false;
+  /** Questions that were not answered yet. */
+  #asked = 0;
   /** Questions in a row that had no answer in time. */
   #misses = 0;
   #probeAtMs = 0;
@@ -35,6 +37,20 @@ export class SharedStore {
 
   /** The numbers of script.ts; null when there is no answer in time. Never rejects. */
   async check(keys: readonly string[], args: readonly string[]): Promise<readonly number[] | null> {
+    this.#asked += 1;
+    const answer = await this.#ask(keys, args);
+    this.#asked -= 1;
+    if (this.#closed && this.#asked === 0) this.#drop(this.#connection);
+    return answer;
+  }
+
+  /** Requests that began under a snapshot before still get their answers. */
+  close(): void {
+    this.#closed = true;
+    if (this.#asked === 0) this.#drop(this.#connection);
+  }
+
+  async #ask(keys: readonly string[], args: readonly string[]): Promise<readonly number[] | null> {
     if (this.#misses >= patience) {
       const now = performance.now();
       if (now < this.#probeAtMs) return null;
@@ -56,11 +72,6 @@ export class SharedStore {
     return answer;
   }
 
-  close(): void {
-    this.#closed = true;
-    this.#drop(this.#connection);
-  }
-
   #open(): Promise<RedisConnection | null> {
     this.#opening ??= this.#connect();
     return this.#opening;
@@ -70,11 +81,7 @@ export class SharedStore {
     try {
       const { connectRedis } = await import('./redis.ts');
       const connection = await connectRedis(this.#spec);
-      if (this.#closed) {
-        connection.close();
-        return null;
-      }
-      this.#openUntilMs = performance.now() + openMaxMs;
+      if (this.#openUntilMs === 0) this.#openUntilMs = performance.now() + openMaxMs;
       this.#connection = connection;
       return connection;
     } catch {

@@ -160,7 +160,7 @@ test('each algorithm is said in words, and a limit that is not enforced is marke
     said.push(...limits.map(({ allows, enforced }) => `${enforced ? '' : 'dry: '}${allows}`));
   }
   expect(said).toEqual([
-    '100 in each 1s, at most 20 at once, for each identity, counted by each pod',
+    '10 in each 1s, at most 20 at once, for each identity, counted by each pod',
     'an even 20 in each 1s, 5 of them ahead and waiting, for all calls together, counted by each pod',
     'dry: 3 in each 1h, for all calls together, counted by each pod',
     '200 in any 60s (counter), for each claim sub, counted by each pod',

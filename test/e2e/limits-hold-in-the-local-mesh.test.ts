@@ -58,7 +58,7 @@ async function passed(calls: number, path: string, headers: [string, string][] =
 test('a token bucket tells the calling workload what is left, and refuses what is over it', async () => {
   const first = await call('/token-bucket/1');
   expect(first.status).toBe(200);
-  expect(first.headers.get('ratelimit-policy')).toBe('"per-workload";q=20;w=1');
+  expect(first.headers.get('ratelimit-policy')).toBe('"per-workload";q=20;w=2');
   expect(first.headers.get('ratelimit')).toMatch(/^"per-workload";r=1\d;t=1$/);
   const replies = await Promise.all(Array.from({ length: 300 }, () => call('/token-bucket/1')));
   const refused = replies.filter(({ status }) => status === 429);

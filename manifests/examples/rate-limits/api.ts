@@ -1,7 +1,7 @@
 // Answers everything with 200, and what begins with /nginx/conn after a while.
 import { createServer } from 'node:http';
 
-const slowMs = 1000;
+const slowMs = 2000;
 const server = createServer((request, response) => {
   const slow = request.url?.startsWith('/nginx/conn') === true;
   setTimeout(() => response.end(`${request.method} ${request.url}\n`), slow ? slowMs : 0);

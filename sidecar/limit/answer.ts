@@ -17,14 +17,16 @@ export type HeaderLines = readonly (readonly [name: string, value: string])[];
 const noLines: HeaderLines = [];
 
 /** draft-ietf-httpapi-ratelimit-headers-11: lists of items in the syntax of structured fields (RFC 9651). */
-export function limitHeaders(met: readonly Met[], count: number): HeaderLines {
+export function limitHeaders(met: readonly Met[], count: number, refused = false): HeaderLines {
   let policy = '';
   let left = '';
   let tightest: Met | null = null;
   for (let i = 0; i < count; i++) {
     const one = met[i];
     if (one === undefined) continue;
-    const { limit, remaining, resetMs } = one;
+    const { limit, resetMs, admitted } = one;
+    // What a limit had for a request that another one refused is given back.
+    const remaining = one.remaining + (refused && admitted ? 1 : 0);
     if (!limit.enforce || limit.style === 'none') continue;
     if (limit.style === 'x-ratelimit') {
       if (tightest === null || remaining < tightest.remaining) tightest = one;
@@ -58,7 +60,8 @@ export function refusalOf(x: Exchange, met: readonly Met[], count: number): Fail
   }
   if (worst === null) return null;
   const { limit, retryMs } = worst;
-  for (const [name, value] of limitHeaders(met, count)) x.replyHeaders += `${name}: ${value}\r\n`;
+  for (const [name, value] of limitHeaders(met, count, true))
+    x.replyHeaders += `${name}: ${value}\r\n`;
   x.replyHeaders += `retry-after: ${Math.max(1, seconds(retryMs))}\r\n`;
   x.details = limit.refusal.details;
   return limit.refusal;

@@ -93,6 +93,8 @@ test('what is over a limit is 429 with the fields of the draft, and so are answe
   expect(sidecar.telemetry.ended.at(-1)).toMatchObject({ failure: 'rate-limited' });
   expect(countsOf(sidecar, 'two')).toMatchObject({ allowed: 2, limited: 1 });
   // What one limit refused, the other did not count.
+  expect(refused.headers['ratelimit']).toContain('"fast";r=3;');
+  expect((await call(sidecar)).headers['ratelimit']).toContain('"fast";r=3;');
   expect(countsOf(sidecar, 'fast')).toMatchObject({ allowed: 2, limited: 0 });
 });
 
@@ -351,7 +353,7 @@ describe.skipIf(redisIsMissing)(`with Redis${redisMissingText}`, () => {
       ...(await statuses(one, [])),
     ]).toEqual([200, 200, 429]);
     const { headers } = await call(other);
-    expect(headers['ratelimit']).toMatch(/^"own";r=7;t=\d+, "shared";r=0;t=\d+$/);
+    expect(headers['ratelimit']).toMatch(/^"own";r=8;t=\d+, "shared";r=0;t=\d+$/);
     expect(countsOf(one, 'own')).toMatchObject({ allowed: 1 });
     expect(countsOf(other, 'shared')).toMatchObject({ allowed: 1, limited: 1 });
     expect(received(await call(await sidecarWith(''))).url).toBe('/');

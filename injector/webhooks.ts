@@ -93,7 +93,7 @@ export const validatedResources: readonly (readonly [group: string, resources: s
     'networking.istio.io',
     ['destinationrules', 'serviceentries', 'sidecars', 'virtualservices', 'workloadentries'],
   ],
-  ['selvage.dev', ['circuitbreakers', 'healthchecks']],
+  ['selvage.dev', ['circuitbreakers', 'healthchecks', 'ratelimits']],
 ];
 
 function metadataOf(name: string): object {

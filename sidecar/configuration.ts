@@ -9,7 +9,7 @@ import type { Svid } from '#runtime/tls/svid.ts';
 import { ControlClient, type ControlState } from './config/control-client.ts';
 import { SnapshotDisk } from './config/disk.ts';
 import { readSnapshotFile } from './config/file.ts';
-import type { InForce } from './in-force.ts';
+import type { InForce, Prepared } from './in-force.ts';
 import { prepareRegexes } from './routing/regex.ts';
 import type { SidecarSettings } from './settings.ts';
 import { version } from './version.ts';
@@ -97,7 +97,7 @@ function fromControl(options: ConfigurationOptions, url: URL): Configuration {
         apply: (snapshot) => {
           const regexes = prepareRegexes(snapshot.routes ?? []);
           if (regexes instanceof Promise) throw new Error('its regular expressions are not there');
-          inForce.apply(snapshot, regexes);
+          inForce.apply(snapshot, { regexes });
           disk?.save(snapshot);
         },
         log,
@@ -113,8 +113,13 @@ function fromControl(options: ConfigurationOptions, url: URL): Configuration {
   };
 }
 
-export async function applyPrepared(inForce: InForce, snapshot: Snapshot): Promise<void> {
-  inForce.apply(snapshot, await prepareRegexes(snapshot.routes ?? []));
+/** @param tables counts of limits, in a worker thread */
+export async function applyPrepared(
+  inForce: InForce,
+  snapshot: Snapshot,
+  tables: Prepared['tables'] = null,
+): Promise<void> {
+  inForce.apply(snapshot, { regexes: await prepareRegexes(snapshot.routes ?? []), tables });
 }
 
 async function applyStored(inForce: InForce, stored: Snapshot, log: Log): Promise<void> {

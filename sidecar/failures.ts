@@ -11,6 +11,10 @@ export interface Failure {
   readonly body: string;
   /** Close the downstream connection after the answer. */
   readonly close: boolean;
+  /** What callers of gRPC hear, where it is not what the HTTP status stands for. */
+  readonly grpcStatus?: string;
+  /** The reason for the access log, where the verdict on the request does not say it. */
+  readonly why?: string;
 }
 
 export type FailureCode =
@@ -28,6 +32,8 @@ export type FailureCode =
   | 'token-refused'
   | 'audience-refused'
   | 'keys-unavailable'
+  | 'rate-limited'
+  | 'limiter-failed'
   | 'route-missing'
   | 'route-unmatched'
   | 'cluster-missing'
@@ -70,6 +76,8 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
     false,
   ],
   ['keys-unavailable', 401, '-', 'jwt_authn_access_denied', 'Jwks remote fetch is failed', false],
+  ['rate-limited', 429, 'RL', 'local_rate_limited', 'Too Many Requests', false],
+  ['limiter-failed', 503, 'RLSE', 'rate_limiter_error', 'rate limiter unavailable', false],
   ['route-missing', 502, 'NR', 'route_not_found', '', false],
   // A route names the host, and none of its matches the request.
   ['route-unmatched', 404, 'NR', 'route_not_found', '', false],
@@ -136,12 +144,17 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
   ['internal', 500, '-', 'internal_error', 'internal error', true],
 ];
 
+/** RESOURCE_EXHAUSTED, where 429 of a proxy that says nothing else stands for UNAVAILABLE. */
+const grpcStatuses: Partial<Record<FailureCode, { grpcStatus: string }>> = {
+  'rate-limited': { grpcStatus: '8' },
+};
+
 /** Every failure by its code. */
 export const failures = Object.freeze(
   Object.fromEntries(
     rows.map(([code, status, flag, details, body, close]) => [
       code,
-      Object.freeze({ code, status, flag, details, body, close }),
+      Object.freeze({ code, status, flag, details, body, close, ...grpcStatuses[code] }),
     ]),
   ),
 ) as Readonly<Record<FailureCode, Failure>>;

@@ -2,6 +2,12 @@
 import type { Snapshot } from '#api/snapshot.ts';
 import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 
+import {
+  closeUnused,
+  compileLimits,
+  type CompiledLimits,
+  type LimitTables,
+} from './limit/compile.ts';
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
 import { noRegexes, type RegexFactory } from './routing/regex.ts';
 import { compileRouteIndex, type RouteIndex } from './routing/route-index.ts';
@@ -15,6 +21,15 @@ export interface Enforced {
   readonly policies: CompiledPolicies;
   readonly routes: RouteTable;
   readonly routing: RouteIndex;
+  /** Null: nothing is limited. */
+  readonly limits: CompiledLimits | null;
+}
+
+/** What a snapshot needs that cannot be made while it is put in force. */
+export interface Prepared {
+  readonly regexes?: RegexFactory;
+  /** Counts of limits that another thread of the process has made. */
+  readonly tables?: LimitTables | null;
 }
 
 export class InForce {
@@ -31,19 +46,24 @@ export class InForce {
   /**
    * Compiles a snapshot and puts it in force, then tells the listeners in the order in which they
    * came. Throws, with nothing changed, when the snapshot cannot be compiled.
-   * @param regexes prepared for the snapshot's routes
    */
-  apply(snapshot: Snapshot, regexes: RegexFactory = noRegexes): void {
-    const { mesh, workload, policies, routes: groups = noGroups } = snapshot;
+  apply(snapshot: Snapshot, { regexes = noRegexes, tables = null }: Prepared = {}): void {
+    const { mesh, workload, extensions, routes: groups = noGroups } = snapshot;
+    const policies = this.#policies.of([mesh, workload, snapshot.policies], () =>
+      compilePolicies({ mesh, workload, policies: snapshot.policies }),
+    );
+    const { trustDomains } = policies;
+    const previous = this.#current?.limits ?? null;
+    const limits = compileLimits(extensions, { trustDomains, previous, tables });
     const enforced = Object.freeze({
       snapshot,
-      policies: this.#policies.of([mesh, workload, policies], () =>
-        compilePolicies({ mesh, workload, policies }),
-      ),
+      policies,
       routes: this.#routes(snapshot),
       routing: this.#routing.of([groups], () => compileRouteIndex(groups, regexes)),
+      limits,
     });
     this.#current = enforced;
+    closeUnused(previous, limits);
     for (const listener of this.#listeners) listener(enforced);
   }
 

@@ -4,6 +4,7 @@ import type { Explanation, Verdict } from '#policy/verdict.ts';
 import type { Log } from '#runtime/log.ts';
 
 import type { InForce } from './in-force.ts';
+import { limitGauges } from './limit/gauges.ts';
 import type { SidecarSettings } from './settings.ts';
 import type { Gauge } from './telemetry/exposition.ts';
 import { createTelemetry, type RunningTelemetry } from './telemetry/telemetry.ts';
@@ -36,7 +37,7 @@ export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
     reasons: reasonsOf(inForce),
     otlpEndpoint: settings.otlpEndpoint,
     traceSampling: settings.traceSampling,
-    gauges,
+    gauges: [...gauges, ...limitGauges(() => inForce.current()?.limits ?? null)],
     warn: (message) => log.warn({}, message),
   });
 }

@@ -30,6 +30,7 @@ const keepers: Readonly<Record<string, RegExp>> = {
   zod: /^api\//,
   yaml: /^api\/yaml(-\w+)?\.ts$|^cli\/up\/pods\.ts$/,
   re2js: /^(api\/validate|sidecar\/routing)\/regex\.ts$/,
+  '@redis/client': /^sidecar\/limit\/redis\.ts$/,
   'node:ffi': /^sidecar\/capture\/original-destination\.ts$/,
 };
 

@@ -156,6 +156,31 @@ const peerAuthentication: SchemaAdditions = new Map([
   ],
 ]);
 
+const rateLimit: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  [
+    '',
+    rules({
+      rule: '!has(self.selector) || !has(self.targetRefs) || self.targetRefs.size() == 0',
+      message: 'only one of selector and targetRefs may be set',
+    }),
+  ],
+  ...selector,
+  ['targetRefs', { maxItems: targetsMax }],
+  ...target('targetRefs[]'),
+  ['limits', { maxItems: 64 }],
+  [
+    'limits[]',
+    rules({
+      rule: '(has(self.tokenBucket)?1:0)+(has(self.leakyBucket)?1:0)+(has(self.fixedWindow)?1:0)+(has(self.slidingWindow)?1:0)+(has(self.concurrency)?1:0)+(has(self.quota)?1:0)==1',
+      message:
+        'a limit has one algorithm: tokenBucket, leakyBucket, fixedWindow, slidingWindow, concurrency or quota',
+    }),
+  ],
+  ['limits[].name', { maxLength: 63, pattern: '^[a-zA-Z0-9][-a-zA-Z0-9_.]*$' }],
+  ['limits[].match', { maxItems: 64 }],
+  ['limits[].key', { maxItems: 16 }],
+]);
+
 const serviceEntry: SchemaAdditions = new Map<string, Record<string, unknown>>([
   [
     '',
@@ -226,4 +251,5 @@ export const additions: Readonly<Record<string, SchemaAdditions>> = {
   DestinationRule: destinationRule,
   CircuitBreaker: circuitBreaker,
   HealthCheck: healthCheck,
+  RateLimit: rateLimit,
 };

@@ -22,8 +22,6 @@ const storedVersion = 'v1beta1';
 /** By this label `selvage install` knows what it may replace. */
 export const managedBy = { 'app.kubernetes.io/managed-by': 'selvage' } as const;
 
-const ownGroup = 'selvage.dev';
-
 const presentations: Readonly<Record<string, Presentation>> = {
   AuthorizationPolicy: {
     shortNames: ['ap'],
@@ -85,6 +83,11 @@ const presentations: Readonly<Record<string, Presentation>> = {
     ],
     description: 'Says how calls of some hosts are routed.',
   },
+  RateLimit: {
+    shortNames: ['rl'],
+    columns: [column('Limits', '.spec.limits[*].name', 'Names of its limits.')],
+    description: 'Says how often, or how many at once, callers may call a workload.',
+  },
 };
 
 const enforced = column(
@@ -118,7 +121,6 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
   const presentation = presentations[kind];
   if (presentation === undefined) throw new Error(`api/crd/definition.ts has no entry for ${kind}`);
   const plural = pluralOf(kind);
-  const isOurs = group === ownGroup;
   const stored = versions.includes(storedVersion) ? storedVersion : versions[0];
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -136,7 +138,7 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
         plural,
         singular: kind.toLowerCase(),
         shortNames: presentation.shortNames,
-        categories: isOurs ? ['selvage'] : ['istio-io', `${group.split('.')[0]}-istio-io`],
+        categories: categoriesOf(group),
       },
       versions: versions.map((name) => ({
         name,
@@ -148,6 +150,11 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
       })),
     },
   };
+}
+
+/** `kubectl get istio-io` gives what Istio's own gives. */
+function categoriesOf(group: string): string[] {
+  return group === 'selvage.dev' ? ['selvage'] : ['istio-io', `${group.split('.')[0]}-istio-io`];
 }
 
 function objectSchema({ kind, spec }: KindEntry, description: string): JsonSchema {

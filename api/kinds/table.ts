@@ -9,6 +9,7 @@ import { validateCircuitBreaker } from '../validate/circuit-breaker.ts';
 import { validateDestinationRule } from '../validate/destination-rule.ts';
 import { validateHealthCheck } from '../validate/health-check.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
+import { validateRateLimit } from '../validate/rate-limit.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
 import { validateServiceEntry } from '../validate/service-entry.ts';
 import { validateSidecar } from '../validate/sidecar.ts';
@@ -27,6 +28,7 @@ import { type GrpcRouteSpec, grpcRouteSpec } from './grpc-route.ts';
 import { type HttpRouteSpec, httpRouteSpec } from './http-route.ts';
 import { type PeerAuthenticationSpec, peerAuthenticationSpec } from './peer-authentication.ts';
 import { podSpec } from './pod.ts';
+import { type RateLimitSpec, rateLimitSpec } from './rate-limit.ts';
 import { referenceGrantSpec } from './reference-grant.ts';
 import {
   type RequestAuthenticationSpec,
@@ -190,6 +192,15 @@ const entries: readonly KindEntry[] = [
     versions: ['v1', 'v1beta1'],
     spec: referenceGrantSpec,
     status: 'none',
+  },
+  {
+    kind: 'RateLimit',
+    group: 'selvage.dev',
+    versions: ['v1alpha1'],
+    spec: rateLimitSpec,
+    complete: true,
+    namespaced: true,
+    validate: (resource) => validateRateLimit(resource as Resource<string, RateLimitSpec>),
   },
 ];
 

@@ -5,6 +5,7 @@ import { judge, type Outcome } from '#policy/judge.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';
 
 import { resolveCall } from './call.ts';
+import { limitsOf, type MetLimit } from './limits.ts';
 import type { MeshCall } from './mesh-call.ts';
 import type { MeshModel } from './model.ts';
 
@@ -15,6 +16,8 @@ export interface JudgedCall {
   readonly outcome: Outcome;
   /** What the callee's sidecar enforces. */
   readonly policies: CompiledPolicies;
+  /** Limits that the call meets once it is allowed. */
+  readonly limits: readonly MetLimit[];
 }
 
 /** Takes a call the way through the callee's sidecar. @throws CallError for an unknown workload or account */
@@ -26,5 +29,6 @@ export async function judgeCall(model: MeshModel, call: MeshCall): Promise<Judge
     authorizer: async () => allowed,
     claims: call.token,
   });
-  return { call, recorded, workload, outcome, policies };
+  const limits = limitsOf(model.resources, workload, outcome, policies.trustDomains);
+  return { call, recorded, workload, outcome, policies, limits };
 }

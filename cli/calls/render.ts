@@ -4,6 +4,7 @@ import type { Miss, NearMiss } from '#policy/verdict.ts';
 
 import { type Colour, paint } from '../table.ts';
 import type { MeshCall } from './mesh-call.ts';
+import { renderLimit } from './limits.ts';
 import type { JudgedCall } from './judge-call.ts';
 
 /** `POST /charges from shop/web to billing/payments:8080`. */
@@ -38,6 +39,7 @@ export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
   }
   for (const rule of explanation?.audited ?? []) lines.push(`audited by ${rule}`);
   lines.push(...(explanation?.dryRun ?? []));
+  for (const limit of judged.limits) lines.push(renderLimit(limit));
   const { mode, policy, at } = policies.mtls(recorded.destination.port);
   const by = policy === '' ? 'by default' : `by ${policy}${at === null ? '' : ` (${at})`}`;
   lines.push(paint(`mutual TLS: ${mode} ${by}`, 'dim', tty));
@@ -80,6 +82,7 @@ export function renderJson(judged: JudgedCall): Readonly<Record<string, unknown>
     audited: explanation?.audited ?? [],
     dryRun: explanation?.dryRun ?? [],
     authorizer,
+    limits: judged.limits,
     sidecar: judged.workload.injected,
     mtls: policies.mtls(recorded.destination.port),
     call: recorded,

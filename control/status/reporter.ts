@@ -50,6 +50,7 @@ const enforcedKinds = new Set([
   'AuthorizationPolicy',
   'RequestAuthentication',
   'PeerAuthentication',
+  'RateLimit',
 ]);
 /** Reasons of what the next acknowledgement may change. */
 const onItsWay = new Set(['Pending', 'Refused']);

@@ -9,6 +9,7 @@ import { type Check, makeContext } from './context.ts';
 import { checkDenials } from './denials.ts';
 import { checkDestinations } from './destinations.ts';
 import { checkEmptiness } from './emptiness.ts';
+import { checkExtensions } from './extensions.ts';
 import { checkGatewayRoutes } from './gateway-routes.ts';
 import { checkHeaders } from './headers.ts';
 import { checkHosts } from './hosts.ts';
@@ -59,6 +60,7 @@ const checks: readonly Check[] = [
   checkRoutes,
   checkRouteOrder,
   checkGatewayRoutes,
+  checkExtensions,
 ];
 
 /** All warnings, in the order of files and lines. */

@@ -7,6 +7,7 @@ import { describe } from '#policy/explain.ts';
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { failures } from '../failures.ts';
 import type { Enforced, InForce } from '../in-force.ts';
+import { limitLayer, releaseLimits } from '../limit/layer.ts';
 import { composePath, ENDED, type Outcome } from '../request-path.ts';
 import { addAskedHeaders, addServiceTime, setServer } from '../response-edits.ts';
 import { sanitizeInbound, stripSteering } from '../sanitize.ts';
@@ -38,6 +39,7 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
       (x) => authorizers.judge(x),
       tokenLayer,
       authorizeLayer,
+      limitLayer,
       stripSteering,
       forward,
     ],
@@ -48,7 +50,7 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
       addAskedHeaders,
       (x, response) => holdTunnel(inForce, x, response),
     ],
-    finish: releaseTunnel,
+    finish: release,
     unanswered: tellPeer,
     onFault,
   });
@@ -108,7 +110,8 @@ function holdTunnel(inForce: InForce, x: Exchange, response: ResponseView): void
   if (downstream.judge(enforced) !== '') setImmediate(() => downstream.revoke());
 }
 
-function releaseTunnel(x: Exchange): void {
+function release(x: Exchange): void {
+  releaseLimits(x);
   if (x.downstream instanceof InboundConnection) x.downstream.tunnels.delete(x);
 }
 

@@ -9,7 +9,7 @@ import { failures, type Failure } from '../failures.ts';
 import { hashText } from '../upstream/hash.ts';
 import { formatAddress, type Member } from '../upstream/member.ts';
 import type { ProxiedAddresses } from '../upstream/proxy-header.ts';
-import type { Chooser } from '../upstream/cluster.ts';
+import type { Chooser } from '../upstream/chooser.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { OutboundConnection } from './connection.ts';
 import { findByAuthority, type OriginalDestination } from './original-destination.ts';

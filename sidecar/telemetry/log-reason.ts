@@ -32,6 +32,8 @@ export class Reasons {
       return made({ why: refusal.reason, at: refusal.at });
     }
     const verdict = exchange?.verdict ?? session?.verdict ?? null;
+    // Let through by policy, and refused after it.
+    if (exchange?.failure?.why !== undefined) return this.ofText(exchange.failure.why);
     if (verdict === null) return this.withoutVerdict(exchange);
     if (!verdict.allowed && this.afford()) {
       const explanation = this.explain(record);
@@ -58,7 +60,10 @@ export class Reasons {
   private withoutVerdict(exchange: Exchange | null): LoggedReason {
     const failure = exchange?.failure;
     if (!failure) return nothing;
-    const text = `${failure.code}: ${exchange?.details || failure.details}`;
+    return this.ofText(`${failure.code}: ${exchange?.details || failure.details}`);
+  }
+
+  private ofText(text: string): LoggedReason {
     const known = this.byText.get(text);
     if (known !== undefined) return known;
     const reason = made({ why: text.slice(0, 512) });

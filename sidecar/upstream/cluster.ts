@@ -1,13 +1,14 @@
 // One port of one service as it is called, or a subset of it: its members, who of them may be called, its limits.
 import { isDeepStrictEqual } from 'node:util';
 
-import type { Endpoint, Service, ServiceResolution } from '#api/snapshot.ts';
+import type { Endpoint, ServiceResolution } from '#api/snapshot.ts';
 import type { HashKey, TrafficPolicy } from '#api/traffic/destination.ts';
 import type { Log } from '#runtime/log.ts';
 
 import type { Failure } from '../failures.ts';
 import { Admission } from './admission.ts';
 import { hashKeyOf, newBalancer } from './balance/choose.ts';
+import type { Chooser } from './chooser.ts';
 import { HealthChecks } from './health/checks.ts';
 import { probe } from './health/probe.ts';
 import type { Limits } from './limit/limits.ts';
@@ -44,20 +45,6 @@ export interface ClusterParts {
 }
 
 const nowMs = (): number => performance.now();
-
-/** What a call needs of a cluster. */
-export type Chooser = Pick<
-  Cluster,
-  | 'pick'
-  | 'at'
-  | 'hashKey'
-  | 'passthrough'
-  | 'pool'
-  | 'admit'
-  | 'admitConnection'
-  | 'beginRetry'
-  | 'endRetry'
->;
 
 export class Cluster implements MemberOwner {
   readonly name: string;
@@ -305,10 +292,4 @@ function isSame(before: ClusterUpdate, now: ClusterUpdate): boolean {
     before.own === now.own &&
     isDeepStrictEqual(before.labels, now.labels)
   );
-}
-
-/** Names of a service's own, as callers know it. */
-export function calledNames(service: Service, meshName: string): CalledNames {
-  const host = service.hosts[0] ?? service.name;
-  return { host, meshName, subjectAltNames: service.subjectAltNames ?? [] };
 }

@@ -2,7 +2,7 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 
-import type { Snapshot } from '#api/snapshot.ts';
+import type { Service, Snapshot } from '#api/snapshot.ts';
 import type { SubsetPolicy, TrafficPolicy } from '#api/traffic/destination.ts';
 import type { Workload } from '#api/workload.ts';
 import { silentLog, type Log } from '#runtime/log.ts';
@@ -12,12 +12,13 @@ import type { Route, RouteTable } from '../outbound/routes.ts';
 import { HttpPool } from '../wire/http-pool.ts';
 import { http1PoolLimits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
-import { calledNames, Cluster, type ClusterUpdate } from './cluster.ts';
+import { Cluster, type ClusterUpdate } from './cluster.ts';
 import { nowhere, placeOf, type OwnPlace } from './locality/place.ts';
 import { OwnPorts } from './own-ports.ts';
 import { formatAddress, openPlain } from './member.ts';
 import { DestinationPolicies, policyOfPort, policyOfSubset, subsetsOf } from './policies.ts';
 import { UpstreamTls } from './tls-context.ts';
+import type { CalledNames } from './way.ts';
 
 /** Pools to hosts outside the mesh; the one not used for longest goes first. */
 export const externalPoolsMax = 256;
@@ -216,4 +217,10 @@ export class Upstreams {
       return;
     }
   }
+}
+
+/** Names of a service's own, as callers know it. */
+function calledNames(service: Service, meshName: string): CalledNames {
+  const host = service.hosts[0] ?? service.name;
+  return { host, meshName, subjectAltNames: service.subjectAltNames ?? [] };
 }

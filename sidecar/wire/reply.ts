@@ -33,7 +33,7 @@ export function replyOf(
   body: string | Buffer,
 ): Reply {
   if (x.failure !== null && isGrpc(x)) {
-    x.grpcStatus = grpcStatuses[status] ?? grpcStatusOtherwise;
+    x.grpcStatus = x.failure.grpcStatus ?? grpcStatuses[status] ?? grpcStatusOtherwise;
     const message = body.length === 0 ? '' : `grpc-message: ${grpcMessage(String(body))}\r\n`;
     const lines = `${headers.replace(contentTypeLine, '')}content-type: application/grpc\r\n`;
     return whole(200, `${lines}grpc-status: ${x.grpcStatus}\r\n${message}`, '', false);

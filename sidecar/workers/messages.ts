@@ -4,6 +4,7 @@ import type { Svid } from '#runtime/tls/svid.ts';
 
 import type { ClusterView } from '../admin/views.ts';
 import type { ConnectionCounts, Ports } from '../data-plane.ts';
+import type { LimitTables } from '../limit/compile.ts';
 import type { SidecarSettings } from '../settings.ts';
 import type { MetricData } from '../telemetry/exposition.ts';
 
@@ -12,6 +13,8 @@ export interface WorkerStart {
   readonly settings: SidecarSettings;
   readonly svid: Svid;
   readonly snapshot: Snapshot;
+  /** Memory of its limits, which all workers count in; null: there are none. */
+  readonly tables: LimitTables | null;
   readonly level: string;
   /** Ports of this process that no call of the application may reach. */
   readonly ownPorts: readonly number[];
@@ -21,7 +24,11 @@ export interface WorkerStart {
 
 export type ToWorker =
   | { readonly kind: 'svid'; readonly svid: Svid }
-  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | {
+      readonly kind: 'snapshot';
+      readonly snapshot: Snapshot;
+      readonly tables: LimitTables | null;
+    }
   | { readonly kind: 'level'; readonly level: string }
   | { readonly kind: 'own-port'; readonly port: number }
   | { readonly kind: 'drain' }

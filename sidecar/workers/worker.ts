@@ -41,7 +41,7 @@ const start = workerData as WorkerStart;
 const log = createLog('sidecar', start.level as LogLevel);
 const inForce = new InForce();
 const identity = new ToldIdentity(start.svid);
-await applyPrepared(inForce, start.snapshot);
+await applyPrepared(inForce, start.snapshot, start.tables);
 const plane = await startDataPlane({
   settings: start.settings,
   inForce,
@@ -59,7 +59,7 @@ async function take(message: ToWorker): Promise<void> {
     case 'svid':
       return identity.tell(message.svid);
     case 'snapshot':
-      return applyPrepared(inForce, message.snapshot);
+      return applyPrepared(inForce, message.snapshot, message.tables);
     case 'level':
       log.level = message.level;
       return undefined;

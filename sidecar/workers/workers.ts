@@ -39,8 +39,9 @@ export async function startWorkers(parts: WorkersParts, url = workerUrl): Promis
   const told: Told = { settings: parts.settings, ownPorts: [], draining: false };
   let restarts = 0;
   const begin = (): WorkerStart => {
-    const { snapshot } = inForce.current() ?? never();
-    return { ...told, svid: identity.current(), snapshot, level: log.level };
+    const { snapshot, limits } = inForce.current() ?? never();
+    const tables = limits?.tables ?? null;
+    return { ...told, svid: identity.current(), snapshot, tables, level: log.level };
   };
   const onRestart = (): void => void (restarts += 1);
   const slots = Array.from(
@@ -50,7 +51,9 @@ export async function startWorkers(parts: WorkersParts, url = workerUrl): Promis
   const tellAll = (message: ToWorker): void => slots.forEach((slot) => slot.tell(message));
   // From now on: what changes while a worker starts waits in its port.
   identity.onChange((svid) => tellAll({ kind: 'svid', svid }));
-  inForce.onChange(({ snapshot }) => tellAll({ kind: 'snapshot', snapshot }));
+  inForce.onChange(({ snapshot, limits }) =>
+    tellAll({ kind: 'snapshot', snapshot, tables: limits?.tables ?? null }),
+  );
   const [first, ...others] = slots;
   const ports = await (first ?? never()).start();
   // The first one has found free ports where the system was to choose: the others share them.

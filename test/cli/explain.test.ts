@@ -131,3 +131,39 @@ test('a workload without a sidecar is said to have none', async () => {
   expect(bare.status).toBe(0);
   expect(bare.out).toMatch('note: no sidecar is injected into shop/web');
 });
+
+test('the limits that an allowed call meets are named with what they allow', async () => {
+  const io = testIo();
+  const from = ['--from', 'limits/caller', '--to', 'limits/api'];
+  const examples = 'manifests/examples/rate-limits';
+  expect(await explain([...from, '--path', '/aws/x', examples], { ...io, cwd: '.' })).toBe(0);
+  expect(io.out()).toMatch(
+    /limit "quota" of limits\/aws \(.*aws\.yaml:\d+\): 100000 a month, for each API key of x-api-key, counted in Redis, by all pods\n/,
+  );
+  expect(io.out()).toContain('limit "throttle" of limits/aws');
+  expect(io.out()).not.toContain('kong');
+});
+
+test('each algorithm is said in words, and a limit that is not enforced is marked', async () => {
+  const from = ['--from', 'limits/caller', '--to', 'limits/api', '--output', 'json'];
+  const said: string[] = [];
+  for (const path of [
+    '/token-bucket/1',
+    '/leaky-bucket/1',
+    '/fixed-window/1',
+    '/azure/1',
+    '/nginx/conn/1',
+  ]) {
+    const io = testIo();
+    await explain([...from, '--path', path, 'manifests/examples/rate-limits'], { ...io, cwd: '.' });
+    const { limits } = JSON.parse(io.out()) as { limits: { allows: string; enforced: boolean }[] };
+    said.push(...limits.map(({ allows, enforced }) => `${enforced ? '' : 'dry: '}${allows}`));
+  }
+  expect(said).toEqual([
+    '10 in each 1s, at most 20 at once, for each identity, counted by each pod',
+    'an even 20 in each 1s, 5 of them ahead and waiting, for all calls together, counted by each pod',
+    'dry: 3 in each 1h, for all calls together, counted by each pod',
+    '200 in any 60s (counter), for each claim sub, counted by each pod',
+    '2 under way, for each peer address, counted by each pod',
+  ]);
+});

@@ -1,0 +1,86 @@
+// Redis, by @redis/client: a connection that restores itself, and the script of all limits.
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+
+import { createClient } from '@redis/client';
+
+import { script } from './script.ts';
+import type { StoreSpec } from './shared-store.ts';
+
+/** Questions that wait for an answer; of more, each is refused at once. */
+const questionsMax = 10_000;
+const connectTimeoutMs = 1000;
+const reconnectMaxMs = 500;
+
+const scriptHash = createHash('sha1').update(script).digest('hex');
+
+export interface RedisConnection {
+  /** Resolves when it is first connected. */
+  readonly ready: Promise<void>;
+  /** Questions are answered now. */
+  isReady(): boolean;
+  /** It leads to a server that takes no writes any more (a failover): make another one. */
+  isLost(): boolean;
+  /** The script's answers; null when there are none. Never rejects. */
+  check(keys: readonly string[], args: readonly string[]): Promise<readonly number[] | null>;
+  close(): void;
+}
+
+/** Connects in the background, again and again until it is closed. @throws when the password cannot be read */
+export async function connectRedis(spec: StoreSpec): Promise<RedisConnection> {
+  const { address, tls, username, passwordFile } = spec;
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon).replaceAll(/^\[|\]$/g, '');
+  const port = Number(address.slice(colon + 1));
+  const password =
+    passwordFile === undefined ? undefined : (await readFile(passwordFile, 'utf8')).trim();
+  const socket = {
+    host,
+    port,
+    connectTimeout: connectTimeoutMs,
+    noDelay: true,
+    reconnectStrategy: (tries: number) => Math.min(20 * 2 ** tries, reconnectMaxMs),
+  };
+  const client = createClient({
+    RESP: 2,
+    socket: tls ? { ...socket, tls: true as const, servername: host } : socket,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: questionsMax,
+  });
+  // What fails is seen where it is asked for.
+  client.on('error', () => undefined);
+  client.unref();
+  const { promise: ready, resolve } = Promise.withResolvers<void>();
+  client.once('ready', resolve);
+  client.connect().catch(() => undefined);
+  let lost = false;
+  const run = async (command: string, what: string, rest: string[]): Promise<readonly number[]> =>
+    client.sendCommand<number[]>([command, what, ...rest]);
+  return {
+    ready,
+    isReady: () => client.isReady,
+    isLost: () => lost,
+    async check(keys, args) {
+      const rest = [String(keys.length), ...keys, ...args];
+      try {
+        return await run('EVALSHA', scriptHash, rest).catch(async (error: unknown) => {
+          // It was restarted, or another server took its place.
+          if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
+          return run('EVAL', script, rest);
+        });
+      } catch (error) {
+        if (/^(READONLY|MASTERDOWN)/.test(messageOf(error))) lost = true;
+        return null;
+      }
+    },
+    close: () => {
+      if (client.isOpen) client.destroy();
+    },
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : '';
+}

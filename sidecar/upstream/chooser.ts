@@ -1,0 +1,15 @@
+// What a call needs of a cluster: an endpoint, and leave to ask it.
+import type { Cluster } from './cluster.ts';
+
+export type Chooser = Pick<
+  Cluster,
+  | 'pick'
+  | 'at'
+  | 'hashKey'
+  | 'passthrough'
+  | 'pool'
+  | 'admit'
+  | 'admitConnection'
+  | 'beginRetry'
+  | 'endRetry'
+>;

@@ -65,7 +65,7 @@ export const closeGraceMs = outboundDrainMs + telemetryCloseMs + 1000;
 /** Rejects when a port cannot be listened on. */
 export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> {
   const { settings, inForce, identity, sharedPorts, log } = parts;
-  const upstreams = new Upstreams(identity.current(), log);
+  const upstreams = new Upstreams(identity.current(), log, settings.podIp);
   identity.onChange((svid) => upstreams.renew(svid));
   // Callers' connections and the application's own are drained one after the other.
   const inboundConnections = newConnections(log);

@@ -50,6 +50,7 @@ export class Upstreams {
   readonly ownPorts = new OwnPorts();
   readonly #tls: UpstreamTls;
   readonly #log: Log;
+  readonly #ownAddress: string;
   #own: OwnPlace = nowhere;
   /** By name; those of subsets too. */
   readonly #clusters = new Map<string, Cluster>();
@@ -58,9 +59,11 @@ export class Upstreams {
   #taken: Taken = nothingTaken;
   readonly #external = new Map<string, HttpPool>();
 
-  constructor(svid: Svid, log: Log = silentLog) {
+  /** @param ownAddress of the workload's pod; '': not known */
+  constructor(svid: Svid, log: Log = silentLog, ownAddress = '') {
     this.#tls = new UpstreamTls(svid);
     this.#log = log;
+    this.#ownAddress = ownAddress;
   }
 
   /** Takes the routes and policies of a new snapshot. Connections to endpoints that stay are kept. */
@@ -196,8 +199,20 @@ export class Upstreams {
 
   /** The same object while it says the same, so that nobody arranges anew for nothing. */
   #noteOwn(workload: Workload | undefined): void {
-    const own = { place: placeOf(workload?.locality), labels: workload?.labels ?? {} };
+    const locality = workload?.locality ?? this.#ownLocality();
+    const own = { place: placeOf(locality), labels: workload?.labels ?? {} };
     if (!isDeepStrictEqual(own, this.#own)) this.#own = own;
+  }
+
+  /** Pods of a workload share their snapshot, so each finds its own place among the endpoints. */
+  #ownLocality(): string | undefined {
+    const { routes, destinations } = this.#taken;
+    if (this.#ownAddress === '' || destinations === undefined) return undefined;
+    for (const { port } of routes) {
+      const own = port.endpoints.find(({ address }) => address === this.#ownAddress);
+      if (own?.locality !== undefined) return own.locality;
+    }
+    return undefined;
   }
 
   #present(name: string, sni: string, { service }: Route, present: Set<string>): Cluster {

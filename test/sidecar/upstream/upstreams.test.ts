@@ -209,6 +209,22 @@ test('near endpoints are called while they are well, and far ones as they fail',
   upstreams.close();
 });
 
+test('a pod finds its own place among the endpoints', () => {
+  const upstreams = new Upstreams(svid, silentLog, '10.0.0.9');
+  const placed = serviceOf('payments', [
+    { address: '10.0.0.1', port: 80, locality: 'eu/a' },
+    { address: '10.0.0.2', port: 80, locality: 'us/a' },
+  ]);
+  const web = serviceOf('web', [{ address: '10.0.0.9', port: 80, locality: 'us/a' }]);
+  const destinations = [policyOf({ outlier, locality: {} })];
+  const snapshot = { ...snapshotOf({ services: [placed, web] }), destinations };
+  const table = compileRoutes(snapshot);
+  upstreams.update(table, snapshot);
+  const cluster = upstreams.cluster(table.routes[0]!)!;
+  for (let i = 0; i < 50; i += 1) expect(cluster.pick([])).toBe(cluster.members[1]);
+  upstreams.close();
+});
+
 test('an address that nobody told of is a member when it is called, the same one again', () => {
   const { apply } = world();
   const cluster = apply([policyOf({ balancing: { kind: 'passthrough' } })]);

@@ -6,15 +6,16 @@ import type { PortProtocol } from '#api/workload.ts';
 
 import type { Downstream, Exchange, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
+import type { RouteIndex } from '../routing/route-index.ts';
 import { hashText } from '../upstream/hash.ts';
 import { formatAddress, type Member } from '../upstream/member.ts';
 import type { ProxiedAddresses } from '../upstream/proxy-header.ts';
 import type { Chooser } from '../upstream/chooser.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { OutboundConnection } from './connection.ts';
-import { findByAuthority, type OriginalDestination } from './original-destination.ts';
+import { findByAuthority, findOriginal, type OriginalDestination } from './original-destination.ts';
 import { defaultRetry } from './retry.ts';
-import { splitAuthority, type Route } from './routes.ts';
+import { splitAuthority, type Found, type Route } from './routes.ts';
 
 export type Destination =
   | {
@@ -52,7 +53,8 @@ export function findDestination(
   const routes = x.enforced?.routes;
   if (routes === undefined) return failures.internal;
   if (original !== null) {
-    const found = findByAuthority(routes, original, authority);
+    const named = findByAuthority(routes, original, authority);
+    const found = x.enforced?.routing.empty === false ? byAddress(x, named, original) : named;
     return found === 'unknown-host' ? outside(original) : destinationOf(x, upstreams, found);
   }
   const found = routes.find(authority, defaultPort);
@@ -60,6 +62,24 @@ export function findDestination(
     ? external(authority, defaultPort)
     : destinationOf(x, upstreams, found);
 }
+
+/**
+ * A Service that Gateway API's routes are attached to is the one at the address, whatever host the caller
+ * names (GAMMA's MeshClusterIPMatching); others go by the host, as in Istio.
+ */
+function byAddress({ enforced }: Exchange, named: Found, original: OriginalDestination): Found {
+  if (enforced === null) return named;
+  const own = findOriginal(enforced.routes, original);
+  if (typeof own === 'string' || typeof named === 'string' || own.key === named.key) return named;
+  return isAttached(enforced.routing, own) || isAttached(enforced.routing, named) ? own : named;
+}
+
+function isAttached(routing: RouteIndex, { service, port }: Route): boolean {
+  const found = routing.find(service.hosts[0] ?? '', port.port);
+  return found !== null && attachedKinds.test(found.group.key);
+}
+
+const attachedKinds = /^(HTTP|GRPC)Route\//;
 
 /** What was found, as far as it can be called; notes the service with the call. */
 export function destinationOf(

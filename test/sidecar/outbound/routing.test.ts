@@ -178,6 +178,33 @@ describe('where a call goes', () => {
     ]);
   });
 
+  test('a Service with routes of the Gateway API is the one at the address, whatever the host', async () => {
+    const one = { ...(await serve('one', say('one'))), addresses: ['10.96.0.1'] };
+    const two = { ...(await serve('two', say('two'))), addresses: ['10.96.0.2'] };
+    const marked = {
+      ...group({ headers: { response: { set: { 'x-route': 'yes' } } }, action: to('two') }),
+    };
+    const hosts = ['two.shop.svc.cluster.local'];
+    const ask = async (key: string, address: string, named: string): Promise<string[]> => {
+      const client = await rig.sidecar({
+        account: 'web',
+        services: [one, two],
+        traffic: { routes: [{ ...marked, key, hosts }] },
+        originalDestination: () => ({ host: address, port: 80 }),
+      });
+      const raw = `GET / HTTP/1.1\r\nhost: ${named}\r\nconnection: close\r\n\r\n`;
+      const reply = await exchange(await plain(client.capturedPort), raw);
+      return [reply.body, reply.headers['x-route'] ?? ''];
+    };
+    const attached = 'HTTPRoute/shop/two.shop.svc.cluster.local';
+    expect(await ask(attached, '10.96.0.2', 'one')).toEqual(['two', 'yes']);
+    expect(await ask(attached, '10.96.0.1', 'two')).toEqual(['one', '']);
+    // Istio's own go by the host.
+    const virtual = 'VirtualService/shop/two';
+    expect(await ask(virtual, '10.96.0.2', 'one')).toEqual(['one', '']);
+    expect(await ask(virtual, '10.96.0.1', 'two')).toEqual(['two', 'yes']);
+  });
+
   test('outside the mesh nowhere, where only the registry may be called', async () => {
     const outside = await rig.application(say('outside'));
     const client = await rig.sidecar({ account: 'web' });

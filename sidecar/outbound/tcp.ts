@@ -1,6 +1,8 @@
 // Bytes from the application to a service or a host outside: opened by turns, relayed, reported.
 import type { Socket } from 'node:net';
 
+import type { ConnectionPool } from '#api/traffic/destination.ts';
+
 import { failures, type Failure } from '../failures.ts';
 import type { Enforced } from '../in-force.ts';
 import { TcpSessionRecord } from '../tcp-session.ts';
@@ -39,6 +41,9 @@ export class OutboundTcp {
   #upstream: Socket | Failure | null = null;
   #relay: Relay | null = null;
   #abandoned = false;
+  /** What a DestinationRule says of connections to the service. */
+  #policy: ConnectionPool | null = null;
+  #lifetime: NodeJS.Timeout | undefined;
 
   /** @param onSpeaks called when the other end speaks, or ends, before `start` */
   constructor(parts: OutboundTcpParts, onSpeaks: () => void) {
@@ -81,6 +86,7 @@ export class OutboundTcp {
     const { sni } = connection.facts;
     const to =
       'code' in meant ? meant : routeBytes(session, enforced, upstreams, meant, sni, original);
+    if (!('code' in to) && to.kind === 'service') this.#policy = to.cluster.pool ?? null;
     const opened =
       'code' in to
         ? to
@@ -124,9 +130,14 @@ export class OutboundTcp {
         upstream,
         counters: session,
         head: this.#head ?? Buffer.alloc(0),
-        idleTimeoutMs: relayIdleTimeoutMs,
-        onEnd: (how) => session.end(how),
+        idleTimeoutMs: this.#policy?.tcpIdleTimeoutMs ?? relayIdleTimeoutMs,
+        onEnd: (how) => {
+          clearTimeout(this.#lifetime);
+          session.end(how);
+        },
       });
+      const { maxConnectionDurationMs: lifeMs = 0 } = this.#policy ?? {};
+      if (lifeMs > 0) this.#lifetime = setTimeout(() => this.close(), lifeMs);
     }
   }
 

@@ -123,6 +123,8 @@ export class LogRecord {
 function clusterOf(slot: ConnectionSlot, x: Exchange): string {
   const { direction, facts } = x.downstream;
   const port = direction === 'inbound' ? facts.destinationPort : x.servicePort;
+  const subset = x.routed?.destination?.destination.subset ?? '';
+  if (subset !== '') return clusterName(direction, x.service, port, subset);
   if (slot.clusterPort !== port || slot.clusterService !== x.service) {
     slot.clusterPort = port;
     slot.clusterService = x.service;
@@ -136,9 +138,11 @@ function clusterName(
   direction: ConnectionEnds['direction'],
   service: Service | null,
   port: number,
+  subset = '',
 ): string {
   if (direction === 'inbound') return `inbound|${port}||`;
-  return service === null ? 'PassthroughCluster' : `outbound|${port}||${service.hosts[0] ?? ''}`;
+  if (service === null) return 'PassthroughCluster';
+  return `outbound|${port}|${subset}|${service.hosts[0] ?? ''}`;
 }
 
 function localOf(ends: ConnectionEnds): string {

@@ -109,6 +109,24 @@ test('a route to what nobody knows ends the connection, and says why', async () 
   expect(client.telemetry.closed[0]?.details).toMatch(/^cluster_not_found\{nobody/);
 });
 
+test('a DestinationRule limits how long a connection of bytes may be silent, and live', async () => {
+  const port = await bytesServer(rig, (socket) => socket.write('hello'));
+  const one = { ...serviceOf('one', [{ port }], 'tcp'), addresses: [vip] };
+  const client = await captured([one], []);
+  const lives = async (pool: object): Promise<number> => {
+    const policy = { pool };
+    const said = { host: '*', source: 'DestinationRule shop/x', policy, ports: {}, subsets: [] };
+    client.apply({ traffic: { destinations: [said] } });
+    const begunMs = performance.now();
+    const { text } = await readWhole(await dial(client.capturedPort));
+    expect(text).toBe('hello');
+    return performance.now() - begunMs;
+  };
+  expect(await lives({ maxConnectionDurationMs: 150 })).toBeGreaterThan(140);
+  expect(await lives({ tcpIdleTimeoutMs: 150 })).toBeGreaterThan(140);
+  expect(client.telemetry.closed).toHaveLength(2);
+});
+
 test('outside the mesh bytes go nowhere, where only the registry may be called', async () => {
   const port = await bytesServer(rig, (socket) => socket.end('outside'));
   const originalDestination = (): { host: string; port: number } => ({ host: '127.0.0.1', port });

@@ -137,7 +137,8 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
         listKind: `${kind}List`,
         plural,
         singular: kind.toLowerCase(),
-        shortNames: presentation.shortNames,
+        // An empty list would be another value for the API server, and two appliers would contend for it.
+        ...(presentation.shortNames.length > 0 && { shortNames: presentation.shortNames }),
         categories: categoriesOf(group),
       },
       versions: versions.map((name) => ({

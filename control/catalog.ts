@@ -20,6 +20,15 @@ const notOfServices: ReadonlySet<string> = new Set<keyof MeshResources>([
   'authorizationPolicies',
   'requestAuthentications',
   'peerAuthentications',
+  'virtualServices',
+  'httpRoutes',
+  'grpcRoutes',
+  'referenceGrants',
+  'destinationRules',
+  'circuitBreakers',
+  'healthChecks',
+  'sidecars',
+  'extensions',
   'replaced',
 ]);
 

@@ -6,6 +6,7 @@ import { afterEach, expect, test } from 'vitest';
 
 import type { Snapshot } from '#api/snapshot.ts';
 import { parseSidecarMessage, MessageRefused } from '#control/push/messages.ts';
+import { LineReader } from '#runtime/lines.ts';
 
 import { issue, makeTestCa } from '../../tls/fixtures.ts';
 import { controlIdentity, openWorkplace, until, webSnapshot, type Workplace } from './fixtures.ts';
@@ -259,16 +260,14 @@ test('a slow reader gets the newest state, not the many between', async () => {
   }
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(30 * 1024 * 1024);
   const versions: number[] = [];
-  let text = '';
+  const reader = new LineReader(3 * padding);
   stream.resume();
   stream.on('data', (chunk: Buffer) => {
-    text += chunk.toString();
-    for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n')) {
-      const message = JSON.parse(text.slice(0, end)) as {
+    for (const line of reader.push(chunk)) {
+      const message = JSON.parse(line) as {
         snapshot?: { version: number };
         delta?: { to: number };
       };
-      text = text.slice(end + 1);
       const version = message.snapshot?.version ?? message.delta?.to ?? 0;
       versions.push(version);
       stream.write(`${JSON.stringify({ type: 'ack', version })}\n`);

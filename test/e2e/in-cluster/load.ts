@@ -127,6 +127,14 @@ export class Load {
 
   /** Ends all callers in good order. */
   async end(): Promise<LoadSummary> {
+    // Process 1 of a container does not hear a signal that comes before it listens: each has called by then.
+    await this.#place.ready(`deployment/${this.name}`);
+    await until(
+      'each caller to have called',
+      () => this.#pods('--field-selector=status.phase=Running'),
+      (pods) => pods.every((pod) => (this.#counts.get(pod)?.ok ?? 0) > 0),
+      90_000,
+    );
     await this.#place.kubectl('scale', `deployment/${this.name}`, '--replicas=0');
     await until(
       'the callers to end',

@@ -1,6 +1,9 @@
 // Unit tests run in parallel; tests of processes and of the whole mesh run one file at a time.
 import { defineConfig } from 'vitest/config';
 
+/** What is waited for comes, but a busy machine may take its time. */
+const expect = { poll: { timeout: 15_000 } };
+
 export default defineConfig({
   test: {
     projects: [
@@ -10,6 +13,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/process/**', 'test/e2e/**'],
           testTimeout: 20_000,
+          expect,
         },
       },
       {
@@ -18,6 +22,7 @@ export default defineConfig({
           include: ['test/process/**/*.test.ts', 'test/e2e/*.test.ts'],
           fileParallelism: false,
           testTimeout: 120_000,
+          expect,
           hookTimeout: 120_000,
         },
       },
@@ -28,6 +33,7 @@ export default defineConfig({
           include: ['test/e2e/kubernetes/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 120_000,
+          expect,
           hookTimeout: 120_000,
         },
       },
@@ -38,6 +44,7 @@ export default defineConfig({
           globalSetup: 'test/e2e/in-cluster/setup.ts',
           fileParallelism: false,
           testTimeout: 180_000,
+          expect,
           hookTimeout: 300_000,
         },
       },

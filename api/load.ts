@@ -9,6 +9,7 @@ import type { PeerAuthentication } from './kinds/peer-authentication.ts';
 import type { Pod } from './kinds/pod.ts';
 import type { PolicyTestDocument } from './kinds/policy-test.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
+import type { SecretResource } from './kinds/secret.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
@@ -28,6 +29,7 @@ export type AnyResource =
   | Namespace
   | ServiceAccount
   | ServiceResource
+  | SecretResource
   | ServiceEntry
   | EndpointSlice
   | Pod

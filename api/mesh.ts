@@ -10,6 +10,7 @@ import type { Namespace } from './kinds/namespace.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
 import type { Container, Pod, PodSpec } from './kinds/pod.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
+import type { SecretResource } from './kinds/secret.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
@@ -36,6 +37,8 @@ export interface MeshResources {
   readonly requestAuthentications: readonly RequestAuthentication[];
   readonly peerAuthentications: readonly PeerAuthentication[];
   readonly extensions: readonly ExtensionResource[];
+  /** Hashes of API keys. */
+  readonly secrets: readonly SecretResource[];
   /** Resources that a later one of the same kind, namespace and name took the place of. */
   readonly replaced: readonly { readonly old: AnyResource; readonly by: AnyResource }[];
 }
@@ -100,6 +103,7 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     authorizationPolicies: byAge(of('AuthorizationPolicy')),
     requestAuthentications: byAge(of('RequestAuthentication')),
     peerAuthentications: byAge(of('PeerAuthentication')),
+    secrets: of('Secret'),
     extensions: byAge(all.filter((one) => isExtension(one))),
     replaced,
   };

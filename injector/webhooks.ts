@@ -90,6 +90,7 @@ export function validatingWebhooks(target: WebhookTarget, name = configurationNa
 export const validatedResources: readonly (readonly [group: string, resources: string[]])[] = [
   ['security.istio.io', ['authorizationpolicies', 'peerauthentications', 'requestauthentications']],
   ['networking.istio.io', ['serviceentries']],
+  ['selvage.dev', ['apikeyauthentications', 'tokenexchanges']],
 ];
 
 function metadataOf(name: string): object {

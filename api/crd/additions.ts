@@ -156,6 +156,51 @@ const peerAuthentication: SchemaAdditions = new Map([
   ],
 ]);
 
+const extension: readonly (readonly [string, Record<string, unknown>])[] = [
+  [
+    '',
+    rules({
+      rule: '!has(self.selector) || !has(self.targetRefs) || self.targetRefs.size() == 0',
+      message: 'only one of selector and targetRefs may be set',
+    }),
+  ],
+  ...selector,
+  ['targetRefs', { maxItems: targetsMax }],
+  ...target('targetRefs[]'),
+];
+
+const apiKeyAuthentication: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ...extension,
+  ['match', { maxItems: 64 }],
+  ['from', { maxItems: 16 }],
+  [
+    'from[]',
+    rules({
+      rule: '(has(self.header)?1:0)+(has(self.query)?1:0)+(has(self.cookie)?1:0)==1',
+      message: 'a place is one of header, query and cookie',
+    }),
+  ],
+  ['consumers', { maxItems: 10_000 }],
+  ['consumers[].name', { maxLength: 253 }],
+  ['consumers[].hashes', { maxItems: 16 }],
+  ['consumers[].hashes[]', { pattern: '^[0-9a-fA-F]{64}$' }],
+  ['secrets', { maxItems: 16 }],
+  ['secrets[].name', { maxLength: 253 }],
+]);
+
+const tokenExchange: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ...extension,
+  ['hosts', { maxItems: 256 }],
+  [
+    'hosts[]',
+    {
+      maxLength: 253,
+      ...rules({ rule: "self != '*'", message: 'a host may not be * alone: name what is called' }),
+    },
+  ],
+  ['scopes', { maxItems: 64 }],
+]);
+
 const serviceEntry: SchemaAdditions = new Map<string, Record<string, unknown>>([
   [
     '',
@@ -187,4 +232,6 @@ export const additions: Readonly<Record<string, SchemaAdditions>> = {
   RequestAuthentication: requestAuthentication,
   PeerAuthentication: peerAuthentication,
   ServiceEntry: serviceEntry,
+  ApiKeyAuthentication: apiKeyAuthentication,
+  TokenExchange: tokenExchange,
 };

@@ -47,6 +47,19 @@ const presentations: Readonly<Record<string, Presentation>> = {
     ],
     description: 'Describes a service that no Service of the cluster names.',
   },
+  ApiKeyAuthentication: {
+    shortNames: ['aka'],
+    columns: [column('Consumers', '.spec.consumers[*].name', 'Callers that it knows by itself.')],
+    description: 'Says which API keys callers of a workload are known by.',
+  },
+  TokenExchange: {
+    shortNames: ['tex'],
+    columns: [
+      column('Hosts', '.spec.hosts', 'Hosts whose calls get the token.'),
+      column('Audience', '.spec.audience', 'Who the token is for.'),
+    ],
+    description: 'Says which token calls of a workload carry (RFC 8693).',
+  },
 };
 
 const enforced = column(
@@ -78,6 +91,7 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
   const presentation = presentations[kind];
   if (presentation === undefined) throw new Error(`api/crd/definition.ts has no entry for ${kind}`);
   const plural = pluralOf(kind);
+  const stored = versions.includes(storedVersion) ? storedVersion : versions[0];
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -94,18 +108,23 @@ function definitionOf(entry: KindEntry): CustomResourceDefinition {
         plural,
         singular: kind.toLowerCase(),
         shortNames: presentation.shortNames,
-        categories: ['istio-io', `${group.split('.')[0]}-istio-io`],
+        categories: categoriesOf(group),
       },
       versions: versions.map((name) => ({
         name,
         served: true,
-        storage: name === storedVersion,
+        storage: name === stored,
         subresources: { status: {} },
         additionalPrinterColumns: [...presentation.columns, enforced, age],
         schema: { openAPIV3Schema: objectSchema(entry, presentation.description) },
       })),
     },
   };
+}
+
+/** `kubectl get istio-io` gives what Istio's own gives. */
+function categoriesOf(group: string): string[] {
+  return group === 'selvage.dev' ? ['selvage'] : ['istio-io', `${group.split('.')[0]}-istio-io`];
 }
 
 function objectSchema({ kind, spec }: KindEntry, description: string): JsonSchema {

@@ -4,9 +4,16 @@ import { z } from 'zod';
 
 import type { Finding } from '../origin.ts';
 import type { Resource } from '../resource.ts';
+import { validateApiKeyAuthentication } from '../validate/api-key-authentication.ts';
 import { validateAuthorizationPolicy } from '../validate/authorization-policy.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
+import { validateTokenExchange } from '../validate/token-exchange.ts';
+import {
+  type ApiKeyAuthenticationSpec,
+  apiKeyAuthenticationSpec,
+  apiKeysLabel,
+} from './api-key-authentication.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
 import { deploymentSpec } from './deployment.ts';
 import { endpointSliceSpec } from './endpoint-slice.ts';
@@ -16,8 +23,10 @@ import {
   type RequestAuthenticationSpec,
   requestAuthenticationSpec,
 } from './request-authentication.ts';
+import { secretSpec } from './secret.ts';
 import { serviceEntrySpec } from './service-entry.ts';
 import { serviceSpec } from './service.ts';
+import { type TokenExchangeSpec, tokenExchangeSpec } from './token-exchange.ts';
 
 export interface KindEntry {
   readonly kind: string;
@@ -30,6 +39,8 @@ export interface KindEntry {
   readonly namespaced: boolean;
   /** For a kind without `spec`: the fields of the document that stand for one. */
   readonly rootFields?: readonly string[];
+  /** Only objects with this label are read; others are as if they were not there. */
+  readonly label?: readonly [name: string, value: string];
   /** What Istio's webhook asks beyond the shape. */
   validate?(resource: Resource): Finding[];
 }
@@ -44,11 +55,25 @@ const security = {
   namespaced: true,
 };
 
+const selvage = {
+  group: 'selvage.dev',
+  versions: ['v1alpha1'],
+  complete: true,
+  namespaced: true,
+};
+
 const entries: readonly KindEntry[] = [
   { ...core, kind: 'Namespace', spec: nothing, namespaced: false },
   { ...core, kind: 'ServiceAccount', spec: nothing },
   { ...core, kind: 'Service', spec: serviceSpec },
   { ...core, kind: 'Pod', spec: podSpec },
+  {
+    ...core,
+    kind: 'Secret',
+    spec: secretSpec,
+    rootFields: ['data', 'stringData'],
+    label: [apiKeysLabel, 'true'],
+  },
   {
     kind: 'EndpointSlice',
     group: 'discovery.k8s.io',
@@ -81,6 +106,19 @@ const entries: readonly KindEntry[] = [
     spec: peerAuthenticationSpec,
     validate: (resource) =>
       validatePeerAuthentication(resource as Resource<string, PeerAuthenticationSpec>),
+  },
+  {
+    ...selvage,
+    kind: 'ApiKeyAuthentication',
+    spec: apiKeyAuthenticationSpec,
+    validate: (resource) =>
+      validateApiKeyAuthentication(resource as Resource<string, ApiKeyAuthenticationSpec>),
+  },
+  {
+    ...selvage,
+    kind: 'TokenExchange',
+    spec: tokenExchangeSpec,
+    validate: (resource) => validateTokenExchange(resource as Resource<string, TokenExchangeSpec>),
   },
   {
     kind: 'ServiceEntry',

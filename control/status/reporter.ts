@@ -44,6 +44,8 @@ const enforcedKinds = new Set([
   'AuthorizationPolicy',
   'RequestAuthentication',
   'PeerAuthentication',
+  'ApiKeyAuthentication',
+  'TokenExchange',
 ]);
 /** Reasons of what the next acknowledgement may change. */
 const onItsWay = new Set(['Pending', 'Refused']);

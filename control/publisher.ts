@@ -4,6 +4,7 @@ import { nameOf, problemAt } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 import type { Log } from '#runtime/log.ts';
 
+import { ApiKeyResolver } from './api-keys.ts';
 import { isStatic } from './listing.ts';
 import type { ChangeLog } from './changes.ts';
 import type { KeySets } from './jwks/key-sets.ts';
@@ -29,6 +30,7 @@ export interface PublisherOptions {
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #resolver = new KeyResolver();
+  readonly #apiKeys = new ApiKeyResolver();
   #problems: readonly Problem[] = [];
   #dueSinceMs: number | null = null;
   #running: Promise<void> | null = null;
@@ -75,12 +77,15 @@ export class Publisher {
     const resolved = this.#resolver.resolve(mesh.requestAuthentications, (from) =>
       keys.state(from),
     );
+    const keyed = this.#apiKeys.resolve(mesh.extensions, mesh.secrets);
     this.#problems = [
       ...source.problems(),
       ...meshProblems(mesh, this.#options.trustDomain()),
       ...resolved.problems,
+      ...keyed.problems,
     ];
-    snapshots.replace(new MeshView(mesh, resolved.policies, snapshots.view));
+    const keyedMesh = { ...mesh, extensions: keyed.extensions };
+    snapshots.replace(new MeshView(keyedMesh, resolved.policies, snapshots.view));
     publish(changedAtMs);
     const news = changes.record(snapshots.revision, resources, this.#problems);
     for (const { what, resource, file, line, problem } of news) {

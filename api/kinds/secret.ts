@@ -5,21 +5,31 @@ import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';
 
+type Texts = Readonly<Record<string, string>>;
+
 const texts = z.record(z.string(), z.string()).optional();
 
 export const secretSpec = z
-  .object({ data: texts, stringData: texts })
-  .transform(({ data = {}, stringData = {} }) => {
-    const bytes = [
-      ...Object.entries(data).map(([name, text]) => [name, Buffer.from(text, 'base64')] as const),
-      ...Object.entries(stringData).map(([name, text]) => [name, Buffer.from(text)] as const),
-    ];
-    const hashed = bytes
-      .map(([name, value]) => [name, withoutLineEnd(value)] as const)
+  .object({
+    data: texts,
+    stringData: texts,
+    /** In place of both, where they were hashed before. */
+    hashes: texts,
+  })
+  .transform(({ data, stringData, hashes }) => ({ hashes: hashes ?? hashesOf(data, stringData) }));
+
+/** SHA-256 in hexadecimal by the names of the values. @param data in base64 */
+export function hashesOf(data: Texts = {}, stringData: Texts = {}): Texts {
+  const values = [
+    ...Object.entries(data).map(([name, text]) => [name, Buffer.from(text, 'base64')] as const),
+    ...Object.entries(stringData).map(([name, text]) => [name, Buffer.from(text)] as const),
+  ].map(([name, value]) => [name, withoutLineEnd(value)] as const);
+  return Object.fromEntries(
+    values
       .filter(([, value]) => value.length > 0)
-      .map(([name, value]) => [name, createHash('sha256').update(value).digest('hex')] as const);
-    return { hashes: Object.fromEntries(hashed) };
-  });
+      .map(([name, value]) => [name, createHash('sha256').update(value).digest('hex')]),
+  );
+}
 
 /** `kubectl create secret --from-file` takes the line end of the file along. */
 function withoutLineEnd(value: Buffer): Buffer {
@@ -28,6 +38,5 @@ function withoutLineEnd(value: Buffer): Buffer {
   return value.subarray(0, end);
 }
 
-/** `hashes`: SHA-256 in hexadecimal by the names of the values. */
 export type SecretSpec = z.output<typeof secretSpec>;
 export type SecretResource = Resource<'Secret', SecretSpec>;

@@ -71,7 +71,7 @@ const entries: readonly KindEntry[] = [
     ...core,
     kind: 'Secret',
     spec: secretSpec,
-    rootFields: ['data', 'stringData'],
+    rootFields: ['data', 'stringData', 'hashes'],
     label: [apiKeysLabel, 'true'],
   },
   {

@@ -187,6 +187,8 @@ export class Exchange {
   retriesSpent = false;
   /** Wants the answer whole; null: it passes as it comes. */
   tap: ResponseTap | null = null;
+  /** Inbound: the caller that an API key made known; '': none did. */
+  consumer = '';
   requestId = '';
   /** Value of `grpc-status` from the response's head or trailers; '' without one. */
   grpcStatus = '';

@@ -2,6 +2,7 @@
 import type { Snapshot } from '#api/snapshot.ts';
 import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 
+import { compileApiKeys, type ApiKeys } from './credentials/api-keys.ts';
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
 import { noRegexes, type RegexFactory } from './routing/regex.ts';
 import { compileRouteIndex, type RouteIndex } from './routing/route-index.ts';
@@ -12,6 +13,8 @@ export interface Enforced {
   readonly policies: CompiledPolicies;
   readonly routes: RouteTable;
   readonly routing: RouteIndex;
+  /** Null: no request needs a key. */
+  readonly apiKeys: ApiKeys | null;
 }
 
 export class InForce {
@@ -35,6 +38,7 @@ export class InForce {
       policies: compilePolicies({ mesh, workload, policies }),
       routes: compileRoutes(snapshot),
       routing: compileRouteIndex(snapshot.routes ?? [], regexes),
+      apiKeys: compileApiKeys(snapshot.extensions),
     });
     this.#current = enforced;
     for (const listener of this.#listeners) listener(enforced);

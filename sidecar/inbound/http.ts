@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { decide } from '#policy/decide.ts';
 import { describe } from '#policy/explain.ts';
 
+import { apiKeyLayer } from '../credentials/api-key-layer.ts';
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { failures } from '../failures.ts';
 import type { Enforced, InForce } from '../in-force.ts';
@@ -35,6 +36,7 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
     request: [
       admitLayer(inForce),
       sanitizeInbound,
+      apiKeyLayer,
       (x) => authorizers.judge(x),
       tokenLayer,
       authorizeLayer,

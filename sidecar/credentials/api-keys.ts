@@ -1,0 +1,86 @@
+// ApiKeyAuthentications of a snapshot, compiled: who has which key, and where keys are looked for.
+import { hash, timingSafeEqual } from 'node:crypto';
+
+import type {
+  ApiKeyAuthentication,
+  ApiKeyAuthenticationSpec,
+} from '#api/kinds/api-key-authentication.ts';
+import type { ExtensionResource } from '#api/kinds/extension.ts';
+
+import { compileKeyMatch, type RequestTest } from './key-match.ts';
+import { compilePlace, type KeyPlace } from './key-places.ts';
+
+export interface KeyRule {
+  /** Null: every request. */
+  readonly matches: RequestTest | null;
+  readonly places: readonly KeyPlace[];
+  readonly optional: boolean;
+  /** Lower-case; '': none. */
+  readonly consumerHeader: string;
+  readonly hideKey: boolean;
+  /** The caller whose key it is; '': nobody's. */
+  consumerOf(key: string): string;
+}
+
+export interface ApiKeys {
+  /** Oldest first. */
+  readonly rules: readonly KeyRule[];
+  /** Headers that tell who calls, which no client may send. */
+  readonly consumerHeaders: readonly string[];
+}
+
+/** Longer ones are nobody's: they are not worth a hash. */
+export const keyCharactersMax = 4096;
+const usualPlaces = [{ header: 'x-api-key' }, { header: 'apikey' }];
+
+/** Null: no request needs a key. Throws when one cannot be enforced. */
+export function compileApiKeys(extensions: readonly ExtensionResource[] = []): ApiKeys | null {
+  const specs = extensions.filter(isApiKeys).map(({ spec }) => spec);
+  if (specs.length === 0) return null;
+  const rules = specs.map(compileRule);
+  const headers = new Set(rules.map(({ consumerHeader }) => consumerHeader));
+  return { rules, consumerHeaders: [...headers].filter((name) => name !== '') };
+}
+
+function isApiKeys(
+  resource: ExtensionResource,
+): resource is ExtensionResource & ApiKeyAuthentication {
+  return resource.kind === 'ApiKeyAuthentication';
+}
+
+function compileRule(spec: ApiKeyAuthenticationSpec): KeyRule {
+  const owners = ownersOf(spec);
+  return {
+    matches: compileKeyMatch(spec.match),
+    places: (spec.from ?? usualPlaces).map(compilePlace),
+    optional: spec.optional,
+    consumerHeader: spec.forwardConsumerHeader.toLowerCase(),
+    hideKey: spec.hideKey,
+    consumerOf(key) {
+      if (key === '' || key.length > keyCharactersMax) return '';
+      const digest = hash('sha256', key, 'buffer');
+      const owner = owners.get(digest.toString('hex'));
+      // The look-up may tell by its time how a hash begins, which says nothing of any key; the match is made in constant time.
+      return owner !== undefined && timingSafeEqual(owner.digest, digest) ? owner.name : '';
+    },
+  };
+}
+
+interface Owner {
+  readonly name: string;
+  readonly digest: Buffer;
+}
+
+/** By hash. A key that several have is the first one's. */
+function ownersOf({ consumers }: ApiKeyAuthenticationSpec): ReadonlyMap<string, Owner> {
+  const owners = new Map<string, Owner>();
+  for (const { name, hashes } of consumers) {
+    for (const text of hashes) {
+      const digest = Buffer.from(text, 'hex');
+      if (digest.length !== 32) throw new Error(`a key of ${name} is no SHA-256 in hexadecimal`);
+      const hex = digest.toString('hex');
+      if (!owners.has(hex)) owners.set(hex, { name, digest });
+    }
+  }
+  return owners;
+}

@@ -3,6 +3,7 @@ import type { Snapshot } from '#api/snapshot.ts';
 import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 
 import { compileApiKeys, type ApiKeys } from './credentials/api-keys.ts';
+import { compileExchanges, type Exchanges } from './credentials/exchanges.ts';
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
 import { noRegexes, type RegexFactory } from './routing/regex.ts';
 import { compileRouteIndex, type RouteIndex } from './routing/route-index.ts';
@@ -15,6 +16,8 @@ export interface Enforced {
   readonly routing: RouteIndex;
   /** Null: no request needs a key. */
   readonly apiKeys: ApiKeys | null;
+  /** Null: no call gets another token. */
+  readonly exchanges: Exchanges | null;
 }
 
 export class InForce {
@@ -39,6 +42,7 @@ export class InForce {
       routes: compileRoutes(snapshot),
       routing: compileRouteIndex(snapshot.routes ?? [], regexes),
       apiKeys: compileApiKeys(snapshot.extensions),
+      exchanges: compileExchanges(snapshot.extensions),
     });
     this.#current = enforced;
     for (const listener of this.#listeners) listener(enforced);

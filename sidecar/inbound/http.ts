@@ -15,7 +15,7 @@ import type { Telemetry } from '../telemetry/types.ts';
 import { HttpServer, type HttpConnection } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
-import type { Authorizers } from './authorizer.ts';
+import type { Authorizers } from '../authorizer/authorizers.ts';
 import { InboundConnection, type Carrier } from './connection.ts';
 import { HeldRequest } from './held-request.ts';
 import { admitLayer, authorizeLayer, tokenLayer } from './layers.ts';

@@ -36,6 +36,8 @@ const notProcessed: ReadonlySet<FailureCode> = new Set([...connectFailures, 'ups
  * Lives for one exchange, so that a layer that calls late, when the client is gone or the
  * connection is at its next request, reaches nobody.
  */
+const noBytes = Buffer.alloc(0);
+
 export abstract class Call implements RequestStream, UpstreamCall {
   readonly exchange: Exchange;
   readonly request: RequestMessage;
@@ -137,7 +139,12 @@ export abstract class Call implements RequestStream, UpstreamCall {
   }
 
   async readBody(bytesMax: number, waitMs = 0): Promise<BodyRead> {
-    if (this.over || this.decided || this.content !== null) return 'gone';
+    if (this.over || this.decided) return 'gone';
+    // Another layer has read it before.
+    if (this.content !== null) {
+      const whole = this.requestDone && this.content.length <= bytesMax;
+      return whole ? this.content : 'too-large';
+    }
     const collector = new BodyCollector(bytesMax, waitMs);
     this.collector = collector;
     this.upstream = collector;
@@ -151,6 +158,10 @@ export abstract class Call implements RequestStream, UpstreamCall {
     this.contentTaken();
     this.request.reframe(how === 'whole' ? this.content.length : this.request.contentLength);
     return how === 'whole' ? this.content : how;
+  }
+
+  bodyStart(): Buffer {
+    return this.content ?? noBytes;
   }
 
   replaceBody(body: Buffer): void {

@@ -13,7 +13,10 @@ interface Resolved {
 
 /** Names of the Secrets that resources name, as `namespace/name`. */
 export function wantedSecrets(
-  extensions: readonly { readonly kind: string; readonly metadata: { readonly namespace: string } }[],
+  extensions: readonly {
+    readonly kind: string;
+    readonly metadata: { readonly namespace: string };
+  }[],
 ): Set<string> {
   return new Set(
     extensions.flatMap((one) =>
@@ -75,7 +78,7 @@ function withKeys(
   }
   const consumers = [...hashes].map(([name, all]) => ({ name, hashes: all }));
   const resolved: ApiKeyAuthentication = { ...one, spec: { ...spec, consumers } };
-  return resolved as ExtensionResource & ApiKeyAuthentication;
+  return resolved;
 }
 
 function problemsOf(

@@ -90,10 +90,7 @@ export const tokenExchangeSpec = z.object({
         .max(100_000)
         .default(1000)
         .describe('Tokens that are kept; of more, those unused for longest go. 0: none is.'),
-      skew: z
-        .string()
-        .default('30s')
-        .describe('How long before its end a token counts as ended.'),
+      skew: z.string().default('30s').describe('How long before its end a token counts as ended.'),
     })
     .prefault({})
     .describe('New tokens are kept until their end, for each token that was given.'),

@@ -14,7 +14,8 @@ import { hasTemplate, templateFault } from './values.ts';
 const hashesMax = 10_000;
 const code = 'api-key-invalid';
 /** Whoever has them cut, or put in, takes the call over. */
-const ownHeaders = /^(host|connection|content-length|transfer-encoding|x-forwarded-client-cert|:.*)$/i;
+const ownHeaders =
+  /^(host|connection|content-length|transfer-encoding|x-forwarded-client-cert|:.*)$/i;
 
 export function validateApiKeyAuthentication({
   spec,

@@ -43,7 +43,8 @@ export function validateTokenExchange({ spec }: Resource<string, TokenExchangeSp
 function hostFault(host: string): string | null {
   const name = host.startsWith('*.') ? host.slice(2) : host;
   if (host === '*') return '"*" would give the token to everyone who is called';
-  const isName = /^(?=.{1,253}$)[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*$/i;
+  const isName =
+    /^(?=.{1,253}$)[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*$/i;
   if (isName.test(name)) return null;
   return `"${host}" is no host`;
 }
@@ -55,7 +56,8 @@ function checkEndpoint({ tokenEndpoint }: TokenExchangeSpec, add: Add, warn: Add
     return;
   }
   const { protocol, hash, username, password, hostname } = new URL(tokenEndpoint);
-  if (protocol !== 'https:' && protocol !== 'http:') add(at, `the scheme ${protocol} is not served`);
+  if (protocol !== 'https:' && protocol !== 'http:')
+    add(at, `the scheme ${protocol} is not served`);
   // RFC 6749 section 3.2.
   if (hash !== '') add(at, 'a token endpoint has no fragment', 'remove what begins with #');
   if (username !== '' || password !== '') add(at, 'credentials belong to spec.client');

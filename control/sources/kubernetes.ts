@@ -201,10 +201,12 @@ export class KubernetesSource implements ResourceSource {
       onChange(firstAtMs);
       return;
     }
-    void secrets.then(() => {
+    const told = async (): Promise<void> => {
+      await secrets;
       for (const collection of this.#secrets.collections) collection.refresh();
       if (!this.#stopped) onChange(firstAtMs);
-    });
+    };
+    void told();
   }
 
   #followSecrets(): Promise<void> | null {

@@ -55,7 +55,5 @@ export function encodeCheckRequest(check: CheckRequest): Buffer {
 
 function peer({ address, port, principal }: CheckPeer): MessageWriter {
   const socket = new MessageWriter().text(2, address).number(3, port);
-  return new MessageWriter()
-    .message(1, new MessageWriter().message(1, socket))
-    .text(4, principal);
+  return new MessageWriter().message(1, new MessageWriter().message(1, socket)).text(4, principal);
 }

@@ -15,6 +15,8 @@ const wantedCrds = [
   ['security.istio.io', 'PeerAuthentication', 'peerauthentications'],
   ['security.istio.io', 'RequestAuthentication', 'requestauthentications'],
   ['networking.istio.io', 'ServiceEntry', 'serviceentries'],
+  ['selvage.dev', 'ApiKeyAuthentication', 'apikeyauthentications'],
+  ['selvage.dev', 'TokenExchange', 'tokenexchanges'],
 ] as const;
 
 let cluster: FakeCluster;
@@ -76,7 +78,11 @@ function webhook(plural: string, pem: string): void {
 function crd(group: string, kind: string, plural: string): void {
   cluster.put('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
     metadata: { name: `${plural}.${group}` },
-    spec: { group, names: { kind }, versions: [{ name: 'v1', served: true }] },
+    spec: {
+      group,
+      names: { kind },
+      versions: [{ name: group === 'selvage.dev' ? 'v1alpha1' : 'v1', served: true }],
+    },
     status: { conditions: [{ type: 'Established', status: 'True' }] },
   });
 }

@@ -23,6 +23,11 @@ export const crds: readonly Crd[] = [
   crd('security.istio.io', 'PeerAuthentication', 'peerauthentications'),
   crd('security.istio.io', 'RequestAuthentication', 'requestauthentications'),
   { ...crd('networking.istio.io', 'ServiceEntry', 'serviceentries'), labels: istio },
+  {
+    ...crd('selvage.dev', 'ApiKeyAuthentication', 'apikeyauthentications'),
+    versions: ['v1alpha1'],
+  },
+  { ...crd('selvage.dev', 'TokenExchange', 'tokenexchanges'), versions: ['v1alpha1'] },
 ];
 
 function crd(group: string, kind: string, plural: string): Crd {

@@ -1,5 +1,5 @@
 // Authorizers that speak gRPC, as a real server of grpc-js, asked through real sockets.
-import * as grpc from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import {
@@ -16,6 +16,7 @@ import {
   type TestSidecar,
 } from '../rig.ts';
 import { decodeRequest, encodeResponse } from './envoy-proto.ts';
+import { grpcAuthorizer } from './grpc-authorizer.ts';
 
 let rig: Rig;
 beforeEach(async () => {
@@ -33,7 +34,7 @@ spec:
   rules: [{ to: [{ operation: { paths: ["/guarded*"] } }] }]
 `;
 
-type Answer = object | grpc.status | 'hang';
+type Answer = object | status | 'hang';
 
 /** The check as protobufjs reads it. */
 interface Seen {
@@ -48,35 +49,11 @@ interface Seen {
   };
 }
 
-async function authorizer(answer: (check: Seen) => Answer): Promise<number> {
-  const server = new grpc.Server();
-  const same = (bytes: Buffer): Buffer => bytes;
-  const definition = {
-    check: {
-      path: '/envoy.service.auth.v3.Authorization/Check',
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: same,
-      requestDeserialize: same,
-      responseSerialize: same,
-      responseDeserialize: same,
-    },
-  };
-  server.addService(definition, {
-    check: (call: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => {
-      const given = answer(decodeRequest(call.request) as unknown as Seen);
-      if (given === 'hang') return;
-      if (typeof given === 'number') done({ code: given, details: 'no' });
-      else done(null, encodeResponse(given));
-    },
+function authorizer(answer: (check: Seen) => Answer): Promise<number> {
+  return grpcAuthorizer(rig, (message) => {
+    const given = answer(decodeRequest(message) as unknown as Seen);
+    return typeof given === 'object' ? encodeResponse(given) : given;
   });
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => {
-    if (error === null) resolve(bound);
-    else reject(error);
-  });
-  rig.onClose(() => server.forceShutdown());
-  return promise;
 }
 
 async function guarded(
@@ -182,16 +159,17 @@ test.each([
   ['fails closed', {}, 403],
   ['fails with the status that was asked for', { statusOnError: '503' }, 503],
   ['fails open when told so', { failOpen: true }, 200],
-])('an authorizer that errs %s', async (_name, options, status) => {
+])('an authorizer that errs %s', async (_name, options, expected) => {
   const errs: readonly Answer[] = [
-    grpc.status.UNAVAILABLE,
+    status.UNAVAILABLE,
     { okResponse: { headers: [option('x', 'a\r\nb: c')] } },
   ];
   for (const answer of errs) {
     const port = await authorizer(() => answer);
     const sidecar = await guarded(port, options);
-    expect((await send(sidecar, '/guarded')).status).toBe(status);
-    if (status !== 200) expect(sidecar.telemetry.ended[0]?.details).toBe('ext_authz_error');
+    expect((await send(sidecar, '/guarded')).status).toBe(expected);
+    const details = expected === 200 ? '' : 'ext_authz_error';
+    expect(sidecar.telemetry.ended[0]?.details).toBe(details);
   }
 });
 

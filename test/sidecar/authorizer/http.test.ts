@@ -45,6 +45,12 @@ async function send(sidecar: TestSidecar, path: string, headers = ''): Promise<H
   return exchange(await plain(sidecar.inboundPort), get(path, headers));
 }
 
+async function post(sidecar: TestSidecar, body: string): Promise<HttpReply> {
+  const head = `POST /guarded HTTP/1.1\r\nhost: payments\r\nconnection: close\r\n`;
+  const raw = `${head}content-length: ${body.length}\r\n\r\n${body}`;
+  return exchange(await plain(sidecar.inboundPort), raw);
+}
+
 test('an authorizer sees the request, and what it adds reaches the application', async () => {
   const asked: { method?: string; url?: string; headers: IncomingMessage['headers'] }[] = [];
   const port = await authorizer(({ method, url, headers }, response) => {
@@ -132,11 +138,6 @@ test('a body is told when it is asked for, as far as it may be long, and goes on
       response.end();
     });
   });
-  const post = async (sidecar: TestSidecar, body: string): Promise<HttpReply> => {
-    const head = `POST /guarded HTTP/1.1\r\nhost: payments\r\nconnection: close\r\n`;
-    const raw = `${head}content-length: ${body.length}\r\n\r\n${body}`;
-    return exchange(await plain(sidecar.inboundPort), raw);
-  };
   const whole = await guarded(port, { includeRequestBodyInCheck: { maxRequestBytes: 10 } });
   expect(received(await post(whole, '0123456789')).body).toBe('0123456789');
   expect((await post(whole, '0123456789x')).status).toBe(413);

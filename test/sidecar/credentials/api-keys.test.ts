@@ -31,7 +31,11 @@ async function send(sidecar: TestSidecar, path: string, headers = ''): Promise<H
 
 test('a known key makes its owner known to the application, and no client can claim to be one', async () => {
   const sidecar = await guarded(apiKeys(acme));
-  const reply = await send(sidecar, '/', 'x-api-key: acme-key\r\nx-consumer: root\r\nx_consumer: r\r\n');
+  const reply = await send(
+    sidecar,
+    '/',
+    'x-api-key: acme-key\r\nx-consumer: root\r\nx_consumer: r\r\n',
+  );
   expect(reply.status).toBe(200);
   expect(received(reply).headers).toMatchObject({ 'x-consumer': 'acme', 'x-api-key': 'acme-key' });
   expect(received(reply).headers['x_consumer']).toBeUndefined();
@@ -61,7 +65,8 @@ test('without a key, with a wrong one, or with two, the answer is 401 and says w
 });
 
 test('keys come in headers, after a prefix, in the query and in cookies, and are hidden where asked', async () => {
-  const from = 'from: [{ header: authorization, prefix: "ApiKey " }, { query: key }, { cookie: k }]';
+  const from =
+    'from: [{ header: authorization, prefix: "ApiKey " }, { query: key }, { cookie: k }]';
   const sidecar = await guarded(apiKeys(`${acme}, ${from}, hideKey: true`));
   const ok = async (path: string, headers = ''): Promise<ReturnType<typeof received>> => {
     const reply = await send(sidecar, path, headers);
@@ -76,7 +81,13 @@ test('keys come in headers, after a prefix, in the query and in cookies, and are
   const cookies = await ok('/a', 'cookie: a=1; k="acme-key"\r\ncookie: b=2\r\n');
   expect(cookies.headers['cookie']).toBe('a=1; b=2');
   expect((await ok('/a?key=acme-key', 'cookie: k=other; z=1\r\n')).headers['cookie']).toBe('z=1');
-  for (const path of ['/a?key', '/a?key=', '/a?key=x', '/a?key=acme-key&key=acme-key', '/a#key=x']) {
+  for (const path of [
+    '/a?key',
+    '/a?key=',
+    '/a?key=x',
+    '/a?key=acme-key&key=acme-key',
+    '/a#key=x',
+  ]) {
     expect({ path, status: (await send(sidecar, path)).status }).toEqual({ path, status: 401 });
   }
   const bearer = 'authorization: Bearer acme-key\r\n';

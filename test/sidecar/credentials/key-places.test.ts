@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { compilePlace, type KeyView } from '#sidecar/credentials/key-places.ts';
@@ -35,9 +35,12 @@ class View implements KeyView {
 }
 
 const places = [{ header: 'k' }, { header: 'k', prefix: 'Key ' }, { query: 'k' }, { cookie: 'k' }];
-const parts = fc.array(fc.constantFrom('k', 'K', '=', '&', ';', '"', ' ', '%6b', '%', '?', 'Key ', 'x'), {
-  maxLength: 20,
-});
+const parts = fc.array(
+  fc.constantFrom('k', 'K', '=', '&', ';', '"', ' ', '%6b', '%', '?', 'Key ', 'x'),
+  {
+    maxLength: 20,
+  },
+);
 const texts = parts.map((all) => all.join(''));
 
 test('whatever a request is like, a place that was cut has no key, and the rest is as it was', () => {

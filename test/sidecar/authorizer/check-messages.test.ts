@@ -78,19 +78,19 @@ function optionOf({ name: key, value, append }: { name: string; value: string; a
 }
 
 test('what protobufjs writes is read as it was meant, whatever else is in it', () => {
-  const any = { typeUrl: 'type.googleapis.com/x', value: Buffer.from('abc') };
+  const packed = { typeUrl: 'type.googleapis.com/x', value: Buffer.from('abc') };
   fc.assert(
     fc.property(fc.array(header), fc.array(name), fc.array(header), (headers, remove, more) => {
       const okResponse = {
         headers: headers.map(optionOf),
         headersToRemove: remove,
         responseHeadersToAdd: more.map(optionOf),
-        dynamicMetadata: any,
+        dynamicMetadata: packed,
       };
       const message = encodeResponse({
-        status: { details: [any] },
+        status: { details: [packed] },
         okResponse,
-        dynamicMetadata: any,
+        dynamicMetadata: packed,
       });
       const expected = { allowed: true, headers, headersToRemove: remove, responseHeaders: more };
       expect(decodeCheckResponse(message)).toEqual(expected);

@@ -66,13 +66,14 @@ test('those that are named are there at the end of the start, follow changes, an
   await source.start();
   expect(hashes()).toEqual([['keys', { acme: hashOf('one') }]]);
   api.put(secrets, secret('keys', 'three'));
-  await until(() => JSON.stringify(hashes()).includes(hashOf('three')));
+  await until(() => JSON.stringify(hashes()).includes(hashOf('three')), 'the new key is there');
   api.put(policies, policy('other'));
   await until(
     () => JSON.stringify(hashes()) === JSON.stringify([['other', { acme: hashOf('two') }]]),
+    'the other Secret is followed',
   );
   api.put(secrets, secret('other', 'two', 'no'));
-  await until(() => hashes().length === 0);
+  await until(() => hashes().length === 0, 'the label is gone');
   const paths = new Set(api.seen.map((request) => request.path));
   expect([...paths].filter((one) => one.endsWith('/secrets'))).toEqual([path]);
   expect(JSON.stringify(source.resources())).not.toContain(Buffer.from('two').toString('base64'));

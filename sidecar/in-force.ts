@@ -1,8 +1,8 @@
 // The snapshot in force, compiled: the one place that is swapped when control pushes a new one.
 import type { Snapshot } from '#api/snapshot.ts';
+import { compileApiKeys, type ApiKeys } from '#policy/api-keys/compile.ts';
 import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 
-import { compileApiKeys, type ApiKeys } from './credentials/api-keys.ts';
 import { compileExchanges, type Exchanges } from './credentials/exchanges.ts';
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
 import { noRegexes, type RegexFactory } from './routing/regex.ts';

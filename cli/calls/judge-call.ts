@@ -25,6 +25,7 @@ export async function judgeCall(model: MeshModel, call: MeshCall): Promise<Judge
   const outcome = await judge(policies, recorded, {
     authorizer: async () => allowed,
     claims: call.token,
+    apiKeys: model.apiKeysOf(workload),
   });
   return { call, recorded, workload, outcome, policies };
 }

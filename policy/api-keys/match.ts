@@ -1,8 +1,9 @@
 // Which requests need a key, with the tests that AuthorizationPolicy has for the same fields.
 import type { ApiKeyMatch } from '#api/kinds/api-key-authentication.ts';
-import type { Attribute } from '#policy/conditions/condition.ts';
-import { hosts, methods, paths } from '#policy/conditions/request.ts';
-import type { ConnectionFacts, RequestFacts } from '#policy/facts.ts';
+
+import type { Attribute } from '../conditions/condition.ts';
+import { hosts, methods, paths } from '../conditions/request.ts';
+import type { ConnectionFacts, RequestFacts } from '../facts.ts';
 
 export type RequestTest = (connection: ConnectionFacts, request: RequestFacts) => boolean;
 

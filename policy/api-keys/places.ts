@@ -1,20 +1,19 @@
 // Where a request may carry an API key, and how it is cut out again: headers, query parameters, cookies.
 import type { ApiKeyPlace } from '#api/kinds/api-key-authentication.ts';
 
-import type { RequestView } from '../exchange.ts';
-
-/** What a place needs of a request; every `RequestView` is one. */
-export type KeyView = Pick<
-  RequestView,
-  'values' | 'path' | 'setPath' | 'remove' | 'removeSpellings' | 'append'
->;
+/** A request as it stands while keys are taken out of it. */
+export interface KeyView {
+  values(name: string): readonly string[];
+  path: string;
+  /** @param names lower-case */
+  cut(names: readonly string[]): void;
+  add(lines: readonly (readonly [name: string, value: string])[]): void;
+}
 
 export interface KeyPlace {
   /** All keys in it, as sent. */
-  find(request: KeyView): readonly string[];
+  find(request: Pick<KeyView, 'values' | 'path'>): readonly string[];
   cut(request: KeyView): void;
-  /** For the challenge: `x-api-key`. */
-  readonly name: string;
 }
 
 const nothing: readonly string[] = Object.freeze([]);
@@ -28,7 +27,6 @@ export function compilePlace({ header, prefix, query, cookie }: ApiKeyPlace): Ke
 function headerPlace(name: string, prefix: string): KeyPlace {
   const start = prefix.toLowerCase();
   return {
-    name,
     find(request) {
       const values = request.values(name);
       if (values.length === 0 || start === '') return values;
@@ -36,13 +34,12 @@ function headerPlace(name: string, prefix: string): KeyPlace {
         .filter((value) => value.slice(0, start.length).toLowerCase() === start)
         .map((value) => value.slice(start.length).trim());
     },
-    cut: (request) => request.removeSpellings(name),
+    cut: (request) => request.cut([name]),
   };
 }
 
 function queryPlace(name: string): KeyPlace {
   return {
-    name,
     find({ path }) {
       const at = path.indexOf('?');
       if (at === -1) return nothing;
@@ -58,14 +55,13 @@ function queryPlace(name: string): KeyPlace {
       const kept = all.filter((one) => nameOf(one) !== name);
       if (kept.length === all.length) return;
       const rest = kept.length === 0 ? '' : `?${kept.join('&')}`;
-      request.setPath(path.slice(0, at) + rest);
+      request.path = path.slice(0, at) + rest;
     },
   };
 }
 
 function cookiePlace(name: string): KeyPlace {
   return {
-    name,
     find(request) {
       const lines = request.values('cookie');
       if (lines.length === 0) return nothing;
@@ -82,8 +78,8 @@ function cookiePlace(name: string): KeyPlace {
         .filter((pair) => cookieName(pair) !== name)
         .map((pair) => pair.trim())
         .filter((pair) => pair !== '');
-      request.remove('cookie');
-      if (kept.length > 0) request.append('cookie', kept.join('; '));
+      request.cut(['cookie']);
+      if (kept.length > 0) request.add([['cookie', kept.join('; ')]]);
     },
   };
 }

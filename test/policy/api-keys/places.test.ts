@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { compilePlace, type KeyView } from '#sidecar/credentials/key-places.ts';
+import { compilePlace, type KeyView } from '#policy/api-keys/places.ts';
 
 /** A request of which only what places look at is there. */
 class View implements KeyView {
@@ -17,20 +17,12 @@ class View implements KeyView {
     return this.#lines.filter(([one]) => one === name).map(([, value]) => value);
   }
 
-  setPath(path: string): void {
-    this.path = path;
+  cut(names: readonly string[]): void {
+    this.#lines = this.#lines.filter(([one]) => !names.includes(one));
   }
 
-  remove(name: string): void {
-    this.#lines = this.#lines.filter(([one]) => one !== name);
-  }
-
-  removeSpellings(name: string): void {
-    this.remove(name);
-  }
-
-  append(name: string, value: string): void {
-    this.#lines.push([name, value]);
+  add(lines: readonly (readonly [string, string])[]): void {
+    for (const [name, value] of lines) this.#lines.push([name, value]);
   }
 }
 

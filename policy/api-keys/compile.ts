@@ -1,16 +1,19 @@
 // ApiKeyAuthentications of a snapshot, compiled: who has which key, and where keys are looked for.
-import { hash, timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 
 import type {
   ApiKeyAuthentication,
   ApiKeyAuthenticationSpec,
 } from '#api/kinds/api-key-authentication.ts';
 import type { ExtensionResource } from '#api/kinds/extension.ts';
+import { placeOf } from '#api/origin.ts';
 
-import { compileKeyMatch, type RequestTest } from './key-match.ts';
-import { compilePlace, type KeyPlace } from './key-places.ts';
+import { compileKeyMatch, type RequestTest } from './match.ts';
+import { compilePlace, type KeyPlace } from './places.ts';
 
 export interface KeyRule {
+  /** `shop/partners`, with the file and line where that is known. */
+  readonly source: string;
   /** Null: every request. */
   readonly matches: RequestTest | null;
   readonly places: readonly KeyPlace[];
@@ -30,14 +33,14 @@ export interface ApiKeys {
 }
 
 /** Longer ones are nobody's: they are not worth a hash. */
-export const keyCharactersMax = 4096;
+const keyCharactersMax = 4096;
 const usualPlaces = [{ header: 'x-api-key' }, { header: 'apikey' }];
 
 /** Null: no request needs a key. Throws when one cannot be enforced. */
 export function compileApiKeys(extensions: readonly ExtensionResource[] = []): ApiKeys | null {
-  const specs = extensions.filter(isApiKeys).map(({ spec }) => spec);
-  if (specs.length === 0) return null;
-  const rules = specs.map(compileRule);
+  const all = extensions.filter(isApiKeys);
+  if (all.length === 0) return null;
+  const rules = all.map(compileRule);
   const headers = new Set(rules.map(({ consumerHeader }) => consumerHeader));
   return { rules, consumerHeaders: [...headers].filter((name) => name !== '') };
 }
@@ -48,9 +51,12 @@ function isApiKeys(
   return resource.kind === 'ApiKeyAuthentication';
 }
 
-function compileRule(spec: ApiKeyAuthenticationSpec): KeyRule {
+function compileRule({ metadata, spec, origin }: ApiKeyAuthentication): KeyRule {
+  const { file, line } = placeOf(origin, 'spec');
+  const at = file === undefined ? '' : ` (${file}${line === undefined ? '' : `:${line}`})`;
   const owners = ownersOf(spec);
   return {
+    source: `${metadata.namespace}/${metadata.name}${at}`,
     matches: compileKeyMatch(spec.match),
     places: (spec.from ?? usualPlaces).map(compilePlace),
     optional: spec.optional,
@@ -58,7 +64,7 @@ function compileRule(spec: ApiKeyAuthenticationSpec): KeyRule {
     hideKey: spec.hideKey,
     consumerOf(key) {
       if (key === '' || key.length > keyCharactersMax) return '';
-      const digest = hash('sha256', key, 'buffer');
+      const digest = createHash('sha256').update(key).digest();
       const owner = owners.get(digest.toString('hex'));
       // The look-up may tell by its time how a hash begins, which says nothing of any key; the match is made in constant time.
       return owner !== undefined && timingSafeEqual(owner.digest, digest) ? owner.name : '';

@@ -97,18 +97,18 @@ test('forward-auth.yaml: an authorizer over HTTP hears what it is to, and hands 
   const sidecar = await sidecarOf('api');
   sidecar.inForce.apply(snapshotFor(files, 'api', { 'identity:80': authorizer.port }));
   const headers = 'cookie: session=ann\r\nx-user: root\r\nx-forwarded-for: 6.6.6.6\r\n';
-  const allowed = await send(sidecar, 'GET', '/a', headers);
+  const allowed = await send(sidecar, 'GET', '/pages/a', headers);
   expect(received(allowed).headers).toMatchObject({ 'x-user': 'ann' });
-  expect(asked[0]?.url).toBe('/verify/a');
+  expect(asked[0]?.url).toBe('/verify/pages/a');
   expect(asked[0]?.headers).toMatchObject({ 'x-forwarded-proto': 'https', host: 'api.edge' });
   expect(asked[0]?.headers['x-forwarded-for']).toBeUndefined();
-  const denied = await send(sidecar, 'GET', '/a');
+  const denied = await send(sidecar, 'GET', '/pages/a');
   expect(denied).toMatchObject({ status: 302, headers: { location: 'https://login' } });
   expect(denied.headers['x-internal']).toBeUndefined();
-  expect((await send(sidecar, 'GET', '/health')).status).toBe(200);
+  expect((await send(sidecar, 'GET', '/')).status).toBe(200);
   authorizer.server.closeAllConnections();
   authorizer.server.close();
-  expect((await send(sidecar, 'GET', '/a', headers)).status).toBe(503);
+  expect((await send(sidecar, 'GET', '/pages/a', headers)).status).toBe(503);
 });
 
 test('ext-authz-grpc.yaml: an authorizer over gRPC is asked about orders', async () => {
@@ -122,7 +122,7 @@ test('ext-authz-grpc.yaml: an authorizer over gRPC is asked about orders', async
       : encodeResponse({ status: { code: 7 }, deniedResponse: { body: 'clerks only' } });
   });
   const sidecar = await sidecarOf('web');
-  sidecar.inForce.apply(snapshotFor(files, 'web', { 'identity:9000': port }));
+  sidecar.inForce.apply(snapshotFor(files, 'web', { 'opa:9000': port }));
   const allowed = await send(sidecar, 'GET', '/orders/1', 'x-role: clerk\r\n');
   expect(received(allowed).headers).toMatchObject({ 'x-checked': 'by opa' });
   const denied = await send(sidecar, 'GET', '/orders/1');
@@ -165,11 +165,12 @@ test('required-claims.yaml: keys are found by discovery, and a token must have i
       .setIssuer(issuer)
       .setExpirationTime('5m')
       .sign(privateKey);
-    return (await send(sidecar, 'GET', '/', `authorization: Bearer ${token}\r\n`)).status;
+    return (await send(sidecar, 'GET', '/orders/1', `authorization: Bearer ${token}\r\n`)).status;
   };
   expect(await statusWith({})).toBe(200);
   expect(await statusWith({ tenant: 'initech' })).toBe(403);
   expect(await statusWith({ scope: 'profile' })).toBe(403);
   expect(await statusWith({ aud: 'other' })).toBe(403);
-  expect((await send(sidecar, 'GET', '/')).status).toBe(403);
+  expect((await send(sidecar, 'GET', '/orders/1')).status).toBe(403);
+  expect((await send(sidecar, 'GET', '/')).status).toBe(200);
 });

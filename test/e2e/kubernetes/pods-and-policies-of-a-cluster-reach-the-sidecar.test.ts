@@ -83,6 +83,7 @@ async function makeAccount(): Promise<void> {
         verbs,
       },
       { apiGroups: ['networking.istio.io'], resources: ['serviceentries'], verbs },
+      { apiGroups: ['selvage.dev'], resources: ['*'], verbs },
       { apiGroups: [''], resources: ['configmaps'], resourceNames: ['istio'], verbs },
     ],
   });

@@ -26,6 +26,11 @@ const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const kinds = new Set(
   crdObjects().map(({ spec }) => (spec as { names: { kind: string } }).names.kind),
 );
+const apiVersions: Readonly<Record<string, string>> = {
+  ServiceEntry: 'networking.istio.io/v1',
+  ApiKeyAuthentication: 'selvage.dev/v1alpha1',
+  TokenExchange: 'selvage.dev/v1alpha1',
+};
 const bothNames = { serviceAccounts: ['a/b'], namespaces: ['c'] };
 const bothKeys = { jwks: '{}', jwksUri: 'https://a.b/' };
 const access = await reachedApiServer();
@@ -76,7 +81,8 @@ describe.skipIf(access === null)('our CRDs in a real API server', () => {
   });
 
   test('the policies of the example and of the test data are taken', async () => {
-    const documents = ['manifests/examples/shop', 'test/data/shop'].flatMap(documentsIn);
+    const folders = ['manifests/examples/shop', 'manifests/examples/edge', 'test/data/shop'];
+    const documents = folders.flatMap(documentsIn);
     expect(documents.length).toBeGreaterThan(5);
     expect(await refusedOf(documents)).toEqual([]);
   });
@@ -101,10 +107,12 @@ describe.skipIf(access === null)('our CRDs in a real API server', () => {
     ['RequestAuthentication', { jwtRules: [{ ...rule, timeout: '0s' }] }, 'at least 1ms'],
     ['RequestAuthentication', { jwtRules: [{ ...rule, ...bothKeys }] }, 'only one of jwks'],
     ['ServiceEntry', { hosts: ['*'] }, 'may not be *'],
+    ['ApiKeyAuthentication', { from: [{ header: 'a', cookie: 'b' }] }, 'one of header, query'],
+    ['ApiKeyAuthentication', { consumers: [{ name: 'a', hashes: ['key'] }] }, 'should match'],
+    ['TokenExchange', { tokenEndpoint: 'https://a/', hosts: ['*'] }, 'may not be *'],
     ['ServiceEntry', { hosts: ['a.b'], endpoints: [{ address: '1.2.3.4' }] }, 'write STATIC'],
   ])('%s %j is refused', async (kind, spec, why) => {
-    const group = kind === 'ServiceEntry' ? 'networking' : 'security';
-    const apiVersion = `${group}.istio.io/v1`;
+    const apiVersion = apiVersions[kind] ?? 'security.istio.io/v1';
     const wrong = { apiVersion, kind, metadata: { name: 'x' }, spec };
     expect(await refusal(wrong)).toContain(why);
   });

@@ -8,6 +8,7 @@ import { checkClaims } from './claims.ts';
 import { type Check, makeContext } from './context.ts';
 import { checkDenials } from './denials.ts';
 import { checkEmptiness } from './emptiness.ts';
+import { checkExtensions } from './extensions.ts';
 import { checkHeaders } from './headers.ts';
 import { checkHosts } from './hosts.ts';
 import { checkIdentities } from './identities.ts';
@@ -49,6 +50,7 @@ const checks: readonly Check[] = [
   checkClaims,
   checkPeerAuthentication,
   checkProviders,
+  checkExtensions,
 ];
 
 /** All warnings, in the order of files and lines. */

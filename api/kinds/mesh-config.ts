@@ -34,6 +34,8 @@ const httpAuthorizer = z.object({
   ...authorizer,
   pathPrefix: z.string().optional(),
   includeRequestHeadersInCheck: z.array(z.string()).optional(),
+  /** Its older name in Istio. */
+  includeHeadersInCheck: z.array(z.string()).optional(),
   includeAdditionalHeadersInCheck: z.record(z.string(), z.string()).optional(),
   headersToUpstreamOnAllow: z.array(z.string()).optional(),
   headersToDownstreamOnDeny: z.array(z.string()).optional(),

@@ -1,5 +1,5 @@
 // ApiKeyAuthentications of a snapshot, compiled: who has which key, and where keys are looked for.
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 
 import type {
   ApiKeyAuthentication,
@@ -64,10 +64,12 @@ function compileRule({ metadata, spec, origin }: ApiKeyAuthentication): KeyRule 
     hideKey: spec.hideKey,
     consumerOf(key) {
       if (key === '' || key.length > keyCharactersMax) return '';
-      const digest = createHash('sha256').update(key).digest();
-      const owner = owners.get(digest.toString('hex'));
+      // In hexadecimal, which costs a third of a Buffer.
+      const hex = hash('sha256', key, 'hex');
+      const owner = owners.get(hex);
       // The look-up may tell by its time how a hash begins, which says nothing of any key; the match is made in constant time.
-      return owner !== undefined && timingSafeEqual(owner.digest, digest) ? owner.name : '';
+      if (owner === undefined) return '';
+      return timingSafeEqual(owner.digest, Buffer.from(hex, 'hex')) ? owner.name : '';
     },
   };
 }

@@ -15,6 +15,8 @@ export type CheckResponse =
       readonly headers: readonly HeaderOption[];
       readonly headersToRemove: readonly string[];
       readonly responseHeaders: readonly HeaderOption[];
+      readonly queryToSet: readonly (readonly [name: string, value: string])[];
+      readonly queryToRemove: readonly string[];
     }
   | {
       readonly allowed: false;
@@ -42,12 +44,17 @@ function readOk(message: Buffer): CheckResponse {
   const headers: HeaderOption[] = [];
   const headersToRemove: string[] = [];
   const responseHeaders: HeaderOption[] = [];
+  const queryToSet: [string, string][] = [];
+  const queryToRemove: string[] = [];
   readFields(message, (field, value) => {
     if (field === 2) headers.push(readHeader(bytesOf(value)));
     if (field === 5) headersToRemove.push(nameOf(bytesOf(value).toString('utf8')));
     if (field === 6) responseHeaders.push(readHeader(bytesOf(value)));
+    if (field === 7) queryToSet.push(readPair(bytesOf(value)));
+    if (field === 8) queryToRemove.push(bytesOf(value).toString('utf8'));
   });
-  return { allowed: true, headers, headersToRemove, responseHeaders };
+  const edits = { headers, headersToRemove, responseHeaders, queryToSet, queryToRemove };
+  return { allowed: true, ...edits };
 }
 
 function readDenied(message: Buffer): CheckResponse {
@@ -77,16 +84,22 @@ function readHeader(message: Buffer): HeaderOption {
   let value = '';
   let append = false;
   readFields(message, (field, content) => {
-    if (field === 1) {
-      readFields(bytesOf(content), (part, text) => {
-        if (part === 1) name = bytesOf(text).toString('utf8');
-        if (part === 2 || part === 3) value = bytesOf(text).toString('utf8');
-      });
-    }
+    if (field === 1) [name, value] = readPair(bytesOf(content));
     if (field === 2) append = codeOf(bytesOf(content), 0) !== 0;
   });
   if (unsendable.test(value)) throw new ProtobufError(`the value of ${name} cannot be sent`);
   return { name: nameOf(name), value, append };
+}
+
+/** HeaderValue, with its raw_value, and QueryParameter. */
+function readPair(message: Buffer): [name: string, value: string] {
+  let name = '';
+  let value = '';
+  readFields(message, (field, content) => {
+    if (field === 1) name = bytesOf(content).toString('utf8');
+    if (field === 2 || field === 3) value = bytesOf(content).toString('utf8');
+  });
+  return [name, value];
 }
 
 // oxlint-disable-next-line no-control-regex

@@ -1,6 +1,7 @@
 // What an external authorizer decided, whichever protocol it speaks, and what becomes of the call then.
 import type { Exchange } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
+import { editQuery } from './query-edit.ts';
 
 export type HeaderPair = readonly [name: string, value: string];
 
@@ -16,6 +17,8 @@ export interface Allowed {
   readonly downstream: readonly HeaderPair[];
   /** Cut from that answer before. */
   readonly downstreamCut: readonly string[];
+  readonly querySet: readonly HeaderPair[];
+  readonly queryRemove: readonly string[];
 }
 
 export interface Refused {
@@ -66,6 +69,8 @@ export function admit(x: Exchange, decision: Allowed): void {
   for (const [name, value] of decision.append) {
     if (isOurs(name) && request.values(name).length > 0) request.append(name, value);
   }
+  const path = editQuery(request.path, decision.querySet, decision.queryRemove);
+  if (path !== request.path) request.setPath(path);
   const downstream = decision.downstream.filter(([name]) => isOurs(name));
   if (downstream.length > 0) x.responseHeaders = [...x.responseHeaders, ...downstream];
   const cut = decision.downstreamCut.filter(isOurs);

@@ -130,7 +130,7 @@ function decisionOf(response: CheckResponse): Decision {
       body,
     };
   }
-  const { headers, headersToRemove, responseHeaders } = response;
+  const { headers, headersToRemove, responseHeaders, queryToSet, queryToRemove } = response;
   return {
     allowed: true,
     set: headers.filter(({ append }) => !append).map(pairOf),
@@ -138,6 +138,8 @@ function decisionOf(response: CheckResponse): Decision {
     remove: headersToRemove,
     downstream: responseHeaders.map(pairOf),
     downstreamCut: responseHeaders.filter(({ append }) => !append).map(({ name }) => name),
+    querySet: queryToSet,
+    queryRemove: queryToRemove,
   };
 }
 

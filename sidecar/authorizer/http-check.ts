@@ -3,7 +3,7 @@ import type { ExtensionProvider } from '#api/kinds/mesh-config.ts';
 
 import type { Exchange } from '../exchange.ts';
 import type { HttpAnswer, HttpAsk, HttpClient } from '../upstream/http-client.ts';
-import { type Ask, type CheckBody, type Decision, hopHeaders } from './decision.ts';
+import { type Allowed, type Ask, type CheckBody, type Decision, hopHeaders } from './decision.ts';
 import { compileHeaderNames } from './header-names.ts';
 
 export type HttpProvider = NonNullable<ExtensionProvider['envoyExtAuthzHttp']>;
@@ -15,7 +15,9 @@ const alwaysOnDeny = ['location', 'www-authenticate', 'content-type'];
 const notAscii = /[^\0-\x7f]/;
 
 export function httpAsk(client: HttpClient, http: HttpProvider, timeoutMs: number): Ask {
-  const include = [...(http.includeRequestHeadersInCheck ?? []), 'authorization'];
+  // The second is Istio's older name for the first.
+  const { includeRequestHeadersInCheck, includeHeadersInCheck = [] } = http;
+  const include = [...(includeRequestHeadersInCheck ?? includeHeadersInCheck), 'authorization'];
   const onDeny = http.headersToDownstreamOnDeny ?? [];
   const names: Names = {
     include: compileHeaderNames(include),
@@ -72,12 +74,23 @@ function bytesOf(value: string): string {
   return notAscii.test(value) ? Buffer.from(value).toString('latin1') : value;
 }
 
+const noEdits: Allowed = {
+  allowed: true,
+  set: [],
+  append: [],
+  remove: [],
+  downstream: [],
+  downstreamCut: [],
+  querySet: [],
+  queryRemove: [],
+};
+
 function decisionOf({ status, headers, body }: HttpAnswer, names: Names): Decision {
   const kept = headers.filter(([name]) => !hopHeaders.has(name));
   if (status === 200) {
     const set = kept.filter(([name]) => names.toUpstream(name));
     const downstream = kept.filter(([name]) => names.toDownstream(name));
-    return { allowed: true, set, append: [], remove: [], downstream, downstreamCut: [] };
+    return { ...noEdits, set, downstream };
   }
   // Informational and success statuses other than 200 would read as an answer of the application.
   if (status < 300 || status >= 500) throw new Error(`the authorizer answered ${status}`);

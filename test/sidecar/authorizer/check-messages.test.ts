@@ -67,6 +67,15 @@ function peerOf({ address, port, principal }: CheckRequest['source']): object {
   return { address: { socketAddress }, ...(principal !== '' && { principal }), labels: {} };
 }
 
+const nothing = {
+  allowed: true,
+  headers: [],
+  headersToRemove: [],
+  responseHeaders: [],
+  queryToSet: [],
+  queryToRemove: [],
+};
+
 const header = fc.record({
   name,
   value: fc.stringMatching(/^[\x20-\x7e]{0,40}$/),
@@ -85,6 +94,8 @@ test('what protobufjs writes is read as it was meant, whatever else is in it', (
         headers: headers.map(optionOf),
         headersToRemove: remove,
         responseHeadersToAdd: more.map(optionOf),
+        queryParametersToSet: headers.map(({ name: key, value }) => ({ key, value })),
+        queryParametersToRemove: remove,
         dynamicMetadata: packed,
       };
       const message = encodeResponse({
@@ -92,7 +103,14 @@ test('what protobufjs writes is read as it was meant, whatever else is in it', (
         okResponse,
         dynamicMetadata: packed,
       });
-      const expected = { allowed: true, headers, headersToRemove: remove, responseHeaders: more };
+      const expected = {
+        allowed: true,
+        headers,
+        headersToRemove: remove,
+        responseHeaders: more,
+        queryToSet: headers.map(({ name: key, value }) => [key, value]),
+        queryToRemove: remove,
+      };
       expect(decodeCheckResponse(message)).toEqual(expected);
     }),
   );
@@ -105,11 +123,7 @@ test('what protobufjs writes is read as it was meant, whatever else is in it', (
       (code, headers, body, status) => {
         const deniedResponse = { status: { code: status }, headers: headers.map(optionOf), body };
         const read = decodeCheckResponse(encodeResponse({ status: { code }, deniedResponse }));
-        expect(read).toEqual(
-          code === 0
-            ? { allowed: true, headers: [], headersToRemove: [], responseHeaders: [] }
-            : { allowed: false, status, headers, body },
-        );
+        expect(read).toEqual(code === 0 ? nothing : { allowed: false, status, headers, body });
       },
     ),
   );

@@ -47,9 +47,12 @@ message DeniedHttpResponse {
   HttpStatus status = 1; repeated HeaderValueOption headers = 2; string body = 3;
 }
 message Any { string type_url = 1; bytes value = 2; }
+message QueryParameter { string key = 1; string value = 2; }
 message OkHttpResponse {
   repeated HeaderValueOption headers = 2; Any dynamic_metadata = 3;
   repeated string headers_to_remove = 5; repeated HeaderValueOption response_headers_to_add = 6;
+  repeated QueryParameter query_parameters_to_set = 7;
+  repeated string query_parameters_to_remove = 8;
 }
 message Status { int32 code = 1; string message = 2; repeated Any details = 3; }
 message CheckResponse {

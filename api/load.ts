@@ -15,6 +15,7 @@ import type { Pod } from './kinds/pod.ts';
 import type { PolicyTestDocument } from './kinds/policy-test.ts';
 import type { ReferenceGrant } from './kinds/reference-grant.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
+import type { SecretResource } from './kinds/secret.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
@@ -37,6 +38,7 @@ export type AnyResource =
   | Namespace
   | ServiceAccount
   | ServiceResource
+  | SecretResource
   | ServiceEntry
   | WorkloadEntry
   | Sidecar

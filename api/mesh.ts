@@ -16,6 +16,7 @@ import type { PeerAuthentication } from './kinds/peer-authentication.ts';
 import type { Container, Pod, PodSpec } from './kinds/pod.ts';
 import type { ReferenceGrant } from './kinds/reference-grant.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
+import type { SecretResource } from './kinds/secret.ts';
 import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
@@ -55,6 +56,8 @@ export interface MeshResources {
   readonly grpcRoutes: readonly GRPCRoute[];
   readonly referenceGrants: readonly ReferenceGrant[];
   readonly extensions: readonly ExtensionResource[];
+  /** Hashes of API keys. */
+  readonly secrets: readonly SecretResource[];
   /** Resources that a later one of the same kind, namespace and name took the place of. */
   readonly replaced: readonly { readonly old: AnyResource; readonly by: AnyResource }[];
 }
@@ -134,6 +137,7 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     httpRoutes: byAge(of('HTTPRoute')),
     grpcRoutes: byAge(of('GRPCRoute')),
     referenceGrants: of('ReferenceGrant'),
+    secrets: of('Secret'),
     extensions: byAge(all.filter((one) => isExtension(one))),
     replaced,
   };

@@ -63,7 +63,15 @@ export function readResource(source: ResourceSource): ReadResource {
     const mend = `write apiVersion: ${group === '' ? '' : `${group}/`}${entry.versions[0]}`;
     return unnamed({ ...error('apiVersion', message, mend), code: 'version-unknown' });
   }
+  if (entry.label !== undefined && !isLabelled(value, entry.label)) {
+    return { resource: null, problems: [] };
+  }
   return readKind(value, entry, source);
+}
+
+function isLabelled({ metadata }: Fields, [name, value]: readonly [string, string]): boolean {
+  const labels = isFields(metadata) ? metadata['labels'] : undefined;
+  return isFields(labels) && Object.hasOwn(labels, name) && labels[name] === value;
 }
 
 function readKind(value: Fields, entry: KindEntry, source: ResourceSource): ReadResource {

@@ -5,6 +5,7 @@ import type { Problem } from '#api/problem.ts';
 import type { Endpoint } from '#api/snapshot.ts';
 import type { Log } from '#runtime/log.ts';
 
+import { ApiKeyResolver } from './api-keys.ts';
 import { Catalog } from './catalog.ts';
 import type { ChangeLog } from './changes.ts';
 import type { KeySets } from './jwks/key-sets.ts';
@@ -30,6 +31,7 @@ export interface PublisherOptions {
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #resolver = new KeyResolver();
+  readonly #apiKeys = new ApiKeyResolver();
   #problems: readonly Problem[] = [];
   #catalog: Catalog | null = null;
   #dueSinceMs: number | null = null;
@@ -84,12 +86,15 @@ export class Publisher {
     const resolved = this.#resolver.resolve(mesh.requestAuthentications, (from) =>
       keys.state(from),
     );
+    const keyed = this.#apiKeys.resolve(mesh.extensions, mesh.secrets);
     this.#problems = [
       ...source.problems(),
       ...meshProblems(mesh, this.#options.trustDomain()),
       ...resolved.problems,
+      ...keyed.problems,
     ];
-    snapshots.replace(new MeshView(mesh, resolved.policies, snapshots.view, this.#catalog));
+    const keyedMesh = { ...mesh, extensions: keyed.extensions };
+    snapshots.replace(new MeshView(keyedMesh, resolved.policies, snapshots.view, this.#catalog));
     publish(changedAtMs);
     const news = changes.record(snapshots.revision, resources, this.#problems);
     for (const { what, resource, file, line, problem } of news) {

@@ -93,7 +93,10 @@ export const validatedResources: readonly (readonly [group: string, resources: s
     'networking.istio.io',
     ['destinationrules', 'serviceentries', 'sidecars', 'virtualservices', 'workloadentries'],
   ],
-  ['selvage.dev', ['circuitbreakers', 'healthchecks', 'ratelimits']],
+  [
+    'selvage.dev',
+    ['apikeyauthentications', 'circuitbreakers', 'healthchecks', 'ratelimits', 'tokenexchanges'],
+  ],
 ];
 
 function metadataOf(name: string): object {

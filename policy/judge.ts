@@ -1,6 +1,8 @@
 // The whole path of one recorded call: transport, peer, protocol, head, CUSTOM, JWT, rules. As a sidecar takes it.
 import type { ExtensionProvider } from '#api/kinds/mesh-config.ts';
 
+import type { ApiKeys } from './api-keys/compile.ts';
+import { judgeKeys } from './api-keys/judge.ts';
 import type { CompiledPolicies } from './compile.ts';
 import { decide, decideCustom } from './decide.ts';
 import { describe, explain } from './explain.ts';
@@ -45,6 +47,8 @@ export interface JudgeOptions {
   authorizer?(provider: ExtensionProvider, call: RecordedCall): Promise<boolean>;
   /** Claims of a token that counts as found and its signature as good; the call's own are not looked for. */
   readonly claims?: Readonly<Record<string, unknown>>;
+  /** ApiKeyAuthentications of the callee; without them no key is asked for. */
+  readonly apiKeys?: ApiKeys | null;
 }
 
 /** Judges one call. Never throws on what a call holds. */
@@ -136,6 +140,16 @@ async function judgeHttp(
   if ('decision' in head) return { ...undecided, protocol: 'http', ...head };
   let request = head.request;
   const seen = { protocol: 'http', path: request.path, authority: request.authority } as const;
+  const { apiKeys = null } = options;
+  if (apiKeys !== null) {
+    const keyed = judgeKeys(apiKeys, connection, request);
+    if (!keyed.ok) {
+      const { details, message, source } = keyed;
+      const refused = { decision: 'unauthenticated', status: 401, details } as const;
+      return { ...undecided, ...seen, ...refused, reason: `${message}: asked for by ${source}` };
+    }
+    request = request.authenticated(keyed.edits);
+  }
   const custom = decideCustom(p.http, connection, request);
   let authorizer: Outcome['authorizer'] = null;
   if (custom !== null) {

@@ -102,6 +102,7 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
     mappings: settings.outboundPorts,
     captured: captured(settings.captureOutbound),
     connections: outboundConnections,
+    log,
   });
   const { drainTimeoutMs, minDrainMs } = settings;
   return {

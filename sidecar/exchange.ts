@@ -95,6 +95,8 @@ export interface RequestStream {
    * @param waitMs how long at most; 0: as long as the connection allows
    */
   readBody(bytesMax: number, waitMs?: number): Promise<BodyRead>;
+  /** What `readBody` has read, whole or not; empty before. */
+  bodyStart(): Buffer;
   /** Another body in place of the one that was read whole. */
   replaceBody(body: Buffer): void;
   /** Limits the time of the exchange from here on, and of each of its tries. @param totalMs 0: no limit */
@@ -131,6 +133,7 @@ export interface Downstream {
 }
 
 const NO_MEMBERS: readonly Member[] = Object.freeze([]);
+const NO_NAMES: readonly string[] = Object.freeze([]);
 const NO_HEADERS: readonly (readonly [string, string])[] = Object.freeze([]);
 
 /** One exchange. The wire engine makes it, layers fill it, telemetry reads it at its end. */
@@ -164,6 +167,8 @@ export class Exchange {
   replyHeaders = '';
   /** Lines that a layer adds to the upstream's response. */
   responseHeaders: readonly (readonly [name: string, value: string])[] = NO_HEADERS;
+  /** Lines that a layer cuts from the upstream's response before those are added. */
+  responseCuts: readonly string[] = NO_NAMES;
   /** Named in telemetry; null: unknown. */
   service: Service | null = null;
   servicePort = 0;
@@ -191,6 +196,8 @@ export class Exchange {
   retriesSpent = false;
   /** Wants the answer whole; null: it passes as it comes. */
   tap: ResponseTap | null = null;
+  /** Inbound: the caller that an API key made known; '': none did. */
+  consumer = '';
   requestId = '';
   /** Value of `grpc-status` from the response's head or trailers; '' without one. */
   grpcStatus = '';

@@ -34,6 +34,9 @@ export type FailureCode =
   | 'keys-unavailable'
   | 'rate-limited'
   | 'limiter-failed'
+  | 'key-refused'
+  | 'exchange-refused'
+  | 'exchange-failed'
   | 'route-missing'
   | 'route-unmatched'
   | 'cluster-missing'
@@ -78,6 +81,10 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
   ['keys-unavailable', 401, '-', 'jwt_authn_access_denied', 'Jwks remote fetch is failed', false],
   ['rate-limited', 429, 'RL', 'local_rate_limited', 'Too Many Requests', false],
   ['limiter-failed', 503, 'RLSE', 'rate_limiter_error', 'rate limiter unavailable', false],
+  ['key-refused', 401, '-', 'unknown_api_key', 'API key unknown', false],
+  // The token endpoint said no, or nothing that could be used.
+  ['exchange-refused', 502, '-', 'token_exchange_refused', 'token exchange refused', false],
+  ['exchange-failed', 503, '-', 'token_exchange_failed', 'token exchange failed', false],
   ['route-missing', 502, 'NR', 'route_not_found', '', false],
   // A route names the host, and none of its matches the request.
   ['route-unmatched', 404, 'NR', 'route_not_found', '', false],

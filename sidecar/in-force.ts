@@ -1,5 +1,6 @@
 // The snapshot in force, compiled: the one place that is swapped when control pushes a new one.
 import type { Snapshot } from '#api/snapshot.ts';
+import { compileApiKeys, type ApiKeys } from '#policy/api-keys/compile.ts';
 import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 
 import {
@@ -8,6 +9,7 @@ import {
   type CompiledLimits,
   type LimitTables,
 } from './limit/compile.ts';
+import { compileExchanges, type Exchanges } from './credentials/exchanges.ts';
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
 import { noRegexes, type RegexFactory } from './routing/regex.ts';
 import { compileRouteIndex, type RouteIndex } from './routing/route-index.ts';
@@ -23,6 +25,10 @@ export interface Enforced {
   readonly routing: RouteIndex;
   /** Null: nothing is limited. */
   readonly limits: CompiledLimits | null;
+  /** Null: no request needs a key. */
+  readonly apiKeys: ApiKeys | null;
+  /** Null: no call gets another token. */
+  readonly exchanges: Exchanges | null;
 }
 
 /** What a snapshot needs that cannot be made while it is put in force. */
@@ -36,6 +42,8 @@ export class InForce {
   #current: Enforced | null = null;
   readonly #policies = new Unchanged<CompiledPolicies>();
   readonly #routing = new Unchanged<RouteIndex>();
+  readonly #apiKeys = new Unchanged<ApiKeys | null>();
+  readonly #exchanges = new Unchanged<Exchanges | null>();
   readonly #listeners: ((enforced: Enforced) => void)[] = [];
 
   /** Null before the first snapshot. */
@@ -61,6 +69,8 @@ export class InForce {
       routes: this.#routes(snapshot),
       routing: this.#routing.of([groups], () => compileRouteIndex(groups, regexes)),
       limits,
+      apiKeys: this.#apiKeys.of([extensions], () => compileApiKeys(extensions)),
+      exchanges: this.#exchanges.of([extensions], () => compileExchanges(extensions)),
     });
     this.#current = enforced;
     closeUnused(previous, limits);

@@ -16,5 +16,6 @@ export function setServer(_x: Exchange, response: ResponseView): void {
 
 /** Lines that a layer asked for while it judged the request. */
 export function addAskedHeaders(x: Exchange, response: ResponseView): void {
+  for (const name of x.responseCuts) response.remove(name);
   for (const [name, value] of x.responseHeaders) response.append(name, value);
 }

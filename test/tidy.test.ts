@@ -25,7 +25,7 @@ const keepers: Readonly<Record<string, RegExp>> = {
   'prom-client': /\/(metrics|exposition)\.ts$/,
   '@opentelemetry/': /^sidecar\/telemetry\/otlp\.ts$/,
   undici:
-    /^runtime\/kubernetes\/(transport|exec)\.ts$|^control\/jwks\/fetch\.ts$|^sidecar\/inbound\/authorizer-client\.ts$/,
+    /^runtime\/kubernetes\/(transport|exec)\.ts$|^control\/jwks\/fetch\.ts$|^sidecar\/upstream\/http-client\.ts$/,
   pino: /^runtime\/log\.ts$/,
   zod: /^api\//,
   yaml: /^api\/yaml(-\w+)?\.ts$|^cli\/up\/pods\.ts$/,

@@ -156,7 +156,7 @@ const peerAuthentication: SchemaAdditions = new Map([
   ],
 ]);
 
-const rateLimit: SchemaAdditions = new Map<string, Record<string, unknown>>([
+const extension: readonly (readonly [string, Record<string, unknown>])[] = [
   [
     '',
     rules({
@@ -167,6 +167,10 @@ const rateLimit: SchemaAdditions = new Map<string, Record<string, unknown>>([
   ...selector,
   ['targetRefs', { maxItems: targetsMax }],
   ...target('targetRefs[]'),
+];
+
+const rateLimit: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ...extension,
   ['limits', { maxItems: 64 }],
   [
     'limits[]',
@@ -179,6 +183,38 @@ const rateLimit: SchemaAdditions = new Map<string, Record<string, unknown>>([
   ['limits[].name', { maxLength: 63, pattern: '^[a-zA-Z0-9][-a-zA-Z0-9_.]*$' }],
   ['limits[].match', { maxItems: 64 }],
   ['limits[].key', { maxItems: 16 }],
+]);
+
+const apiKeyAuthentication: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ...extension,
+  ['match', { maxItems: 64 }],
+  ['from', { maxItems: 16 }],
+  [
+    'from[]',
+    rules({
+      rule: '(has(self.header)?1:0)+(has(self.query)?1:0)+(has(self.cookie)?1:0)==1',
+      message: 'a place is one of header, query and cookie',
+    }),
+  ],
+  ['consumers', { maxItems: 10_000 }],
+  ['consumers[].name', { maxLength: 253 }],
+  ['consumers[].hashes', { maxItems: 16 }],
+  ['consumers[].hashes[]', { pattern: '^[0-9a-fA-F]{64}$' }],
+  ['secrets', { maxItems: 16 }],
+  ['secrets[].name', { maxLength: 253 }],
+]);
+
+const tokenExchange: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ...extension,
+  ['hosts', { maxItems: 256 }],
+  [
+    'hosts[]',
+    {
+      maxLength: 253,
+      ...rules({ rule: "self != '*'", message: 'a host may not be * alone: name what is called' }),
+    },
+  ],
+  ['scopes', { maxItems: 64 }],
 ]);
 
 const serviceEntry: SchemaAdditions = new Map<string, Record<string, unknown>>([
@@ -252,4 +288,6 @@ export const additions: Readonly<Record<string, SchemaAdditions>> = {
   CircuitBreaker: circuitBreaker,
   HealthCheck: healthCheck,
   RateLimit: rateLimit,
+  ApiKeyAuthentication: apiKeyAuthentication,
+  TokenExchange: tokenExchange,
 };

@@ -88,6 +88,19 @@ const presentations: Readonly<Record<string, Presentation>> = {
     columns: [column('Limits', '.spec.limits[*].name', 'Names of its limits.')],
     description: 'Says how often, or how many at once, callers may call a workload.',
   },
+  ApiKeyAuthentication: {
+    shortNames: ['aka'],
+    columns: [column('Consumers', '.spec.consumers[*].name', 'Callers that it knows by itself.')],
+    description: 'Says which API keys callers of a workload are known by.',
+  },
+  TokenExchange: {
+    shortNames: ['tex'],
+    columns: [
+      column('Hosts', '.spec.hosts', 'Hosts whose calls get the token.'),
+      column('Audience', '.spec.audience', 'Who the token is for.'),
+    ],
+    description: 'Says which token calls of a workload carry (RFC 8693).',
+  },
 };
 
 const enforced = column(

@@ -13,15 +13,31 @@ const port = z.union([
     .transform(Number),
 ]);
 
-const httpAuthorizer = z.object({
+/** What both kinds of authorizer have. */
+const authorizer = {
   service: z.string(),
   port,
   /** Go duration. Istio's default is 600s. */
   timeout: z.string().optional(),
-  pathPrefix: z.string().optional(),
   failOpen: z.boolean().default(false),
   statusOnError: z.string().optional(),
+  includeRequestBodyInCheck: z
+    .object({
+      /** Longer bodies are refused with 413, or told in part. */
+      maxRequestBytes: z.number().int().min(1).max(16_777_216),
+      allowPartialMessage: z.boolean().default(false),
+      /** For gRPC: as bytes, else as text. */
+      packAsBytes: z.boolean().default(false),
+    })
+    .optional(),
+};
+
+const httpAuthorizer = z.object({
+  ...authorizer,
+  pathPrefix: z.string().optional(),
   includeRequestHeadersInCheck: z.array(z.string()).optional(),
+  /** Its older name in Istio. */
+  includeHeadersInCheck: z.array(z.string()).optional(),
   includeAdditionalHeadersInCheck: z.record(z.string(), z.string()).optional(),
   headersToUpstreamOnAllow: z.array(z.string()).optional(),
   headersToDownstreamOnDeny: z.array(z.string()).optional(),
@@ -31,7 +47,7 @@ const httpAuthorizer = z.object({
 export const extensionProvider = z.object({
   name: z.string(),
   envoyExtAuthzHttp: httpAuthorizer.optional(),
-  envoyExtAuthzGrpc: z.looseObject({ service: z.string(), port }).optional(),
+  envoyExtAuthzGrpc: z.object(authorizer).optional(),
 });
 
 export const pathNormalization = z.enum([

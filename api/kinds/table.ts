@@ -4,6 +4,7 @@ import { z } from 'zod';
 
 import type { Finding } from '../origin.ts';
 import type { Resource } from '../resource.ts';
+import { validateApiKeyAuthentication } from '../validate/api-key-authentication.ts';
 import { validateAuthorizationPolicy } from '../validate/authorization-policy.ts';
 import { validateCircuitBreaker } from '../validate/circuit-breaker.ts';
 import { validateDestinationRule } from '../validate/destination-rule.ts';
@@ -17,6 +18,12 @@ import { validateWorkloadEntry } from '../validate/workload-entry.ts';
 import { validateGrpcRoute } from '../validate/grpc-route.ts';
 import { validateHttpRoute } from '../validate/http-route.ts';
 import { validateVirtualService } from '../validate/virtual-service.ts';
+import { validateTokenExchange } from '../validate/token-exchange.ts';
+import {
+  type ApiKeyAuthenticationSpec,
+  apiKeyAuthenticationSpec,
+  apiKeysLabel,
+} from './api-key-authentication.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
 import { type CircuitBreakerSpec, circuitBreakerSpec } from './circuit-breaker.ts';
 import { deploymentSpec } from './deployment.ts';
@@ -35,10 +42,12 @@ import {
   requestAuthenticationSpec,
 } from './request-authentication.ts';
 import { type ServiceEntrySpec, serviceEntrySpec } from './service-entry.ts';
-import { serviceSpec } from './service.ts';
 import { type SidecarSpec, sidecarSpec } from './sidecar.ts';
 import { type WorkloadEntrySpec, workloadEntrySpec } from './workload-entry.ts';
 import { type VirtualServiceSpec, virtualServiceSpec } from './virtual-service.ts';
+import { secretSpec } from './secret.ts';
+import { serviceSpec } from './service.ts';
+import { type TokenExchangeSpec, tokenExchangeSpec } from './token-exchange.ts';
 
 export interface KindEntry {
   readonly kind: string;
@@ -55,6 +64,8 @@ export interface KindEntry {
   readonly status?: 'route-parents' | 'none';
   /** For a kind without `spec`: the fields of the document that stand for one. */
   readonly rootFields?: readonly string[];
+  /** Only objects with this label are read; others are as if they were not there. */
+  readonly label?: readonly [name: string, value: string];
   /** What Istio's webhook asks beyond the shape. */
   validate?(resource: Resource): Finding[];
 }
@@ -84,11 +95,25 @@ const networking = {
 
 const own = { group: 'selvage.dev', versions: ['v1alpha1'], complete: true, namespaced: true };
 
+const selvage = {
+  group: 'selvage.dev',
+  versions: ['v1alpha1'],
+  complete: true,
+  namespaced: true,
+};
+
 const entries: readonly KindEntry[] = [
   { ...core, kind: 'Namespace', spec: nothing, namespaced: false },
   { ...core, kind: 'ServiceAccount', spec: nothing },
   { ...core, kind: 'Service', spec: serviceSpec },
   { ...core, kind: 'Pod', spec: podSpec },
+  {
+    ...core,
+    kind: 'Secret',
+    spec: secretSpec,
+    rootFields: ['data', 'stringData', 'hashes'],
+    label: [apiKeysLabel, 'true'],
+  },
   {
     kind: 'EndpointSlice',
     group: 'discovery.k8s.io',
@@ -121,6 +146,19 @@ const entries: readonly KindEntry[] = [
     spec: peerAuthenticationSpec,
     validate: (resource) =>
       validatePeerAuthentication(resource as Resource<string, PeerAuthenticationSpec>),
+  },
+  {
+    ...selvage,
+    kind: 'ApiKeyAuthentication',
+    spec: apiKeyAuthenticationSpec,
+    validate: (resource) =>
+      validateApiKeyAuthentication(resource as Resource<string, ApiKeyAuthenticationSpec>),
+  },
+  {
+    ...selvage,
+    kind: 'TokenExchange',
+    spec: tokenExchangeSpec,
+    validate: (resource) => validateTokenExchange(resource as Resource<string, TokenExchangeSpec>),
   },
   {
     ...networking,

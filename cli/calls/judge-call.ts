@@ -28,6 +28,7 @@ export async function judgeCall(model: MeshModel, call: MeshCall): Promise<Judge
   const outcome = await judge(policies, recorded, {
     authorizer: async () => allowed,
     claims: call.token,
+    apiKeys: model.apiKeysOf(workload),
   });
   const limits = limitsOf(model.resources, workload, outcome, policies.trustDomains);
   return { call, recorded, workload, outcome, policies, limits };

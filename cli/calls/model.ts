@@ -4,6 +4,9 @@ import { collectMesh, type MeshResources, type MeshWorkload, workloadsOf } from 
 import type { PolicyTestDocument } from '#api/kinds/policy-test.ts';
 import type { Problem } from '#api/problem.ts';
 import type { Workload } from '#api/workload.ts';
+import { ApiKeyResolver } from '#control/api-keys.ts';
+import { Extensions } from '#control/extensions.ts';
+import { type ApiKeys, compileApiKeys } from '#policy/api-keys/compile.ts';
 import { type CompiledPolicies, compilePolicies } from '#policy/compile.ts';
 
 import { readPaths } from '../paths.ts';
@@ -17,6 +20,8 @@ export interface MeshModel {
   readonly problems: readonly Problem[];
   /** What the workload's sidecar enforces; compiled once. */
   policiesOf(workload: Workload): CompiledPolicies;
+  /** Null: it asks for no key. */
+  apiKeysOf(workload: Workload): ApiKeys | null;
 }
 
 /** Loads files and folders. @throws CallError when they cannot be read or hold no resource */
@@ -39,11 +44,14 @@ export function modelOf(
 ): MeshModel {
   const mesh = collectMesh(resources);
   const compiled = new Map<Workload, CompiledPolicies>();
+  const keyed = new ApiKeyResolver().resolve(mesh.extensions, mesh.secrets);
+  const extensions = new Extensions({ ...mesh, extensions: keyed.extensions });
   return {
     resources: mesh,
     workloads: workloadsOf(mesh),
     tests: resources.filter((resource) => resource.kind === 'PolicyTest'),
     problems,
+    apiKeysOf: (workload) => compileApiKeys(extensions.of(workload)),
     policiesOf: (workload) => {
       let policies = compiled.get(workload);
       if (policies === undefined) {

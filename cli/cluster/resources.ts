@@ -8,8 +8,8 @@ import type { KubeClient, KubeObject } from '#runtime/kubernetes/client.ts';
 
 import { getOrNull, listAll, pathOf, servedKinds } from './discovery.ts';
 
-/** What is read of a cluster but means nothing to a check of policies. */
-const leftOut: ReadonlySet<string> = new Set(['EndpointSlice']);
+/** What is read of a cluster but means nothing to a check of policies; Secrets are nobody's business here. */
+const leftOut: ReadonlySet<string> = new Set(['EndpointSlice', 'Secret']);
 
 /** Where the mesh's configuration is, the first that is there. */
 const configMaps = ['selvage-system', 'istio-system'].map(

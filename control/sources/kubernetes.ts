@@ -10,10 +10,12 @@ import {
 } from '#runtime/kubernetes/client.ts';
 import type { Log } from '#runtime/log.ts';
 
+import { wantedSecrets } from '../api-keys.ts';
 import { Debounce } from './debounce.ts';
 import { Collection } from './kubernetes/collection.ts';
+import { Secrets } from './kubernetes/secrets.ts';
 import { servedPath } from './kubernetes/served.ts';
-import { slimPod, slimPolicy, slimService, slimSlice } from './kubernetes/slim.ts';
+import { slimPod, slimPolicy, slimSecret, slimService, slimSlice } from './kubernetes/slim.ts';
 import type { ResourceSource } from './source.ts';
 
 export interface KubernetesSourceOptions {
@@ -60,6 +62,7 @@ export class KubernetesSource implements ResourceSource {
   readonly #fast: readonly Collection[];
   readonly #meshConfigs: readonly Collection[];
   readonly #services: Collection;
+  readonly #secrets: Secrets;
   readonly #policies = new Map<KindEntry, Collection>();
   /** Also those that are not read to the end yet. */
   readonly #begun = new Set<Collection>();
@@ -86,6 +89,21 @@ export class KubernetesSource implements ResourceSource {
       this.#collection('/api/v1/pods', slimPod, this.#endpoints, runningPods),
       this.#collection('/apis/discovery.k8s.io/v1/endpointslices', slimSlice, this.#endpoints),
     ];
+    this.#secrets = new Secrets({
+      wanted: wantedSecrets,
+      open: (namespace, name) =>
+        this.#collection(
+          `/api/v1/namespaces/${namespace}/secrets`,
+          slimSecret,
+          this.#configuration,
+          { fieldSelector: `metadata.name=${name}` },
+        ),
+      close: (collection) => {
+        collection.stop();
+        this.#begun.delete(collection);
+      },
+      waitMaxMs,
+    });
     this.#services = this.#collection('/api/v1/services', slimService, this.#configuration);
     this.#meshConfigs = [...new Set([rootNamespace, options.namespace])].map((namespace) =>
       this.#collection(
@@ -107,6 +125,8 @@ export class KubernetesSource implements ResourceSource {
       this.#lookUntilDone(),
     ]);
     for (const collection of this.#collections()) collection.refresh();
+    await this.#followSecrets();
+    for (const collection of this.#secrets.collections) collection.refresh();
     this.#ready = true;
     const pause = (): void => {
       if (this.#stopped) return;
@@ -126,6 +146,7 @@ export class KubernetesSource implements ResourceSource {
     this.#endpoints.stop();
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const collection of this.#begun) collection.stop();
+    this.#secrets.stop();
   }
 
   /** The cluster remembers. */
@@ -142,7 +163,8 @@ export class KubernetesSource implements ResourceSource {
   }
 
   #collections(): Collection[] {
-    return [...this.#meshConfigs, this.#services, ...this.#fast, ...this.#policies.values()];
+    const policies = [...this.#policies.values(), ...this.#secrets.collections];
+    return [...this.#meshConfigs, this.#services, ...this.#fast, ...policies];
   }
 
   #collection(
@@ -167,7 +189,28 @@ export class KubernetesSource implements ResourceSource {
 
   #take(collections: readonly Collection[], firstAtMs: number): void {
     const changed = collections.map((collection) => collection.refresh());
-    if (changed.includes(true)) this.#options.onChange(firstAtMs);
+    if (!changed.includes(true)) return;
+    this.#tell(firstAtMs);
+  }
+
+  /** New policies wait for the Secrets that they name, or they would refuse good keys until those are there. */
+  #tell(firstAtMs: number): void {
+    const { onChange } = this.#options;
+    const secrets = this.#followSecrets();
+    if (secrets === null) {
+      onChange(firstAtMs);
+      return;
+    }
+    const told = async (): Promise<void> => {
+      await secrets;
+      for (const collection of this.#secrets.collections) collection.refresh();
+      if (!this.#stopped) onChange(firstAtMs);
+    };
+    void told();
+  }
+
+  #followSecrets(): Promise<void> | null {
+    return this.#secrets.follow([...this.#policies.values()].flatMap(({ resources }) => resources));
   }
 
   /** Who runs no Istio has no ConfigMap of it, and may not have been given the right to look. */
@@ -223,7 +266,7 @@ export class KubernetesSource implements ResourceSource {
         this.#begun.delete(present);
       }
       log.info({ kind: entry.kind, path }, 'policies are read');
-      if (this.#ready) this.#options.onChange(Date.now());
+      if (this.#ready) this.#tell(Date.now());
       return true;
     } catch (error) {
       if (!this.#stopped) {

@@ -51,6 +51,8 @@ const enforcedKinds = new Set([
   'RequestAuthentication',
   'PeerAuthentication',
   'RateLimit',
+  'ApiKeyAuthentication',
+  'TokenExchange',
 ]);
 /** Reasons of what the next acknowledgement may change. */
 const onItsWay = new Set(['Pending', 'Refused']);

@@ -6,6 +6,7 @@ import { checkAddresses } from './addresses.ts';
 import { checkAttachment } from './attachment.ts';
 import { checkClaims } from './claims.ts';
 import { type Check, makeContext } from './context.ts';
+import { checkCredentials } from './credentials.ts';
 import { checkDenials } from './denials.ts';
 import { checkDestinations } from './destinations.ts';
 import { checkEmptiness } from './emptiness.ts';
@@ -61,6 +62,7 @@ const checks: readonly Check[] = [
   checkRouteOrder,
   checkGatewayRoutes,
   checkExtensions,
+  checkCredentials,
 ];
 
 /** All warnings, in the order of files and lines. */

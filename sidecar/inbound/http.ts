@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { decide } from '#policy/decide.ts';
 import { describe } from '#policy/explain.ts';
 
+import { apiKeyLayer } from '../credentials/api-key-layer.ts';
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { failures } from '../failures.ts';
 import type { Enforced, InForce } from '../in-force.ts';
@@ -15,7 +16,7 @@ import type { Telemetry } from '../telemetry/types.ts';
 import { HttpServer, type HttpConnection } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
 import { http2Limits } from '../wire/http2/limits.ts';
-import type { Authorizers } from './authorizer.ts';
+import type { Authorizers } from '../authorizer/authorizers.ts';
 import { InboundConnection, type Carrier } from './connection.ts';
 import { HeldRequest } from './held-request.ts';
 import { admitLayer, authorizeLayer, tokenLayer } from './layers.ts';
@@ -36,6 +37,7 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
     request: [
       admitLayer(inForce),
       sanitizeInbound,
+      apiKeyLayer,
       (x) => authorizers.judge(x),
       tokenLayer,
       authorizeLayer,

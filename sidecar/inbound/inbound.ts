@@ -2,6 +2,7 @@
 import type { Log } from '#runtime/log.ts';
 import type { Address } from '#runtime/setting-types.ts';
 
+import { Authorizers } from '../authorizer/authorizers.ts';
 import type { Connections } from '../connections.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identity/identity.ts';
@@ -10,8 +11,6 @@ import type { OriginalDestinationOf } from '../outbound/original-destination.ts'
 import type { InboundMapping } from '../settings.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
-import { Authorizers } from './authorizer.ts';
-import { createCheckCall } from './authorizer-client.ts';
 import { createInboundHttp, serveHttp } from './http.ts';
 import { InboundListener, type InboundOptions, type TargetOf } from './listener.ts';
 import { CapturedTargets, makeTarget } from './targets.ts';
@@ -51,7 +50,7 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
   const { identity, inForce, connections, telemetry, upstreams, log, onFault } = parts;
   const tls = new TlsTerminator(identity.current());
   identity.onChange((svid) => tls.renew(svid));
-  const authorizers = new Authorizers(createCheckCall(inForce, upstreams), log);
+  const authorizers = new Authorizers({ inForce, upstreams, log });
   const http = createInboundHttp({ inForce, telemetry, authorizers, onFault });
   const listeners: InboundListener[] = [];
   const options: InboundOptions = {

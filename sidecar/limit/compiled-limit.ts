@@ -86,19 +86,24 @@ export class CompiledLimit {
   }
 
   /** The two words of the request's key, in `words` until the next key is hashed. */
-  hashKey(connection: ConnectionFacts, request: RequestFacts): Uint32Array {
+  hashKey(connection: ConnectionFacts, request: RequestFacts, consumer: string): Uint32Array {
     const { table } = this.state;
     keyHash.begin(table?.secret0 ?? 0, table?.secret1 ?? 0);
-    for (const part of this.#parts) keyHash.text(part(connection, request));
+    for (const part of this.#parts) keyHash.text(part(connection, request, consumer));
     keyHash.end();
     return keyHash.words;
   }
 
   /** The key in Redis: values are hashed, for API keys and tokens are nobody's business there. */
-  sharedKey(kind: string, connection: ConnectionFacts, request: RequestFacts): string {
+  sharedKey(
+    kind: string,
+    connection: ConnectionFacts,
+    request: RequestFacts,
+    consumer: string,
+  ): string {
     const named = `selvage:${this.name}:${kind}`;
     if (this.#parts.length === 0) return named;
-    const values = JSON.stringify(this.#parts.map((part) => part(connection, request)));
+    const values = JSON.stringify(this.#parts.map((part) => part(connection, request, consumer)));
     return `${named}:${createHash('sha256').update(values).digest('base64url')}`;
   }
 }

@@ -6,7 +6,12 @@ import { claimAt, readClaimPath } from '#policy/match/claims.ts';
 import { plainPeerIp } from '#policy/match/ip.ts';
 import { lowerAscii } from '#policy/match/text.ts';
 
-export type KeyPart = (connection: ConnectionFacts, request: RequestFacts) => string;
+/** @param consumer whom an API key has made known; '': nobody */
+export type KeyPart = (
+  connection: ConnectionFacts,
+  request: RequestFacts,
+  consumer: string,
+) => string;
 
 /** Compiled once for each snapshot. */
 export function compileKeyPart(key: LimitKey): KeyPart {
@@ -23,7 +28,7 @@ export function compileKeyPart(key: LimitKey): KeyPart {
     case 'claim':
       return claimPart(name);
     case 'apiKey':
-      return query === undefined ? headerPart(name || 'x-api-key') : queryPart(query);
+      return apiKeyPart(query === undefined ? headerPart(name || 'x-api-key') : queryPart(query));
     case 'remoteAddress':
       return depth === 0 ? (c) => plainPeerIp(c.sourceIp) : forwardedPart(depth);
     case 'path':
@@ -35,6 +40,11 @@ export function compileKeyPart(key: LimitKey): KeyPart {
     default:
       return (_, r) => lowerAscii(r.authority);
   }
+}
+
+/** Who was made known by a key may have several, and the key itself may be hidden by now. */
+function apiKeyPart(key: KeyPart): KeyPart {
+  return (c, r, consumer) => consumer || key(c, r, consumer);
 }
 
 /** Of the peer's SPIFFE ID; the last one is remembered, since a connection has but one. */

@@ -65,7 +65,7 @@ function takeAll(x: Exchange, limits: CompiledLimits, atMs: number): number {
   for (const limit of limits.local) {
     const { table } = limit.state;
     if (table === null || !limit.matches(facts, request)) continue;
-    const words = limit.hashKey(facts, request);
+    const words = limit.hashKey(facts, request, x.consumer);
     const admitted = takeLocal(limit, table, words, atMs);
     const record = (records[count] ??= emptyRecord(limit));
     count += 1;

@@ -35,7 +35,7 @@ async function checkGroup(
   for (const limit of limits) {
     if (limit.scriptArguments === null || !limit.matches(facts, request)) continue;
     const [kind, ...numbers] = limit.scriptArguments(nowMs);
-    keys.push(limit.sharedKey(kind, facts, request));
+    keys.push(limit.sharedKey(kind, facts, request, x.consumer));
     args.push(kind, limit.enforce ? '1' : '0', ...numbers.map(String));
     asked.push(limit);
   }

@@ -1,7 +1,9 @@
 // The outbound request path: what happens to a call of the application on its way to a service.
 import type { PortProtocol } from '#api/workload.ts';
+import type { Log } from '#runtime/log.ts';
 
 import { admitHead } from '../admit-head.ts';
+import { exchangeLayer } from '../credentials/exchange-layer.ts';
 import type { Exchange, ResponseView, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
 import type { InForce } from '../in-force.ts';
@@ -10,6 +12,7 @@ import { addServiceTime } from '../response-edits.ts';
 import { sanitizeOutbound } from '../sanitize.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { peerHeader } from '../telemetry/workload-labels.ts';
+import { createHttpClient } from '../upstream/http-client.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { HttpServer } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
@@ -44,6 +47,7 @@ export interface OutboundHttpOptions {
   readonly upstreams: Upstreams;
   /** Whether an address is this listener itself: a call to it would go round for ever. */
   readonly isSelf: (host: string, port: number) => boolean;
+  readonly log: Log;
   readonly onFault: (error: unknown, x: Exchange) => void;
 }
 
@@ -65,6 +69,7 @@ export function createOutboundHttp(options: OutboundHttpOptions): HttpServer {
       sanitizeOutbound,
       destinationLayer(options),
       routeLayer(options.upstreams),
+      exchangeLayer(createHttpClient(options.inForce, options.upstreams), options.log),
       forwardLayer(options),
     ],
     response: [addServiceTime, editResponse],

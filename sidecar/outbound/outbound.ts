@@ -1,6 +1,7 @@
 // The outbound side put together: the HTTP proxy, a port for each mapped service, captured connections.
 import type { Socket } from 'node:net';
 
+import { silentLog, type Log } from '#runtime/log.ts';
 import type { Address } from '#runtime/setting-types.ts';
 
 import type { Connections } from '../connections.ts';
@@ -31,6 +32,7 @@ export interface OutboundParts {
   readonly connections: Connections;
   readonly telemetry: Telemetry;
   readonly upstreams: Upstreams;
+  readonly log?: Log;
   readonly onFault: (error: unknown, x: Exchange) => void;
 }
 
@@ -50,8 +52,8 @@ export async function startOutbound(parts: OutboundParts): Promise<Outbound> {
   const { listen, mappings, captured, inForce, connections, telemetry, upstreams } = parts;
   let port = 0;
   const isSelf = (host: string, to: number): boolean => to === port && isLoopback(host);
-  const { onFault } = parts;
-  const http = createOutboundHttp({ inForce, telemetry, upstreams, isSelf, onFault });
+  const { onFault, log = silentLog } = parts;
+  const http = createOutboundHttp({ inForce, telemetry, upstreams, isSelf, log, onFault });
   const listeners: OutboundListener[] = [];
   const start = async (address: Address, accept: (socket: Socket) => void): Promise<number> => {
     const listener = new OutboundListener(accept);

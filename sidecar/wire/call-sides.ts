@@ -62,6 +62,7 @@ export abstract class CallSides implements RequestStream, UpstreamCall {
 
   abstract forward(upstream: UpstreamPool): void;
   abstract readBody(bytesMax: number, waitMs?: number): Promise<BodyRead>;
+  abstract bodyStart(): Buffer;
   abstract replaceBody(body: Buffer): void;
   abstract limitTime(totalMs: number, perTryMs: number): void;
   abstract cutOff(): void;

@@ -23,6 +23,8 @@ const connectFailures: readonly FailureCode[] = [
 /** Nothing was done with what was sent: another endpoint may be tried, whatever is asked. */
 const notProcessed: ReadonlySet<FailureCode> = new Set([...connectFailures, 'upstream-refused']);
 
+const noBytes = Buffer.alloc(0);
+
 export abstract class Call extends CallSides {
   private pool: UpstreamPool | null = null;
   /** What the pool was asked for: this call, or one that holds back its answer. */
@@ -42,7 +44,12 @@ export abstract class Call extends CallSides {
   }
 
   async readBody(bytesMax: number, waitMs = 0): Promise<BodyRead> {
-    if (this.over || this.decided || this.content !== null) return 'gone';
+    if (this.over || this.decided) return 'gone';
+    // Another layer has read it before.
+    if (this.content !== null) {
+      const whole = this.requestDone && this.content.length <= bytesMax;
+      return whole ? this.content : 'too-large';
+    }
     const collector = new BodyCollector(bytesMax, waitMs);
     this.collector = collector;
     this.upstream = collector;
@@ -56,6 +63,10 @@ export abstract class Call extends CallSides {
     this.contentTaken();
     this.request.reframe(how === 'whole' ? this.content.length : this.request.contentLength);
     return how === 'whole' ? this.content : how;
+  }
+
+  bodyStart(): Buffer {
+    return this.content ?? noBytes;
   }
 
   replaceBody(body: Buffer): void {

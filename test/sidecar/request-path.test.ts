@@ -29,6 +29,7 @@ function start(...layers: Layer[]): Run {
     serveInside: () => undefined,
     cutOff: () => undefined,
     readBody: async () => 'gone' as const,
+    bodyStart: () => Buffer.alloc(0),
     replaceBody: () => undefined,
     limitTime: () => undefined,
   };

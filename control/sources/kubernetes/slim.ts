@@ -2,6 +2,7 @@
 import { injectionKeys } from '#api/injection.ts';
 import { proxyName, workloadAnnotation } from '#api/injection/names.ts';
 import { serviceNameLabel } from '#api/kinds/endpoint-slice.ts';
+import { hashesOf } from '#api/kinds/secret.ts';
 import type { KubeMeta, KubeObject } from '#runtime/kubernetes/client.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -14,6 +15,13 @@ const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 export function slimPolicy({ apiVersion, kind, metadata, spec, data }: KubeObject): KubeObject {
   const { [lastApplied]: _, ...annotations } = metadata.annotations ?? {};
   return { apiVersion, kind, metadata: slimMeta(metadata, annotations), spec, data };
+}
+
+/** Control keeps no key of the cluster longer than it takes to hash it. */
+export function slimSecret({ apiVersion, kind, metadata, data }: KubeObject): KubeObject {
+  const texts = Object.entries(fields(data)).map(([name, value]) => [name, String(value)]);
+  const hashes = hashesOf(Object.fromEntries(texts));
+  return { apiVersion, kind, metadata: slimMeta(metadata, {}), hashes };
 }
 
 export function slimService({ apiVersion, kind, metadata, spec }: KubeObject): KubeObject {

@@ -16,6 +16,7 @@ function modelOf(text: string): MeshModel {
     workloads: workloadsOf(mesh),
     tests: [],
     problems,
+    apiKeysOf: () => null,
     policiesOf: () => {
       throw new Error('no policy is asked for here');
     },

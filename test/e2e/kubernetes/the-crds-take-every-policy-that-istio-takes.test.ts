@@ -84,7 +84,7 @@ describe.skipIf(access === null)('our CRDs in a real API server', () => {
   });
 
   test('the policies of the example and of the test data are taken', async () => {
-    const folders = ['manifests/examples/shop', 'manifests/examples/destinations'];
+    const folders = ['shop', 'destinations', 'edge'].map((name) => `manifests/examples/${name}`);
     const documents = [...folders, 'test/data/shop'].flatMap(documentsIn);
     expect(documents.length).toBeGreaterThan(5);
     expect(await refusedOf(documents)).toEqual([]);
@@ -110,6 +110,9 @@ describe.skipIf(access === null)('our CRDs in a real API server', () => {
     ['RequestAuthentication', { jwtRules: [{ ...rule, timeout: '0s' }] }, 'at least 1ms'],
     ['RequestAuthentication', { jwtRules: [{ ...rule, ...bothKeys }] }, 'only one of jwks'],
     ['ServiceEntry', { hosts: ['*'] }, 'may not be *'],
+    ['ApiKeyAuthentication', { from: [{ header: 'a', cookie: 'b' }] }, 'one of header, query'],
+    ['ApiKeyAuthentication', { consumers: [{ name: 'a', hashes: ['key'] }] }, 'should match'],
+    ['TokenExchange', { tokenEndpoint: 'https://a/', hosts: ['*'] }, 'may not be *'],
     ['ServiceEntry', { hosts: ['a.b'], endpoints: [{ address: '1.2.3.4' }] }, 'write STATIC'],
     ['DestinationRule', { host: '' }, 'spec.host'],
     [

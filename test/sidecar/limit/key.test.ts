@@ -23,8 +23,8 @@ function requestWith(
   return { ...head, ...more, values: (name) => lines[name] ?? [] };
 }
 
-function keyOf(key: LimitKey, request: RequestFacts): string {
-  return compileKeyPart(key)(connection, request);
+function keyOf(key: LimitKey, request: RequestFacts, consumer = ''): string {
+  return compileKeyPart(key)(connection, request, consumer);
 }
 
 test('the client address is the one at its depth from the end, whatever lines it is spread over', () => {
@@ -41,6 +41,13 @@ test('the client address is the one at its depth from the end, whatever lines it
     }),
   );
   expect(keyOf({ from: 'remoteAddress' }, requestWith({}))).toBe('10.0.0.9');
+});
+
+test('who was made known by an API key counts in place of the key, which may be hidden', () => {
+  const key = { from: 'apiKey' } as const;
+  expect(keyOf(key, requestWith({ 'x-api-key': ['k'] }))).toBe('k');
+  expect(keyOf(key, requestWith({ 'x-api-key': ['k'] }), 'alice')).toBe('alice');
+  expect(keyOf(key, requestWith({}), 'alice')).toBe('alice');
 });
 
 test('a cookie is found among others, by its whole name', () => {

@@ -56,6 +56,7 @@ test('a head as the wire reads it is matched, edited and sent on whole', () => {
     serveInside() {},
     cutOff() {},
     readBody: async () => 'gone' as const,
+    bodyStart: () => Buffer.alloc(0),
     replaceBody() {},
     limitTime() {},
   };

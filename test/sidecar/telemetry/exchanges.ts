@@ -128,6 +128,7 @@ export function makeExchange(
       serveInside() {},
       cutOff() {},
       readBody: async () => 'gone',
+      bodyStart: () => Buffer.alloc(0),
       replaceBody() {},
       limitTime() {},
     },

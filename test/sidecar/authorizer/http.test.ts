@@ -45,6 +45,12 @@ async function send(sidecar: TestSidecar, path: string, headers = ''): Promise<H
   return exchange(await plain(sidecar.inboundPort), get(path, headers));
 }
 
+async function post(sidecar: TestSidecar, body: string): Promise<HttpReply> {
+  const head = `POST /guarded HTTP/1.1\r\nhost: payments\r\nconnection: close\r\n`;
+  const raw = `${head}content-length: ${body.length}\r\n\r\n${body}`;
+  return exchange(await plain(sidecar.inboundPort), raw);
+}
+
 test('an authorizer sees the request, and what it adds reaches the application', async () => {
   const asked: { method?: string; url?: string; headers: IncomingMessage['headers'] }[] = [];
   const port = await authorizer(({ method, url, headers }, response) => {
@@ -120,6 +126,46 @@ test('an unknown authorizer denies what it would have been asked, and nothing el
   const sidecar = await rig.sidecar({ application: application.port, policies: custom });
   expect((await send(sidecar, '/guarded')).status).toBe(403);
   expect((await send(sidecar, '/open')).status).toBe(200);
+});
+
+test('a body is told when it is asked for, as far as it may be long, and goes on whole', async () => {
+  const asked: { body: string; partial: string | string[] | undefined }[] = [];
+  const port = await authorizer((request, response) => {
+    let body = '';
+    request.on('data', (bytes: Buffer) => (body += String(bytes)));
+    request.on('end', () => {
+      asked.push({ body, partial: request.headers['x-envoy-auth-partial-body'] });
+      response.end();
+    });
+  });
+  const whole = await guarded(port, { includeRequestBodyInCheck: { maxRequestBytes: 10 } });
+  expect(received(await post(whole, '0123456789')).body).toBe('0123456789');
+  expect((await post(whole, '0123456789x')).status).toBe(413);
+  expect((await send(whole, '/guarded')).status).toBe(200);
+  const part = await guarded(port, {
+    includeRequestBodyInCheck: { maxRequestBytes: 10, allowPartialMessage: true },
+  });
+  const long = 'abcdefghij'.repeat(20_000);
+  expect(received(await post(part, long)).body).toBe(long);
+  expect(asked).toEqual([
+    { body: '0123456789', partial: 'false' },
+    { body: '', partial: 'false' },
+    { body: 'abcdefghij', partial: 'true' },
+  ]);
+});
+
+test('what a client says in X-Forwarded headers is told only when it is asked for', async () => {
+  const asked: IncomingMessage['headers'][] = [];
+  const port = await authorizer(({ headers }, response) => {
+    asked.push(headers);
+    response.end();
+  });
+  const forwarded = 'x-forwarded-for: 6.6.6.6\r\nx-forwarded-host: evil\r\n';
+  await send(await guarded(port), '/guarded', forwarded);
+  const trusting = { includeRequestHeadersInCheck: ['x-forwarded-*'] };
+  await send(await guarded(port, trusting), '/guarded', forwarded);
+  expect(asked.map((one) => one['x-forwarded-for'])).toEqual([undefined, '6.6.6.6']);
+  expect(asked.map((one) => one['x-forwarded-host'])).toEqual([undefined, 'evil']);
 });
 
 test('no header that a client can send keeps an authorizer from being asked', async () => {

@@ -6,9 +6,9 @@ import { checkAddresses } from './addresses.ts';
 import { checkAttachment } from './attachment.ts';
 import { checkClaims } from './claims.ts';
 import { type Check, makeContext } from './context.ts';
+import { checkCredentials } from './credentials.ts';
 import { checkDenials } from './denials.ts';
 import { checkEmptiness } from './emptiness.ts';
-import { checkExtensions } from './extensions.ts';
 import { checkHeaders } from './headers.ts';
 import { checkHosts } from './hosts.ts';
 import { checkIdentities } from './identities.ts';
@@ -48,9 +48,9 @@ const checks: readonly Check[] = [
   checkTcp,
   checkTokens,
   checkClaims,
+  checkCredentials,
   checkPeerAuthentication,
   checkProviders,
-  checkExtensions,
 ];
 
 /** All warnings, in the order of files and lines. */

@@ -16,18 +16,6 @@ const exchange = (hosts: string, at = 'https://id.example.com/token'): string =>
   extension('TokenExchange', `{ hosts: [${hosts}], audience: a, tokenEndpoint: "${at}" }`);
 
 test.each([
-  ['a selector that finds a workload', keys('selector: { matchLabels: { app: srv } }'), []],
-  [
-    'a selector that finds none',
-    keys('selector: { matchLabels: { app: web } }'),
-    ['selector-matches-nothing'],
-  ],
-  ['a Service of the namespace', keys('targetRefs: [{ kind: Service, name: srv }]'), []],
-  [
-    'a Service of another one',
-    keys('targetRefs: [{ kind: Service, name: web }]'),
-    ['target-missing'],
-  ],
   ['hosts of the mesh and outside', exchange('web.bar.svc.cluster.local, a.example.com'), []],
   ['a host that is none of the mesh', exchange('web.foo.svc.cluster.local'), ['host-unknown']],
   ['an endpoint that is none', exchange('srv.foo.svc', 'http://id.foo.svc/t'), ['host-unknown']],

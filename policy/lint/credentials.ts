@@ -1,4 +1,4 @@
-// Kinds of our own: selectors and Services that find nothing, names of callers that anyone can send, hosts that nobody has.
+// API keys and exchanged tokens: names of callers that anyone can send, hosts that nobody has.
 import type { ApiKeyAuthentication } from '#api/kinds/api-key-authentication.ts';
 import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { TokenExchange } from '#api/kinds/token-exchange.ts';
@@ -7,43 +7,14 @@ import { joinIndex } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 
 import { type LintContext, namesOf, warning } from './context.ts';
-import { labelsOf } from './services.ts';
 import type { PolicyValue } from './values.ts';
 
-export function checkExtensions(context: LintContext): Problem[] {
+export function checkCredentials(context: LintContext): Problem[] {
   const { extensions } = context.mesh;
   if (extensions.length === 0) return [];
   return [
-    ...extensions.flatMap((one) => checkTargets(one, context)),
     ...extensions.filter(isExchange).flatMap((one) => checkHosts(one, context)),
     ...context.values.flatMap((at) => checkConsumer(at, context)),
-  ];
-}
-
-function checkTargets(one: ExtensionResource, { mesh, workloads }: LintContext): Problem[] {
-  const { namespace } = one.metadata;
-  const { selector, targetRefs = [] } = one.spec;
-  const missing = targetRefs.flatMap(({ name }, i) => {
-    const found = mesh.services.some(
-      ({ metadata }) => metadata.name === name && metadata.namespace === namespace,
-    );
-    if (found || mesh.services.length === 0) return [];
-    const message = `there is no Service ${namespace}/${name}: nothing is done for it`;
-    const path = joinIndex('spec.targetRefs', i);
-    return [warning(one, { code: 'target-missing', path, message })];
-  });
-  const labels = selector?.matchLabels ?? {};
-  if (missing.length > 0 || targetRefs.length > 0 || workloads.length === 0) return missing;
-  if (Object.keys(labels).length === 0 || workloads.some((each) => chooses(one, each, mesh))) {
-    return [];
-  }
-  return [
-    warning(one, {
-      code: 'selector-matches-nothing',
-      path: 'spec.selector.matchLabels',
-      message: `no workload in ${namespace} has the labels ${labelsOf(labels)}: nothing is done`,
-      mend: 'compare them with the labels of the pod template',
-    }),
   ];
 }
 

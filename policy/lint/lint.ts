@@ -54,6 +54,7 @@ const checks: readonly Check[] = [
   checkTcp,
   checkTokens,
   checkClaims,
+  checkCredentials,
   checkPeerAuthentication,
   checkProviders,
   checkDestinations,

@@ -107,6 +107,8 @@ export interface RequestStream {
 export interface UpstreamPool {
   /** `address:port` for logs. */
   readonly address: string;
+  /** A call is held back for so long before anything is done with it; left out: it is not. */
+  readonly delayMs?: number;
   /** Grants the call a way to the upstream, now or later, or fails it. */
   request(call: UpstreamCall): void;
   /** A call that waits wants nothing any more. */

@@ -74,6 +74,7 @@ async function suffer(
   if (delayMs > 0) {
     x.delayed = true;
     await new Promise((resolve) => setTimeout(resolve, delayMs));
+    if (x.finishedAtMs !== 0) return ENDED;
   }
   if (abort === null) return act(x, upstreams, compiled);
   const { status, grpcStatus } = abort;

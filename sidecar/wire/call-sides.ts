@@ -86,6 +86,8 @@ export abstract class CallSides implements RequestStream, UpstreamCall {
   abstract upgraded(head: ResponseMessage, buffer: Buffer, from: number, to: number): boolean;
   abstract drained(): void;
 
+  /** No more follows what is in `content`: it is asked as the head goes out. */
+  protected abstract contentEnds(): boolean;
   /** What came of the body is in `content` now. */
   protected abstract contentTaken(): void;
   /** Writes the head, and what was read of the body. @returns as UpstreamStream.sendHead */

@@ -186,6 +186,11 @@ export abstract class Call extends CallSides {
     return true;
   }
 
+  /** Whether what an upstream says to `call` still counts: there may have been another try since. */
+  listensTo(call: UpstreamCall): boolean {
+    return !this.over && this.asked === call;
+  }
+
   /** The answer was taken whole, and its connection may serve another: it comes from here now. */
   answerHeld(bytes: number): void {
     if (!this.over) this.upstream = finishedStream(bytes);
@@ -238,14 +243,14 @@ export abstract class Call extends CallSides {
     this.pool = upstream;
     this.exchange.upstreamAddress = upstream.address;
     this.asked = tap === null || this.request.upgrade !== '' ? this : new CollectingCall(this, tap);
-    this.patience?.tries();
+    this.patience?.tries(upstream.delayMs ?? 0);
     upstream.request(this.asked);
   }
 
   private sendContent(upstream: UpstreamStream): boolean | null {
     const { content, request } = this;
     if (content === null) return null;
-    return upstream.sendHead(request, content, 0, content.length, this.requestDone);
+    return upstream.sendHead(request, content, 0, content.length, this.contentEnds());
   }
 
   private tryTimedOut(): void {

@@ -235,6 +235,10 @@ export class Turn extends Call {
     c.wake();
   }
 
+  protected override contentEnds(): boolean {
+    return this.requestDone;
+  }
+
   protected override contentTaken(): void {
     this.kept = null;
   }

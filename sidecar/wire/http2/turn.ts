@@ -207,7 +207,14 @@ export class Http2Turn extends Call implements StreamHandler {
   protected override contentTaken(): void {
     this.pending = [];
     this.pendingSent = 0;
-    this.endSent = this.requestDone;
+    if (this.requestDone) this.pendingTrailers = null;
+  }
+
+  /** What the client sent while no upstream was there is sent after it. */
+  protected override contentEnds(): boolean {
+    this.pendingSent = 0;
+    this.endSent = this.endsWith(0);
+    return this.endSent;
   }
 
   protected override startSending(more: boolean): void {

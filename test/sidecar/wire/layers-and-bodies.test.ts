@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import type { BodyRead, Exchange, RequestPath, ResponseTap } from '#sidecar/exchange.ts';
+import { delayed } from '#sidecar/outbound/retry.ts';
 import { Http2Rig } from '#test/sidecar/wire/http2/rig.ts';
 
 type Version = 'http1' | 'http2';
@@ -281,6 +282,36 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     expect(rig.finished[1]?.details).toBe('upstream_per_try_timeout');
     limits = [5000, 5000];
     expect((await call(down, rig.port, [])).status).toBe(200);
+  });
+
+  test('what the client sent while nobody could take it follows what was read', async () => {
+    const { port } = await upstream(up, (body) => ({ status: 200, body }));
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => void readThen(x, 1000, 20, () => x.stream.forward(delayed(pool(), 150))),
+    }));
+    expect((await call(down, rig.port, ['1', '2', '3', '4'])).body).toBe('1234');
+  });
+
+  test('an answer whose try ran out of time while a layer worked on it counts no more', async () => {
+    const { port } = await upstream(up, (_body, count) => ({ status: 200, body: `${count}` }));
+    let works = 0;
+    const whole = async (_x: Exchange, _head: unknown, body: Buffer): Promise<Buffer> => {
+      works += 1;
+      if (works === 1) await new Promise((resolve) => setTimeout(resolve, 150));
+      return body;
+    };
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => {
+        x.tap = { begin: () => 100, whole, tooLong: () => undefined, failed: () => undefined };
+        x.stream.limitTime(0, 60);
+        x.stream.forward(pool());
+      },
+      // The second endpoint takes its time too, so that the first answer would come before its own.
+      retry: () => delayed(pool(), 200),
+    }));
+    expect(await call(down, rig.port, ['x'])).toMatchObject({ status: 200, body: '2' });
+    expect(rig.finished).toHaveLength(1);
+    expect(works).toBe(2);
   });
 
   test('a client that goes while its body is read is told to the layer', async () => {

@@ -213,11 +213,10 @@ export class Exchange {
 
   /** Envoy's response flags: `-`, `UF`, `UF,URX`. */
   get flags(): string {
-    const failed = this.failure?.flag ?? '-';
+    const failed = this.failure === null ? '-' : this.failure.flag;
+    if (!this.delayed && !this.retriesSpent) return failed;
     const all = [this.delayed ? 'DI' : '-', failed, this.retriesSpent ? 'URX' : '-'];
-    return this.delayed || this.retriesSpent
-      ? all.filter((flag) => flag !== '-').join(',')
-      : failed;
+    return all.filter((flag) => flag !== '-').join(',');
   }
 }
 

@@ -90,6 +90,8 @@ export abstract class CallSides implements RequestStream, UpstreamCall {
   protected abstract contentEnds(): boolean;
   /** What came of the body is in `content` now. */
   protected abstract contentTaken(): void;
+  /** Tells a client that waits for it that its body is wanted. */
+  protected abstract askBody(): void;
   /** Writes the head, and what was read of the body. @returns as UpstreamStream.sendHead */
   protected abstract sendRequest(upstream: UpstreamStream): boolean | null;
   /** Request bytes may go. @param more false: not before `drained` */

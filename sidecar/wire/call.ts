@@ -48,6 +48,7 @@ export abstract class Call extends CallSides {
     this.upstream = collector;
     this.sendRequest(collector);
     this.startSending(true);
+    if (this.expectsContinue && !this.requestDone) this.askBody();
     const how = await collector.settled;
     this.collector = null;
     if (this.over) return 'gone';

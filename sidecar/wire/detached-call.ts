@@ -126,7 +126,14 @@ export class DetachedCall implements UpstreamCall {
   }
 }
 
-function headOf({ method, path, authority, scheme, lines, body }: DetachedRequest): RequestHead | null {
+function headOf({
+  method,
+  path,
+  authority,
+  scheme,
+  lines,
+  body,
+}: DetachedRequest): RequestHead | null {
   const kept = lines.filter(([name]) => !left.has(name.toLowerCase()));
   const length = body.length > 0 ? `content-length: ${body.length}\r\n` : '';
   const fields = kept.map(([name, value]) => `${name}: ${latin1(value)}\r\n`).join('');

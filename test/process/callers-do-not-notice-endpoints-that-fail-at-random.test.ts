@@ -53,7 +53,10 @@ const retries: RouteGroup = {
       source: 'VirtualService shop/payments',
       path: 'spec.http[0]',
       matches: [],
-      action: { kind: 'forward', destinations: [{ destination: { host, port: 0, subset: '' }, weight: 1 }] },
+      action: {
+        kind: 'forward',
+        destinations: [{ destination: { host, port: 0, subset: '' }, weight: 1 }],
+      },
       retry: {
         attempts: 4,
         perTryTimeoutMs: 500,
@@ -161,7 +164,9 @@ describe('a service whose endpoints fail at random under load', () => {
     const share = tally.good / (tally.good + bad);
     expect(tally.good).toBeGreaterThan(100 * seconds);
     expect(share, JSON.stringify(Object.fromEntries(tally.bad))).toBeGreaterThanOrEqual(0.999);
-    process.stderr.write(`chaos: ${tally.good} good, ${bad} bad, ${leftOut.length} ejections, most ${Math.max(...leftOut)}, grown ${grownMb.toFixed(1)} MB, connections ${connectionsMost}\n`);
+    process.stderr.write(
+      `chaos: ${tally.good} good, ${bad} bad, ${leftOut.length} ejections, most ${Math.max(...leftOut)}, grown ${grownMb.toFixed(1)} MB, connections ${connectionsMost}\n`,
+    );
   });
 
   test('endpoints were ejected, never more than may be', () => {

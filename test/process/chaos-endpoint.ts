@@ -3,7 +3,15 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
-export const moods = ['fine', 'failing', 'unavailable', 'hung', 'resetting', 'dead', 'slow'] as const;
+export const moods = [
+  'fine',
+  'failing',
+  'unavailable',
+  'hung',
+  'resetting',
+  'dead',
+  'slow',
+] as const;
 export type Mood = (typeof moods)[number];
 
 const slowMs = 120;

@@ -207,6 +207,10 @@ export class Turn extends Call {
     return this.upstream !== null && !this.upstream.framed && this.connection.request.chunked;
   }
 
+  protected override askBody(): void {
+    if (this.exchange.request.minor === 1) this.connection.socket.write(continueLine);
+  }
+
   protected override sendRequest(upstream: UpstreamStream): boolean | null {
     const { request, requestBody, firstEnd, limits } = this.connection;
     const { buffer, end } = request;
@@ -301,4 +305,5 @@ export class Turn extends Call {
   }
 }
 
+const continueLine = 'HTTP/1.1 100 Continue\r\n\r\n';
 const noBytes: Buffer = Buffer.alloc(0);

@@ -189,6 +189,11 @@ export class Http2Turn extends Call implements StreamHandler {
     this.fail('downstream-gone');
   }
 
+  protected override askBody(): void {
+    const reply = { status: 100, lines: '', body: '' };
+    this.connection.writeHead(this.stream, new ReplyHead(reply), false);
+  }
+
   protected override sendRequest(upstream: UpstreamStream): boolean | null {
     const { request } = this;
     if (request.upgrade === 'websocket' && request.values(websocketKey).length === 0) {

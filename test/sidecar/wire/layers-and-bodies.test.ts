@@ -314,6 +314,36 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     expect(works).toBe(2);
   });
 
+  test('a client that waits to be asked for its body is asked', async () => {
+    const { port, seen } = await upstream(up, (body) => ({ status: 200, body }));
+    const reads: BodyRead[] = [];
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) =>
+        void readThen(x, 1000, 2000, (read) => {
+          reads.push(read);
+          x.stream.forward(pool());
+        }),
+    }));
+    const expect100 = { expect: '100-continue', 'content-length': '4' };
+    const { promise, resolve } = Promise.withResolvers<string>();
+    if (down === 'http1') {
+      const options = { port: rig.port, host: '127.0.0.1', method: 'POST', agent: false as const };
+      const request = http.request({ ...options, headers: expect100 });
+      request.once('continue', () => request.end('body'));
+      request.once('response', (response) => void textOf(response).then(resolve));
+      request.flushHeaders();
+    } else {
+      const session = http2.connect(`http://127.0.0.1:${rig.port}`);
+      closers.push(() => session.destroy());
+      const stream = session.request({ ':method': 'POST', ...expect100 }, { endStream: false });
+      stream.once('continue', () => stream.end('body'));
+      stream.once('response', () => void textOf(stream).then(resolve));
+    }
+    expect(await promise).toBe('body');
+    expect(reads.map(String)).toEqual(['body']);
+    expect(seen[0]?.body).toBe('body');
+  });
+
   test('a client that goes while its body is read is told to the layer', async () => {
     const { port } = await upstream(up, () => ({ status: 200, body: '' }));
     const reads: BodyRead[] = [];

@@ -146,7 +146,7 @@ export abstract class Call extends CallSides {
   fail(code: FailureCode): void {
     if (this.over) return;
     const x = this.exchange;
-    const { upstream } = this;
+    const { upstream, pool: before, asked } = this;
     this.upstream = null;
     upstream?.abort();
     const failure = failures[code];
@@ -164,6 +164,8 @@ export abstract class Call extends CallSides {
     const again = !this.bodySent && this.patience?.spent !== true;
     const next = again ? (this.path.retry?.(x, failure, untouched) ?? null) : null;
     if (next !== null) {
+      // Where it still waits for a way up, it must not be given one beside the next.
+      if (upstream === null) before?.cancel(asked);
       this.ask(next);
       return;
     }
@@ -257,7 +259,6 @@ export abstract class Call extends CallSides {
   private tryTimedOut(): void {
     if (this.over || this.headSent) return;
     this.exchange.details = 'upstream_per_try_timeout';
-    if (this.upstream === null) this.pool?.cancel(this.asked);
     this.fail('upstream-timeout');
   }
 

@@ -6,7 +6,14 @@ import type { AddressInfo } from 'node:net';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import type { BodyRead, Exchange, RequestPath, ResponseTap } from '#sidecar/exchange.ts';
+import type {
+  BodyRead,
+  Exchange,
+  RequestPath,
+  ResponseTap,
+  UpstreamPool,
+} from '#sidecar/exchange.ts';
+import type { Call } from '#sidecar/wire/call.ts';
 import { delayed } from '#sidecar/outbound/retry.ts';
 import { Http2Rig } from '#test/sidecar/wire/http2/rig.ts';
 
@@ -312,6 +319,30 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     expect(await call(down, rig.port, ['x'])).toMatchObject({ status: 200, body: '2' });
     expect(rig.finished).toHaveLength(1);
     expect(works).toBe(2);
+  });
+
+  test('a try that still waits for a connection is withdrawn before the next', async () => {
+    const { port, seen } = await upstream(up, (body) => ({ status: 200, body }));
+    const [waiting, withdrawn]: [unknown[], unknown[]] = [[], []];
+    const full: UpstreamPool = {
+      address: '10.0.0.1:80',
+      request: (one) => void waiting.push(one),
+      cancel: (one) => void withdrawn.push(one),
+      close: () => undefined,
+    };
+    for (const perTryMs of [40, 0]) {
+      const rig = await engine(up, port, (pool) => ({
+        start: (x) => {
+          x.stream.limitTime(0, perTryMs);
+          x.stream.forward(full);
+          if (perTryMs === 0) setTimeout(() => (x.stream as unknown as Call).fail('upstream-timeout'), 20);
+        },
+        retry: () => pool(),
+      }));
+      expect(await call(down, rig.port, ['x'])).toMatchObject({ status: 200, body: 'x' });
+    }
+    expect(withdrawn).toEqual(waiting);
+    expect(seen).toHaveLength(2);
   });
 
   test('a client that waits to be asked for its body is asked', async () => {

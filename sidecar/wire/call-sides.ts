@@ -86,12 +86,8 @@ export abstract class CallSides implements RequestStream, UpstreamCall {
   abstract upgraded(head: ResponseMessage, buffer: Buffer, from: number, to: number): boolean;
   abstract drained(): void;
 
-  /** No more follows what is in `content`: it is asked as the head goes out. */
-  protected abstract contentEnds(): boolean;
   /** What came of the body is in `content` now. */
   protected abstract contentTaken(): void;
-  /** Tells a client that waits for it that its body is wanted. */
-  protected abstract askBody(): void;
   /** Writes the head, and what was read of the body. @returns as UpstreamStream.sendHead */
   protected abstract sendRequest(upstream: UpstreamStream): boolean | null;
   /** Request bytes may go. @param more false: not before `drained` */
@@ -104,6 +100,17 @@ export abstract class CallSides implements RequestStream, UpstreamCall {
   protected abstract abandon(): void;
   /** All is over. @param keep the connection may go on */
   protected abstract release(keep: boolean): void;
+
+  /** What goes upstream of the body is worth keeping: the request may have to go once more. */
+  protected get mayKeep(): boolean {
+    const goes = this.content === null && !this.tunnelled && !this.bodySent && !this.headSent;
+    return goes && this.path.retry !== undefined;
+  }
+
+  /** No more follows what is in `content`: it is asked as the head goes out. */
+  protected contentEnds(): boolean {
+    return this.requestDone;
+  }
 
   get isHead(): boolean {
     return this.request.method === 'HEAD';

@@ -4,7 +4,7 @@ import { failures } from '../failures.ts';
 import type { FailureCode } from '../failures.ts';
 import { refuse } from '../request-path.ts';
 
-import { BodyCollector } from './body-collector.ts';
+import { BodyCollector, continueHead } from './body-collector.ts';
 import { CallSides } from './call-sides.ts';
 import { CollectingCall, finishedStream } from './collecting-call.ts';
 import { Patience } from './patience.ts';
@@ -48,7 +48,7 @@ export abstract class Call extends CallSides {
     this.upstream = collector;
     this.sendRequest(collector);
     this.startSending(true);
-    if (this.expectsContinue && !this.requestDone) this.askBody();
+    if (this.expectsContinue && !this.requestDone) this.interim(continueHead());
     const how = await collector.settled;
     this.collector = null;
     if (this.over) return 'gone';

@@ -207,10 +207,6 @@ export class Turn extends Call {
     return this.upstream !== null && !this.upstream.framed && this.connection.request.chunked;
   }
 
-  protected override askBody(): void {
-    if (this.exchange.request.minor === 1) this.connection.socket.write(continueLine);
-  }
-
   protected override sendRequest(upstream: UpstreamStream): boolean | null {
     const { request, requestBody, firstEnd, limits } = this.connection;
     const { buffer, end } = request;
@@ -237,10 +233,6 @@ export class Turn extends Call {
     const room = upstream === null || (kept?.sendTo(upstream, c.requestBody.done) ?? true);
     c.upstreamFull = !(more && room) && !c.requestBody.done;
     c.wake();
-  }
-
-  protected override contentEnds(): boolean {
-    return this.requestDone;
   }
 
   protected override contentTaken(): void {
@@ -286,9 +278,7 @@ export class Turn extends Call {
 
   /** @returns false: this piece of the body can go but once */
   private keep(buffer: Buffer, from: number, to: number): boolean {
-    if (this.content !== null) return false;
-    if (this.path.retry === undefined || this.tunnelled || this.bodySent) return false;
-    if (!isKept(this.connection.request)) return false;
+    if (!this.mayKeep || !isKept(this.connection.request)) return false;
     return (this.kept ??= new KeptBody()).keep(buffer, from, to);
   }
 
@@ -305,5 +295,4 @@ export class Turn extends Call {
   }
 }
 
-const continueLine = 'HTTP/1.1 100 Continue\r\n\r\n';
 const noBytes: Buffer = Buffer.alloc(0);

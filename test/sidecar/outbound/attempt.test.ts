@@ -69,6 +69,10 @@ function clusterOf(client: TestSidecar, name: string): Cluster {
 const head = (method: string, lines = ''): string =>
   `${method} http://payments/ HTTP/1.1\r\nhost: payments\r\nconnection: close\r\n${lines}\r\n`;
 
+const hung: Handler = (q, s) => {
+  if (q.method === 'POST') s.write('part');
+};
+const failing: Handler = (_q, s) => void s.writeHead(503).end();
 const fine: Handler = (q, s) => void q.resume().on('end', () => s.end('fine'));
 const shadow = { destination: { host: hostOf('shadow'), port: 0, subset: '' }, percent: 100 };
 
@@ -117,10 +121,6 @@ describe('a client that goes', () => {
   });
 
   test('before, between and within tries leaves nothing under way', async () => {
-    const hung: Handler = (q, s) => {
-      if (q.method === 'POST') s.write('part');
-    };
-    const failing: Handler = (_q, s) => void s.writeHead(503).end();
     const client = await caller({
       handlers: { payments: [hung, failing] },
       route: {

@@ -335,7 +335,8 @@ describe.each(pairs)('from %s to %s', (down, up) => {
         start: (x) => {
           x.stream.limitTime(0, perTryMs);
           x.stream.forward(full);
-          if (perTryMs === 0) setTimeout(() => (x.stream as unknown as Call).fail('upstream-timeout'), 20);
+          if (perTryMs === 0)
+            setTimeout(() => (x.stream as unknown as Call).fail('upstream-timeout'), 20);
         },
         retry: () => pool(),
       }));

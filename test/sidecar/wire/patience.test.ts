@@ -7,7 +7,6 @@ beforeEach(() => {
   vi.useFakeTimers();
 });
 afterEach(() => {
-  expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
 });
 
@@ -28,6 +27,7 @@ test('the wait before a try is no part of its time', () => {
   expect(told).toEqual([]);
   vi.advanceTimersByTime(20);
   expect(told).toEqual(['try']);
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test('no endpoint is late while the client still sends', () => {
@@ -41,6 +41,7 @@ test('no endpoint is late while the client still sends', () => {
   vi.advanceTimersByTime(20);
   expect(told.toSorted()).toEqual(['total', 'try']);
   expect(patience.spent).toBe(true);
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test('a try that is answered, and an exchange that ended, are not cut short', () => {
@@ -53,6 +54,7 @@ test('a try that is answered, and an exchange that ended, are not cut short', ()
   patience.answered();
   vi.advanceTimersByTime(200);
   patience.end();
+  expect(vi.getTimerCount()).toBe(0);
   vi.advanceTimersByTime(1000);
   expect(told).toEqual([]);
 });

@@ -109,6 +109,8 @@ export interface RequestStream {
 export interface UpstreamPool {
   /** `address:port` for logs. */
   readonly address: string;
+  /** A call is held back for so long before anything is done with it; left out: it is not. */
+  readonly delayMs?: number;
   /** Grants the call a way to the upstream, now or later, or fails it. */
   request(call: UpstreamCall): void;
   /** A call that waits wants nothing any more. */
@@ -218,11 +220,10 @@ export class Exchange {
 
   /** Envoy's response flags: `-`, `UF`, `UF,URX`. */
   get flags(): string {
-    const failed = this.failure?.flag ?? '-';
+    const failed = this.failure === null ? '-' : this.failure.flag;
+    if (!this.delayed && !this.retriesSpent) return failed;
     const all = [this.delayed ? 'DI' : '-', failed, this.retriesSpent ? 'URX' : '-'];
-    return this.delayed || this.retriesSpent
-      ? all.filter((flag) => flag !== '-').join(',')
-      : failed;
+    return all.filter((flag) => flag !== '-').join(',');
   }
 }
 

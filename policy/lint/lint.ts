@@ -54,7 +54,6 @@ const checks: readonly Check[] = [
   checkTcp,
   checkTokens,
   checkClaims,
-  checkCredentials,
   checkPeerAuthentication,
   checkProviders,
   checkDestinations,

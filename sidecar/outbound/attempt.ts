@@ -6,7 +6,7 @@ import { failures, type Failure, type FailureCode } from '../failures.ts';
 import { hashOf } from '../routing/hash-key.ts';
 import { hashText } from '../upstream/hash.ts';
 import type { Member } from '../upstream/member.ts';
-import { statusOf } from '../upstream/outcome.ts';
+import { statusOf, type Outcome } from '../upstream/outcome.ts';
 import { OutboundConnection } from './connection.ts';
 import { chooseBut, poolOf, type Destination } from './destination.ts';
 import type { OriginalDestination } from './original-destination.ts';
@@ -86,10 +86,14 @@ export function endTry(x: Exchange, code: FailureCode | null, status: number): v
   if (x.to?.kind === 'service') endRetry(x, x.to);
   const until = x.respondedAtMs > x.forwardedAtMs ? x.respondedAtMs : performance.now();
   const latencyMs = x.forwardedAtMs === 0 ? 0 : until - x.forwardedAtMs;
-  const broken = code !== null && resets.has(code);
-  const local = code !== null && localFaults.has(code);
-  const fault = local ? 'local' : broken ? 'reset' : 'none';
-  member.end({ status: local ? 0 : statusOf(status, x.grpcStatus), fault, latencyMs });
+  const fault = code === null ? 'none' : faultOf(code);
+  member.end({ status: fault === 'local' ? 0 : statusOf(status, x.grpcStatus), fault, latencyMs });
+}
+
+/** What a failure says of the endpoint; `none`: it was our own doing, or the caller's. */
+export function faultOf(code: FailureCode): Outcome['fault'] {
+  if (localFaults.has(code)) return 'local';
+  return resets.has(code) ? 'reset' : 'none';
 }
 
 function hashFor(x: Exchange, { cluster }: ToService): number | null {

@@ -13,6 +13,7 @@ import { sanitizeOutbound } from '../sanitize.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { peerHeader } from '../telemetry/workload-labels.ts';
 import { createHttpClient } from '../upstream/http-client.ts';
+import { statusOf } from '../upstream/outcome.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { HttpServer } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
@@ -186,7 +187,8 @@ function retryAnswered(
 ): UpstreamPool | null {
   const policy = retryPolicyOf(x.routed?.compiled.retry ?? null);
   if (!retriesAnswer(policy, response)) return null;
-  const { status } = response;
+  const [grpcStatus = ''] = response.values('grpc-status');
+  const status = statusOf(response.status, grpcStatus);
   return retry(options, x, policy, () => endTry(x, null, status));
 }
 

@@ -2,10 +2,12 @@
 import type { RouteMirror } from '#api/traffic/route.ts';
 
 import type { Exchange } from '../exchange.ts';
+import type { FailureCode } from '../failures.ts';
 import { PASS, type Outcome } from '../request-path.ts';
 import { isDrawn } from '../routing/fault.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { DetachedCall } from '../wire/detached-call.ts';
+import { faultOf } from './attempt.ts';
 import { poolOf } from './destination.ts';
 import { routeTo } from './route-target.ts';
 import type { RouteTable } from './routes.ts';
@@ -49,19 +51,26 @@ function send(x: Exchange, known: Known, mirror: RouteMirror, body: Buffer): voi
   x.servicePort = servicePort;
   x.details = details;
   if ('code' in to) return;
-  const member = to.cluster.pick([], null);
+  // Copies count as calls, as in Envoy: a cluster that takes no more of them gets none.
+  const member = to.cluster.admit() === null ? to.cluster.pick([], null) : null;
   if (member === null) return;
   const { method, path, scheme, authority: called } = x.request;
-  member.begin();
   const startedMs = performance.now();
-  const end = (outcome: number | string): void => {
-    const status = typeof outcome === 'number' ? outcome : 0;
-    const fault = status === 0 ? 'reset' : 'none';
-    member.end({ status, fault, latencyMs: performance.now() - startedMs });
+  const end = (outcome: number | FailureCode): void => {
+    const answered = typeof outcome === 'number';
+    const latencyMs = performance.now() - startedMs;
+    member.end({
+      status: answered ? outcome : 0,
+      fault: answered ? 'none' : faultOf(outcome),
+      latencyMs,
+    });
   };
   const authority = shadowOf(called);
   const asked = { method, path, scheme, authority, lines: x.request.lines(), body };
-  new DetachedCall(asked, timeoutMs, end).ask(poolOf(x, member, to));
+  const copy = DetachedCall.of(asked, timeoutMs, end);
+  if (copy === null) return;
+  member.begin();
+  copy.ask(poolOf(x, member, to));
 }
 
 /** As Envoy: `reviews:9080` becomes `reviews-shadow:9080`. */

@@ -127,6 +127,7 @@ export function delayed(pool: UpstreamPool, delayMs: number): UpstreamPool {
   let timer: NodeJS.Timeout | null = null;
   return {
     address: pool.address,
+    delayMs,
     request(call: UpstreamCall): void {
       timer = setTimeout(() => {
         timer = null;

@@ -17,7 +17,6 @@ import { editRequest } from '../routing/rewrite.ts';
 import type { RouteIndex } from '../routing/route-index.ts';
 import { hashText } from '../upstream/hash.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
-import { isGrpc } from '../wire/reply.ts';
 import type { Destination } from './destination.ts';
 import { mirrorTo } from './mirror.ts';
 import { retryPolicyOf } from './retry.ts';
@@ -74,19 +73,12 @@ async function suffer(
   if (delayMs > 0) {
     x.delayed = true;
     await new Promise((resolve) => setTimeout(resolve, delayMs));
+    if (x.finishedAtMs !== 0) return ENDED;
   }
   if (abort === null) return act(x, upstreams, compiled);
   const { status, grpcStatus } = abort;
-  if (grpcStatus !== undefined && isGrpc(x)) {
-    x.details = failures['fault-injected'].details;
-    x.failure = failures['fault-injected'];
-    x.grpcStatus = String(grpcStatus);
-    const lines = `content-type: application/grpc\r\ngrpc-status: ${grpcStatus}\r\n`;
-    x.replyHeaders += `${lines}grpc-message: fault filter abort\r\n`;
-    x.stream.reply(200, x.replyHeaders, '', false);
-    return ENDED;
-  }
-  return { ...failures['fault-injected'], status };
+  const failure = { ...failures['fault-injected'], status };
+  return grpcStatus === undefined ? failure : { ...failure, grpcStatus: String(grpcStatus) };
 }
 
 function act(

@@ -1,5 +1,7 @@
 // Takes the place of an upstream while a layer waits for a request's body, and keeps it as content.
-import type { UpstreamStream } from './upstream.ts';
+import { http1PoolLimits } from './http1/limits.ts';
+import { ResponseHead } from './http1/response-head.ts';
+import type { ResponseMessage, UpstreamStream } from './upstream.ts';
 
 /** How the reading ended. `too-large`, `late`: what came until then is kept, the rest is still to come. */
 export type Collected = 'whole' | 'too-large' | 'late' | 'gone';
@@ -59,4 +61,13 @@ export class BodyCollector implements UpstreamStream {
     if (this.timer !== null) clearTimeout(this.timer);
     this.done(how);
   }
+}
+
+const continueBytes = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
+
+/** Tells a client that waits to be asked that its body is wanted. */
+export function continueHead(): ResponseMessage {
+  const head = new ResponseHead(http1PoolLimits);
+  head.feed(continueBytes, 0, continueBytes.length);
+  return head;
 }

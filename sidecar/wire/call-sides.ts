@@ -102,6 +102,17 @@ export abstract class CallSides implements RequestStream, UpstreamCall {
   /** All is over. @param keep the connection may go on */
   protected abstract release(keep: boolean): void;
 
+  /** What goes upstream of the body is worth keeping: the request may have to go once more. */
+  protected get mayKeep(): boolean {
+    const goes = this.content === null && !this.tunnelled && !this.bodySent && !this.headSent;
+    return goes && this.path.retry !== undefined;
+  }
+
+  /** No more follows what is in `content`: it is asked as the head goes out. */
+  protected contentEnds(): boolean {
+    return this.requestDone;
+  }
+
   get isHead(): boolean {
     return this.request.method === 'HEAD';
   }

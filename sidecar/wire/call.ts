@@ -4,7 +4,7 @@ import { failures } from '../failures.ts';
 import type { FailureCode } from '../failures.ts';
 import { refuse } from '../request-path.ts';
 
-import { BodyCollector } from './body-collector.ts';
+import { BodyCollector, continueHead } from './body-collector.ts';
 import { CallSides } from './call-sides.ts';
 import { CollectingCall, finishedStream } from './collecting-call.ts';
 import { Patience } from './patience.ts';
@@ -55,6 +55,7 @@ export abstract class Call extends CallSides {
     this.upstream = collector;
     this.sendRequest(collector);
     this.startSending(true);
+    if (this.expectsContinue && !this.requestDone) this.interim(continueHead());
     const how = await collector.settled;
     this.collector = null;
     if (this.over) return 'gone';
@@ -156,7 +157,7 @@ export abstract class Call extends CallSides {
   fail(code: FailureCode): void {
     if (this.over) return;
     const x = this.exchange;
-    const { upstream } = this;
+    const { upstream, pool: before, asked } = this;
     this.upstream = null;
     upstream?.abort();
     const failure = failures[code];
@@ -174,6 +175,8 @@ export abstract class Call extends CallSides {
     const again = !this.bodySent && this.patience?.spent !== true;
     const next = again ? (this.path.retry?.(x, failure, untouched) ?? null) : null;
     if (next !== null) {
+      // Where it still waits for a way up, it must not be given one beside the next.
+      if (upstream === null) before?.cancel(asked);
       this.ask(next);
       return;
     }
@@ -195,6 +198,11 @@ export abstract class Call extends CallSides {
     if (!last) upstream?.abort();
     this.ask(next);
     return true;
+  }
+
+  /** Whether what an upstream says to `call` still counts: there may have been another try since. */
+  listensTo(call: UpstreamCall): boolean {
+    return !this.over && this.asked === call;
   }
 
   /** The answer was taken whole, and its connection may serve another: it comes from here now. */
@@ -249,20 +257,19 @@ export abstract class Call extends CallSides {
     this.pool = upstream;
     this.exchange.upstreamAddress = upstream.address;
     this.asked = tap === null || this.request.upgrade !== '' ? this : new CollectingCall(this, tap);
-    this.patience?.tries();
+    this.patience?.tries(upstream.delayMs ?? 0);
     upstream.request(this.asked);
   }
 
   private sendContent(upstream: UpstreamStream): boolean | null {
     const { content, request } = this;
     if (content === null) return null;
-    return upstream.sendHead(request, content, 0, content.length, this.requestDone);
+    return upstream.sendHead(request, content, 0, content.length, this.contentEnds());
   }
 
   private tryTimedOut(): void {
     if (this.over || this.headSent) return;
     this.exchange.details = 'upstream_per_try_timeout';
-    if (this.upstream === null) this.pool?.cancel(this.asked);
     this.fail('upstream-timeout');
   }
 

@@ -117,11 +117,14 @@ export class CollectingCall implements UpstreamCall {
     try {
       const given = this.tap.whole(call.exchange, held.head, body, trailers);
       const next = given instanceof Promise ? await given : given;
+      // Its time ran out while the layer worked on it, or the path would rather have another answer.
+      if (!call.listensTo(this)) return;
       held.head.reframe(next.length);
       const ends = trailers === null;
       call.head(held.head, next, 0, next.length, ends);
-      if (!ends) call.trailers(trailers);
+      if (!ends && call.listensTo(this)) call.trailers(trailers);
     } catch (error) {
+      if (!call.listensTo(this)) return;
       this.tap.failed(call.exchange, error);
       call.failed('internal');
     }

@@ -39,18 +39,28 @@ export class DetachedCall implements UpstreamCall {
   private over = false;
   private status = 0;
 
-  /** Throws when the request cannot be written. @param onEnd told the status, or the failure, once */
-  constructor(
+  private constructor(
     asked: DetachedRequest,
+    request: RequestMessage,
     timeoutMs: number,
     onEnd: (outcome: number | FailureCode) => void,
   ) {
     this.content = asked.body;
     this.isHead = asked.method === 'HEAD';
-    this.request = headOf(asked);
+    this.request = request;
     this.onEnd = onEnd;
     this.timer = setTimeout(() => this.giveUp(), timeoutMs);
     this.timer.unref();
+  }
+
+  /** Null: the request cannot be written, by its edits. @param onEnd told the status, or the failure, once */
+  static of(
+    asked: DetachedRequest,
+    timeoutMs: number,
+    onEnd: (outcome: number | FailureCode) => void,
+  ): DetachedCall | null {
+    const request = headOf(asked);
+    return request === null ? null : new DetachedCall(asked, request, timeoutMs, onEnd);
   }
 
   /** Asks once. */
@@ -116,14 +126,21 @@ export class DetachedCall implements UpstreamCall {
   }
 }
 
-function headOf({ method, path, authority, scheme, lines, body }: DetachedRequest): RequestHead {
+function headOf({
+  method,
+  path,
+  authority,
+  scheme,
+  lines,
+  body,
+}: DetachedRequest): RequestHead | null {
   const kept = lines.filter(([name]) => !left.has(name.toLowerCase()));
   const length = body.length > 0 ? `content-length: ${body.length}\r\n` : '';
   const fields = kept.map(([name, value]) => `${name}: ${latin1(value)}\r\n`).join('');
   const text = `${method} ${path} HTTP/1.1\r\nhost: ${authority}\r\n${fields}${length}\r\n`;
   const bytes = Buffer.from(text, 'latin1');
   const head = new RequestHead({ ...http1Limits, headBytesMax: bytes.length + 1 });
-  if (head.feed(bytes, 0, bytes.length) !== 'done') throw new Error('the request cannot be copied');
+  if (head.feed(bytes, 0, bytes.length) !== 'done') return null;
   head.scheme = scheme;
   return head;
 }

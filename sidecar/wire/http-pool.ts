@@ -52,6 +52,8 @@ export class HttpPool implements UpstreamPool, ClientOwner {
   private readonly waiting: WaitingCalls;
   private readonly budget: Budget | null;
   private closing = false;
+  /** Calls that are asked again in this turn of the loop. */
+  private readonly replays: UpstreamCall[] = [];
 
   constructor(options: HttpPoolOptions) {
     this.options = options;
@@ -100,6 +102,8 @@ export class HttpPool implements UpstreamPool, ClientOwner {
   cancel(call: UpstreamCall): void {
     this.http1.cancel(call);
     this.waiting.remove(call);
+    const at = this.replays.indexOf(call);
+    if (at >= 0) this.replays.splice(at, 1);
   }
 
   close(): void {
@@ -130,7 +134,11 @@ export class HttpPool implements UpstreamPool, ClientOwner {
 
   replay(call: UpstreamCall): void {
     // Not from within the end of the connection that did not take it.
-    setImmediate(() => this.request(call));
+    this.replays.push(call);
+    setImmediate(() => {
+      const next = this.replays.shift();
+      if (next !== undefined) this.request(next);
+    });
   }
 
   /** The connection is busy: the next calls go to another one, so that the callee's workers share them. */

@@ -7,6 +7,7 @@ export class Patience {
   private readonly onTotal: () => void;
   private readonly onTry: () => void;
   private perTryMs = 0;
+  private requestDone: () => boolean = () => true;
   private total: NodeJS.Timeout | null = null;
   private attempt: NodeJS.Timeout | null = null;
 
@@ -21,6 +22,7 @@ export class Patience {
    */
   begin(totalMs: number, perTryMs: number, requestDone: () => boolean): void {
     this.perTryMs = perTryMs;
+    this.requestDone = requestDone;
     if (totalMs === 0) return;
     const arm = (): void => {
       this.total = setTimeout(() => {
@@ -33,10 +35,10 @@ export class Patience {
     arm();
   }
 
-  /** Another try begins. */
-  tries(): void {
-    if (this.attempt !== null) clearTimeout(this.attempt);
-    this.attempt = this.perTryMs === 0 ? null : setTimeout(this.onTry, this.perTryMs);
+  /** Another try begins. @param inMs it is held back for so long first, which is not its own time */
+  tries(inMs: number): void {
+    this.answered();
+    if (this.perTryMs > 0) this.armTry(inMs + this.perTryMs);
   }
 
   /** An answer has begun: a try that is answered is not cut short. */
@@ -49,5 +51,13 @@ export class Patience {
     this.answered();
     if (this.total !== null) clearTimeout(this.total);
     this.total = null;
+  }
+
+  /** As for the whole: an endpoint is not late while the client still sends. */
+  private armTry(ms: number): void {
+    this.attempt = setTimeout(() => {
+      if (this.requestDone()) this.onTry();
+      else this.armTry(this.perTryMs);
+    }, ms);
   }
 }

@@ -9,7 +9,7 @@ import { meshConfig } from '#api/kinds/mesh-config.ts';
 import { loadText } from '#api/load.ts';
 import type { Endpoint, PolicyResource, Service, Snapshot } from '#api/snapshot.ts';
 import type { PortProtocol } from '#api/workload.ts';
-import { silentLog } from '#runtime/log.ts';
+import { silentLog, type Log } from '#runtime/log.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
 import { Connections } from '#sidecar/connections.ts';
 import type { Exchange } from '#sidecar/exchange.ts';
@@ -97,6 +97,8 @@ export interface SidecarOptions {
   readonly originalDestination?: OriginalDestinationOf;
   /** `host:port` of services that get a port each. */
   readonly mapped?: readonly OutboundMapping['destination'][];
+  /** Of what is called; omitted: nothing is logged. */
+  readonly log?: Log;
 }
 
 export class Rig {
@@ -185,7 +187,7 @@ export class TestSidecar {
 
   async start(): Promise<void> {
     const { inForce, telemetry, identity, connections } = this;
-    const upstreams = new Upstreams(identity.current());
+    const upstreams = new Upstreams(identity.current(), this.#options.log);
     this.upstreams = upstreams;
     identity.onChange((svid) => upstreams.renew(svid));
     inForce.onChange(({ routes, snapshot }) => upstreams.update(routes, snapshot));

@@ -57,8 +57,9 @@ export class Limits implements Budget {
     return true;
   }
 
+  /** Of a retry that began before there were limits, nothing was counted. */
   endRetry(): void {
-    this.#retries -= 1;
+    if (this.#retries > 0) this.#retries -= 1;
   }
 
   admitConnection(): Failure | null {

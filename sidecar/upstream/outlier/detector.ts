@@ -120,7 +120,8 @@ export class OutlierDetector<M extends Watched> {
   }
 
   #eject(member: M, monitor: Monitor, reason: EjectionReason, nowMs: number): void {
-    if (member.ejected || !this.#mayEject()) return;
+    // The last calls of one that has left end after it: there is nobody to bring back.
+    if (member.ejected || !this.#mayEject() || !this.#members().includes(member)) return;
     member.ejected = true;
     monitor.ejectedAtMs = nowMs;
     // No further than the longest time, or quiet sweeps would take it off for hours.

@@ -66,11 +66,9 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner {
   }
 
   released(connection: UpstreamConnection): void {
-    const next = this.waiting.shift();
     // Not from within the end of another exchange, whose last bytes are not written yet.
-    if (next !== null) setImmediate(() => this.handOver(connection, next));
-    else if (this.closing) connection.destroy();
-    else this.idle.push(connection);
+    if (this.waiting.size > 0) setImmediate(() => this.handOver(connection));
+    else this.rest(connection);
   }
 
   closed(connection: UpstreamConnection, replay: UpstreamCall | null): void {
@@ -82,8 +80,7 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner {
       this.grantNew(replay);
       return;
     }
-    const next = this.waiting.shift();
-    if (next !== null) setImmediate(() => this.request(next));
+    if (this.waiting.size > 0) setImmediate(() => this.callNext());
   }
 
   /** A pool without a connection may always have one, or calls to its endpoint would never end. */
@@ -114,8 +111,24 @@ export class Http1Pool implements UpstreamPool, ConnectionOwner {
     connection.take(call);
   }
 
-  private handOver(connection: UpstreamConnection, call: UpstreamCall): void {
-    if (connection.dead) this.request(call);
-    else connection.take(call);
+  /** Whoever waits now: who waited a moment ago may have given up since, and ask elsewhere. */
+  private handOver(connection: UpstreamConnection): void {
+    if (connection.dead) {
+      this.callNext();
+      return;
+    }
+    const next = this.waiting.shift();
+    if (next === null) this.rest(connection);
+    else connection.take(next);
+  }
+
+  private callNext(): void {
+    const next = this.waiting.shift();
+    if (next !== null) this.request(next);
+  }
+
+  private rest(connection: UpstreamConnection): void {
+    if (this.closing) connection.destroy();
+    else this.idle.push(connection);
   }
 }

@@ -278,9 +278,7 @@ export class Turn extends Call {
 
   /** @returns false: this piece of the body can go but once */
   private keep(buffer: Buffer, from: number, to: number): boolean {
-    if (this.content !== null) return false;
-    if (this.path.retry === undefined || this.tunnelled || this.bodySent) return false;
-    if (!isKept(this.connection.request)) return false;
+    if (!this.mayKeep || !isKept(this.connection.request)) return false;
     return (this.kept ??= new KeptBody()).keep(buffer, from, to);
   }
 

@@ -1,5 +1,4 @@
 // One exchange on a stream that a client opened: its answer as frames, and its body on the way up.
-import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 
 import { failures } from '../../failures.ts';
@@ -17,9 +16,7 @@ import { ReplyHead } from './reply-head.ts';
 import type { Http2RequestHead } from './request-head.ts';
 import type { Http2Connection } from './server.ts';
 import type { Http2Stream, StreamHandler } from './stream.ts';
-
-const websocketKey = 'sec-websocket-key';
-const websocketKeyBytes = 16;
+import { addWebsocketKey } from './websocket-key.ts';
 
 export class Http2Turn extends Call implements StreamHandler {
   private readonly connection: Http2Connection;
@@ -191,10 +188,7 @@ export class Http2Turn extends Call implements StreamHandler {
 
   protected override sendRequest(upstream: UpstreamStream): boolean | null {
     const { request } = this;
-    if (request.upgrade === 'websocket' && request.values(websocketKey).length === 0) {
-      // RFC 8441 has no key; the server of HTTP/1.1 wants one.
-      request.append(websocketKey, randomBytes(websocketKeyBytes).toString('base64'));
-    }
+    addWebsocketKey(request);
     // What came stays until an answer begins: the request may have to be sent once more.
     const first = request.upgrade === '' ? (this.pending[0] ?? none) : none;
     this.pendingSent = first === none ? 0 : 1;
@@ -207,7 +201,14 @@ export class Http2Turn extends Call implements StreamHandler {
   protected override contentTaken(): void {
     this.pending = [];
     this.pendingSent = 0;
-    this.endSent = this.requestDone;
+    if (this.requestDone) this.pendingTrailers = null;
+  }
+
+  /** What the client sent while no upstream was there is sent after it. */
+  protected override contentEnds(): boolean {
+    this.pendingSent = 0;
+    this.endSent = this.endsWith(0);
+    return this.endSent;
   }
 
   protected override startSending(more: boolean): void {
@@ -283,9 +284,7 @@ export class Http2Turn extends Call implements StreamHandler {
 
   /** @returns false: this piece of the body can go but once */
   private keep(buffer: Buffer, from: number, to: number): boolean {
-    if (this.path.retry === undefined || this.tunnelled || this.bodySent || this.headSent)
-      return false;
-    if (this.content !== null) return false;
+    if (!this.mayKeep) return false;
     this.keptBytes += to - from;
     if (this.keptBytes > keptBytesMax) {
       this.pending = [];

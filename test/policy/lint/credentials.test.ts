@@ -1,29 +1,20 @@
-// Kinds of our own that do nothing where they are.
 import { expect, test } from 'vitest';
 
-import { codes, deployment, lint, mesh } from './mesh.ts';
+import { codes, lint, mesh, policy } from './mesh.ts';
 
-function rateLimit(attachment: string, namespace = 'foo'): string {
-  return `
-apiVersion: selvage.dev/v1alpha1
-kind: RateLimit
-metadata: {name: calls, namespace: ${namespace}}
-spec: {${attachment}limits: [{name: one, concurrency: {limit: 1}}]}
-`;
+function extension(kind: string, spec: string): string {
+  return `apiVersion: selvage.dev/v1alpha1
+kind: ${kind}
+metadata: { name: x, namespace: foo }
+spec: ${spec}`;
 }
 
-const app = (name: string): string => `selector: {matchLabels: {app: ${name}}}, `;
-const service = (name: string): string => `targetRefs: [{kind: Service, name: ${name}}], `;
+const consumers = `consumers: [{ name: a, hashes: [${'a'.repeat(64)}] }]`;
+const keys = (attached: string): string =>
+  extension('ApiKeyAuthentication', `{ ${attached}, ${consumers} }`);
+const exchange = (hosts: string, at = 'https://id.example.com/token'): string =>
+  extension('TokenExchange', `{ hosts: [${hosts}], audience: a, tokenEndpoint: "${at}" }`);
 
-<<<<<<<< HEAD:test/policy/lint/extensions.test.ts
-test('a selector that no workload has, a namespace without one, and a Service that is not there', () => {
-  expect(codes(mesh, rateLimit(''))).toEqual([]);
-  expect(codes(mesh, rateLimit('', 'empty'))).toEqual(['namespace-without-workloads']);
-  expect(codes(mesh, rateLimit('', 'istio-system'))).toEqual([]);
-  expect(codes(mesh, rateLimit(app('nobody')))).toEqual(['selector-matches-nothing']);
-  expect(codes(mesh, rateLimit(app('nobody'), 'istio-system'))).toEqual([
-    'selector-matches-nothing',
-========
 test.each([
   ['hosts of the mesh and outside', exchange('web.bar.svc.cluster.local, a.example.com'), []],
   ['a host that is none of the mesh', exchange('web.foo.svc.cluster.local'), ['host-unknown']],
@@ -42,18 +33,5 @@ test('a header that tells the caller of a key is only believed where a sidecar w
       message:
         'request.headers[X-Consumer]: no ApiKeyAuthentication is for bar/web, so callers there can send this header themselves',
     },
->>>>>>>> h-edge:test/policy/lint/credentials.test.ts
   ]);
-  const [problem] = lint(mesh, rateLimit(service('nothing')));
-  expect(problem).toMatchObject({ code: 'target-unknown', resource: 'RateLimit foo/calls' });
-  expect(problem?.message).toBe('there is no Service nothing in foo: this RateLimit does nothing');
-});
-
-test('a workload that has no sidecar', () => {
-  const bare = deployment('bare', 'baz', [80]).replace(', annotations: {inject: "true"}', '');
-  expect(codes(mesh, bare, rateLimit(app('bare'), 'baz'))).toContain('sidecar-missing');
-});
-
-test('without workloads nothing is known', () => {
-  expect(codes(rateLimit(app('nobody')))).toEqual([]);
 });

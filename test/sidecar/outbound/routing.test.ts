@@ -7,7 +7,15 @@ import type { Service } from '#api/snapshot.ts';
 import type { DestinationPolicy, TrafficPolicy } from '#api/traffic/destination.ts';
 import type { HttpRoute, RouteGroup, RouteRetry } from '#api/traffic/route.ts';
 
-import { exchange, plain, Rig, serviceOf, type HttpReply, type TestSidecar } from '../rig.ts';
+import {
+  exchange,
+  plain,
+  readToEnd,
+  Rig,
+  serviceOf,
+  type HttpReply,
+  type TestSidecar,
+} from '../rig.ts';
 
 let rig: Rig;
 beforeEach(async () => {
@@ -333,6 +341,23 @@ describe('what is answered in place of a call', () => {
     expect((await call(client, '/')).body).toBe('one');
     expect(performance.now() - begun).toBeGreaterThan(110);
     expect(client.telemetry.flags).toEqual(['FI', 'DI']);
+  });
+
+  test('an abort of gRPC says the status that was asked for, once', async () => {
+    const payments = await serve('payments', say('one'));
+    const abort = { percent: 100, status: 200, grpcStatus: 5 };
+    const client = await caller([payments], [group({ fault: { abort } })]);
+    const raw =
+      'POST http://payments/ HTTP/1.1\r\nhost: payments\r\nconnection: close\r\n' +
+      'content-type: application/grpc\r\ncontent-length: 0\r\n\r\n';
+    const socket = await plain(client.outboundPort);
+    socket.write(raw);
+    const text = await readToEnd(socket);
+    expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+    expect(text.match(/^grpc-.*$/gm)).toEqual([
+      'grpc-status: 5',
+      'grpc-message: fault filter abort',
+    ]);
   });
 });
 

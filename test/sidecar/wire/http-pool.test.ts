@@ -62,3 +62,17 @@ test('who waits for a pool that is only renewed goes on waiting for its connecti
   pool.close();
   expect(await early).toBe('connect-timeout');
 });
+
+test('who gave up hears nothing more of a pool that was about to ask for it again', async () => {
+  const pool = deafPool(60);
+  const heard: FailureCode[] = [];
+  const call = {
+    asksUpgrade: false,
+    failed: (code: FailureCode) => void heard.push(code),
+  } as unknown as UpstreamCall;
+  pool.replay(call);
+  pool.cancel(call);
+  const other = ask(pool);
+  expect(await other).toBe('connect-timeout');
+  expect(heard).toEqual([]);
+});

@@ -6,7 +6,15 @@ import type { AddressInfo } from 'node:net';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import type { BodyRead, Exchange, RequestPath, ResponseTap } from '#sidecar/exchange.ts';
+import type {
+  BodyRead,
+  Exchange,
+  RequestPath,
+  ResponseTap,
+  UpstreamPool,
+} from '#sidecar/exchange.ts';
+import type { Call } from '#sidecar/wire/call.ts';
+import { delayed } from '#sidecar/outbound/retry.ts';
 import { Http2Rig } from '#test/sidecar/wire/http2/rig.ts';
 
 type Version = 'http1' | 'http2';
@@ -281,6 +289,91 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     expect(rig.finished[1]?.details).toBe('upstream_per_try_timeout');
     limits = [5000, 5000];
     expect((await call(down, rig.port, [])).status).toBe(200);
+  });
+
+  test('what the client sent while nobody could take it follows what was read', async () => {
+    const { port } = await upstream(up, (body) => ({ status: 200, body }));
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => void readThen(x, 1000, 20, () => x.stream.forward(delayed(pool(), 150))),
+    }));
+    expect((await call(down, rig.port, ['1', '2', '3', '4'])).body).toBe('1234');
+  });
+
+  test('an answer whose try ran out of time while a layer worked on it counts no more', async () => {
+    const { port } = await upstream(up, (_body, count) => ({ status: 200, body: `${count}` }));
+    let works = 0;
+    const whole = async (_x: Exchange, _head: unknown, body: Buffer): Promise<Buffer> => {
+      works += 1;
+      if (works === 1) await new Promise((resolve) => setTimeout(resolve, 150));
+      return body;
+    };
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => {
+        x.tap = { begin: () => 100, whole, tooLong: () => undefined, failed: () => undefined };
+        x.stream.limitTime(0, 60);
+        x.stream.forward(pool());
+      },
+      // The second endpoint takes its time too, so that the first answer would come before its own.
+      retry: () => delayed(pool(), 200),
+    }));
+    expect(await call(down, rig.port, ['x'])).toMatchObject({ status: 200, body: '2' });
+    expect(rig.finished).toHaveLength(1);
+    expect(works).toBe(2);
+  });
+
+  test('a try that still waits for a connection is withdrawn before the next', async () => {
+    const { port, seen } = await upstream(up, (body) => ({ status: 200, body }));
+    const [waiting, withdrawn]: [unknown[], unknown[]] = [[], []];
+    const full: UpstreamPool = {
+      address: '10.0.0.1:80',
+      request: (one) => void waiting.push(one),
+      cancel: (one) => void withdrawn.push(one),
+      close: () => undefined,
+    };
+    for (const perTryMs of [40, 0]) {
+      const rig = await engine(up, port, (pool) => ({
+        start: (x) => {
+          x.stream.limitTime(0, perTryMs);
+          x.stream.forward(full);
+          if (perTryMs === 0)
+            setTimeout(() => (x.stream as unknown as Call).fail('upstream-timeout'), 20);
+        },
+        retry: () => pool(),
+      }));
+      expect(await call(down, rig.port, ['x'])).toMatchObject({ status: 200, body: 'x' });
+    }
+    expect(withdrawn).toEqual(waiting);
+    expect(seen).toHaveLength(2);
+  });
+
+  test('a client that waits to be asked for its body is asked', async () => {
+    const { port, seen } = await upstream(up, (body) => ({ status: 200, body }));
+    const reads: BodyRead[] = [];
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) =>
+        void readThen(x, 1000, 2000, (read) => {
+          reads.push(read);
+          x.stream.forward(pool());
+        }),
+    }));
+    const expect100 = { expect: '100-continue', 'content-length': '4' };
+    const { promise, resolve } = Promise.withResolvers<string>();
+    if (down === 'http1') {
+      const options = { port: rig.port, host: '127.0.0.1', method: 'POST', agent: false as const };
+      const request = http.request({ ...options, headers: expect100 });
+      request.once('continue', () => request.end('body'));
+      request.once('response', (response) => void textOf(response).then(resolve));
+      request.flushHeaders();
+    } else {
+      const session = http2.connect(`http://127.0.0.1:${rig.port}`);
+      closers.push(() => session.destroy());
+      const stream = session.request({ ':method': 'POST', ...expect100 }, { endStream: false });
+      stream.once('continue', () => stream.end('body'));
+      stream.once('response', () => void textOf(stream).then(resolve));
+    }
+    expect(await promise).toBe('body');
+    expect(reads.map(String)).toEqual(['body']);
+    expect(seen[0]?.body).toBe('body');
   });
 
   test('a client that goes while its body is read is told to the layer', async () => {

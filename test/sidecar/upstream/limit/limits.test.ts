@@ -40,6 +40,14 @@ test('retries at once are limited, and one that ended makes room', () => {
   expect(limits.refused.retries).toBe(1);
 });
 
+test('a retry that began before there were limits makes no room when it ends', () => {
+  const limits = new Limits();
+  limits.change({ maxRetries: 1 }, undefined);
+  limits.endRetry();
+  expect(limits.beginRetry(10, 0)).toBe(true);
+  expect(limits.beginRetry(10, 0)).toBe(false);
+});
+
 test('a budget is a part of the calls under way, at least a few, and replaces the number', () => {
   const limits = new Limits();
   limits.change({ maxRetries: 1 }, { percent: 20, minConcurrency: 3, intervalMs: 0 });

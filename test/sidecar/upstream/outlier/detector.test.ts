@@ -49,6 +49,16 @@ function rig(change: Partial<OutlierDetection> = {}, count = 10) {
   return { members, told, detector, note };
 }
 
+test('one that has left is not ejected by the last of its calls', () => {
+  const { members, told, note, detector } = rig();
+  const [gone] = members;
+  note(0, answer(500), 4);
+  members.shift();
+  detector.note(gone!, answer(500), 0);
+  expect(told).toEqual([]);
+  expect(detector.busy).toBe(false);
+});
+
 test('the fifth 5xx in a row ejects, a good answer between them begins anew', () => {
   const { told, note } = rig();
   note(0, answer(500), 4);

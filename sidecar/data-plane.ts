@@ -75,6 +75,9 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
     upstreams.update(enforced.routes, enforced.snapshot);
     inboundConnections.judgeAll(enforced);
     for (const problem of enforced.routing.problems) log.warn({ problem }, 'a route is left out');
+    for (const problem of enforced.transforms?.problems ?? []) {
+      log.warn({ problem }, 'an edit of a Transformation is left out');
+    }
   });
   const telemetry = bindTelemetry({
     settings,

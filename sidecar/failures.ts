@@ -17,6 +17,8 @@ export type FailureCode =
   | 'malformed'
   | 'head-too-large'
   | 'body-too-large'
+  | 'body-unreadable'
+  | 'answer-unreadable'
   | 'path-refused'
   | 'host-missing'
   | 'version-unsupported'
@@ -52,6 +54,9 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
   ['malformed', 400, 'DPE', 'http1.codec_error', 'Bad Request', true],
   ['head-too-large', 431, 'DPE', 'http1.headers_too_large', '', true],
   ['body-too-large', 413, '-', 'request_payload_too_large', 'Payload Too Large', true],
+  // A transformation was to edit it, and could not.
+  ['body-unreadable', 400, '-', 'request_body_unreadable', '', false],
+  ['answer-unreadable', 502, '-', 'response_body_unreadable', 'answer not transformed', false],
   ['path-refused', 400, '-', 'path_normalization_failed', '', false],
   ['host-missing', 400, '-', 'missing_host_header', '', false],
   ['version-unsupported', 426, '-', 'low_version', '', true],

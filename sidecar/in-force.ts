@@ -5,6 +5,7 @@ import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
 import { noRegexes, type RegexFactory } from './routing/regex.ts';
 import { compileRouteIndex, type RouteIndex } from './routing/route-index.ts';
+import { compileTransforms, type Transforms } from './transform/compile.ts';
 
 /** Everything compiled from one snapshot. Immutable; a request reads it once. */
 export interface Enforced {
@@ -12,6 +13,8 @@ export interface Enforced {
   readonly policies: CompiledPolicies;
   readonly routes: RouteTable;
   readonly routing: RouteIndex;
+  /** Null: nothing is transformed. */
+  readonly transforms: Transforms | null;
 }
 
 export class InForce {
@@ -26,7 +29,7 @@ export class InForce {
   /**
    * Compiles a snapshot and puts it in force, then tells the listeners in the order in which they
    * came. Throws, with nothing changed, when the snapshot cannot be compiled.
-   * @param regexes prepared for the snapshot's routes
+   * @param regexes prepared for the snapshot
    */
   apply(snapshot: Snapshot, regexes: RegexFactory = noRegexes): void {
     const { mesh, workload, policies } = snapshot;
@@ -35,6 +38,7 @@ export class InForce {
       policies: compilePolicies({ mesh, workload, policies }),
       routes: compileRoutes(snapshot),
       routing: compileRouteIndex(snapshot.routes ?? [], regexes),
+      transforms: compileTransforms(snapshot.extensions, regexes),
     });
     this.#current = enforced;
     for (const listener of this.#listeners) listener(enforced);

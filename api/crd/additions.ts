@@ -156,6 +156,32 @@ const peerAuthentication: SchemaAdditions = new Map([
   ],
 ]);
 
+const extension: readonly (readonly [string, Record<string, unknown>])[] = [
+  [
+    '',
+    rules({
+      rule: '!has(self.selector) || !has(self.targetRefs) || self.targetRefs.size() == 0',
+      message: 'only one of selector and targetRefs may be set',
+    }),
+  ],
+  ...selector,
+  ['targetRefs', { maxItems: targetsMax }],
+  ...target('targetRefs[]'),
+];
+
+const transformation: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ...extension,
+  ['rules', { maxItems: 256 }],
+  ['rules[].match', { maxItems: 64 }],
+  [
+    'rules[].request.path',
+    rules({
+      rule: '(has(self.replacePrefix)?1:0)+(has(self.replaceFull)?1:0)+(has(self.replaceRegex)?1:0)==1',
+      message: 'a path has one edit: replacePrefix, replaceFull or replaceRegex',
+    }),
+  ],
+]);
+
 const serviceEntry: SchemaAdditions = new Map<string, Record<string, unknown>>([
   [
     '',
@@ -226,4 +252,5 @@ export const additions: Readonly<Record<string, SchemaAdditions>> = {
   DestinationRule: destinationRule,
   CircuitBreaker: circuitBreaker,
   HealthCheck: healthCheck,
+  Transformation: transformation,
 };

@@ -77,6 +77,11 @@ const presentations: Readonly<Record<string, Presentation>> = {
     columns: [column('Host', '.spec.host', 'What is asked.')],
     description: 'Asks the endpoints of a host whether they are well.',
   },
+  Transformation: {
+    shortNames: [],
+    columns: [],
+    description: 'Edits what comes to a workload, and what it answers.',
+  },
 };
 
 const enforced = column(

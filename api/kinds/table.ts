@@ -12,6 +12,7 @@ import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
 import { validateServiceEntry } from '../validate/service-entry.ts';
 import { validateSidecar } from '../validate/sidecar.ts';
+import { validateTransformation } from '../validate/transformation.ts';
 import { validateWorkloadEntry } from '../validate/workload-entry.ts';
 import { type AuthorizationPolicySpec, authorizationPolicySpec } from './authorization-policy.ts';
 import { type CircuitBreakerSpec, circuitBreakerSpec } from './circuit-breaker.ts';
@@ -29,6 +30,7 @@ import { type ServiceEntrySpec, serviceEntrySpec } from './service-entry.ts';
 import { serviceSpec } from './service.ts';
 import { type SidecarSpec, sidecarSpec } from './sidecar.ts';
 import { type WorkloadEntrySpec, workloadEntrySpec } from './workload-entry.ts';
+import { type TransformationSpec, transformationSpec } from './transformation.ts';
 
 export interface KindEntry {
   readonly kind: string;
@@ -139,6 +141,13 @@ const entries: readonly KindEntry[] = [
     kind: 'HealthCheck',
     spec: healthCheckSpec,
     validate: (resource) => validateHealthCheck(resource as Resource<string, HealthCheckSpec>),
+  },
+  {
+    ...own,
+    kind: 'Transformation',
+    spec: transformationSpec,
+    validate: (resource) =>
+      validateTransformation(resource as Resource<string, TransformationSpec>),
   },
 ];
 

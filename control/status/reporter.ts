@@ -44,6 +44,7 @@ const enforcedKinds = new Set([
   'AuthorizationPolicy',
   'RequestAuthentication',
   'PeerAuthentication',
+  'Transformation',
 ]);
 /** Reasons of what the next acknowledgement may change. */
 const onItsWay = new Set(['Pending', 'Refused']);

@@ -10,6 +10,7 @@ import type { Enforced, InForce } from '../in-force.ts';
 import { composePath, ENDED, type Outcome } from '../request-path.ts';
 import { addAskedHeaders, addServiceTime, setServer } from '../response-edits.ts';
 import { sanitizeInbound, stripSteering } from '../sanitize.ts';
+import { transformLayer, transformResponse } from '../transform/layer.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { HttpServer, type HttpConnection } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
@@ -39,11 +40,13 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
       tokenLayer,
       authorizeLayer,
       stripSteering,
+      transformLayer,
       forward,
     ],
     response: [
       (_x, response) => cutUnanswered(response),
       setServer,
+      transformResponse,
       addServiceTime,
       addAskedHeaders,
       (x, response) => holdTunnel(inForce, x, response),
@@ -101,7 +104,7 @@ function isHttp2(protocol: string): boolean {
 function holdTunnel(inForce: InForce, x: Exchange, response: ResponseView): void {
   const { downstream } = x;
   if (response.status !== 101 || !(downstream instanceof InboundConnection)) return;
-  downstream.tunnels.set(x, new HeldRequest(x.request));
+  downstream.tunnels.set(x, x.judged ?? new HeldRequest(x.request));
   const enforced = inForce.current();
   if (enforced === null || enforced === x.enforced) return;
   // Not from within the engine's own call.

@@ -42,7 +42,8 @@ export abstract class Call extends CallSides {
   }
 
   async readBody(bytesMax: number, waitMs = 0): Promise<BodyRead> {
-    if (this.over || this.decided || this.content !== null) return 'gone';
+    if (this.over || this.decided) return 'gone';
+    if (this.content !== null) return this.readAgain(this.content, bytesMax);
     const collector = new BodyCollector(bytesMax, waitMs);
     this.collector = collector;
     this.upstream = collector;
@@ -56,6 +57,11 @@ export abstract class Call extends CallSides {
     this.contentTaken();
     this.request.reframe(how === 'whole' ? this.content.length : this.request.contentLength);
     return how === 'whole' ? this.content : how;
+  }
+
+  /** What another layer has read. */
+  private readAgain(content: Buffer, bytesMax: number): BodyRead {
+    return this.requestDone && content.length <= bytesMax ? content : 'too-large';
   }
 
   replaceBody(body: Buffer): void {

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 
+import { isExtension, type ExtensionResource } from '#api/kinds/extension.ts';
 import { meshConfig } from '#api/kinds/mesh-config.ts';
 import { loadText } from '#api/load.ts';
 import type { Endpoint, PolicyResource, Service, Snapshot } from '#api/snapshot.ts';
@@ -87,7 +88,7 @@ export interface SidecarOptions {
   readonly protocol?: PortProtocol;
   /** Where the application listens; omitted: no inbound port. */
   readonly application?: number;
-  /** YAML of policies. */
+  /** YAML of policies, and of kinds of our own. */
   readonly policies?: string;
   readonly services?: readonly Service[];
   readonly mesh?: Record<string, unknown>;
@@ -252,8 +253,13 @@ export function snapshotOf(options: SidecarOptions, version = 1): Snapshot {
     },
     policies: policiesOf(options.policies ?? ''),
     services,
+    extensions: extensionsOf(options.policies ?? ''),
     ...options.traffic,
   };
+}
+
+function extensionsOf(text: string): ExtensionResource[] {
+  return loadText(text, 'test.yaml').resources.filter((resource) => isExtension(resource));
 }
 
 function policiesOf(text: string): PolicyResource[] {

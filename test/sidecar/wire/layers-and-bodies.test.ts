@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import type { BodyRead, Exchange, RequestPath, ResponseTap } from '#sidecar/exchange.ts';
+import type { FailureCode } from '#sidecar/failures.ts';
 import { Http2Rig } from '#test/sidecar/wire/http2/rig.ts';
 
 type Version = 'http1' | 'http2';
@@ -247,6 +248,44 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     }));
     expect((await call(down, rig.port, ['x'])).status).toBe(500);
     expect(faults).toHaveLength(1);
+  });
+
+  test('an answer that a layer will not let through is a failure in its place, and the connection goes on', async () => {
+    const body = 'y'.repeat(100_000);
+    const { port } = await upstream(up, () => ({ status: 200, body }));
+    let begin: () => number | FailureCode = () => 'upstream-malformed';
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => {
+        x.tap = {
+          begin: () => begin(),
+          whole: () => Promise.reject(new Error('no')),
+          tooLong: () => 'upstream-malformed',
+          failed: () => 'upstream-malformed',
+        };
+        x.stream.forward(pool());
+      },
+    }));
+    for (const wanted of [begin, () => 1000, () => 1_000_000, begin]) {
+      begin = wanted;
+      expect((await call(down, rig.port, ['x'])).status).toBe(502);
+    }
+    begin = () => 0;
+    expect((await call(down, rig.port, ['x'])).body === body).toBe(true);
+  });
+
+  test('a body that two layers read is the same to both, and as one left it to the other', async () => {
+    const { port } = await upstream(up, (body) => ({ status: 200, body }));
+    const reads: BodyRead[] = [];
+    const rig = await engine(up, port, (pool) => ({
+      start: async (x) => {
+        reads.push(await x.stream.readBody(1000));
+        x.stream.replaceBody(Buffer.from('another'));
+        reads.push(await x.stream.readBody(1000), await x.stream.readBody(3));
+        x.stream.forward(pool());
+      },
+    }));
+    expect((await call(down, rig.port, ['one'])).body).toBe('another');
+    expect(reads.map(String)).toEqual(['one', 'another', 'too-large']);
   });
 
   test('an answer may be asked again of another, the body included', async () => {

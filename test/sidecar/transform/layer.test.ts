@@ -13,6 +13,7 @@ import {
   exchange,
   get,
   plain,
+  readToEnd,
   received,
   Rig,
   snapshotOf,
@@ -128,7 +129,8 @@ test('a tunnel is judged again by what the client asked for', async () => {
   socket.write('still here');
   expect(String((await once(socket, 'data'))[0])).toBe('still here');
   sidecar.apply({ policies: edits + deny('/ws') });
-  await once(socket, 'close');
+  await readToEnd(socket);
+  expect(sidecar.revoked[0]).toContain('denied by shop/none');
 });
 
 test('fields of a JSON request are removed and renamed, and its length is said', async () => {

@@ -277,11 +277,14 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     const { port } = await upstream(up, (body) => ({ status: 200, body }));
     const reads: BodyRead[] = [];
     const rig = await engine(up, port, (pool) => ({
-      start: async (x) => {
-        reads.push(await x.stream.readBody(1000));
-        x.stream.replaceBody(Buffer.from('another'));
-        reads.push(await x.stream.readBody(1000), await x.stream.readBody(3));
-        x.stream.forward(pool());
+      start: (x) => {
+        const read = async (): Promise<void> => {
+          reads.push(await x.stream.readBody(1000));
+          x.stream.replaceBody(Buffer.from('another'));
+          reads.push(await x.stream.readBody(1000), await x.stream.readBody(3));
+          x.stream.forward(pool());
+        };
+        void read();
       },
     }));
     expect((await call(down, rig.port, ['one'])).body).toBe('another');

@@ -76,8 +76,9 @@ test('an edit of the YAML is in force at once', async () => {
   const file = join(mesh.folder, 'headers.yaml');
   const text = await readFile(file, 'utf8');
   await writeFile(file, text.replace('x-tag: mesh', 'x-tag: again'));
-  await eventually(
+  const seen = await eventually(
     async () => answerOf(await call('/headers/a')).asked.headers['x-tag'],
     (tag) => tag === 'again',
   );
+  expect(seen).toBe('again');
 });

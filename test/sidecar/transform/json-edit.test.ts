@@ -139,7 +139,7 @@ test('a path is read or refused in words, whatever it is', () => {
     '[]a',
     '["a]',
   ]) {
-    expect(typeof readJsonPath(wrong), wrong).toBe('string');
+    expect([wrong, typeof readJsonPath(wrong)]).toEqual([wrong, 'string']);
   }
   fc.assert(
     fc.property(fc.string(), (text) => {

@@ -38,6 +38,18 @@ spec: { rules: [${rules}]${more} }
 `;
 }
 
+function ofAnswers(more: string): string {
+  return transformation(`{ response: { json: { remove: [a]${more} } } }`, ', maxBodyBytes: 1000');
+}
+
+function ofRequests(more: string): string {
+  return transformation(`{ request: { json: { remove: [a]${more} } } }`, ', maxBodyBytes: 1000');
+}
+
+function denied(path: string): string {
+  return authorization('none', 'DENY', `[{ to: [{ operation: { paths: [${path}] } }] }]`);
+}
+
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 async function sidecarWith(policies: string, handler?: Handler): Promise<TestSidecar> {
@@ -123,12 +135,10 @@ test('a tunnel is judged again by what the client asked for', async () => {
   const socket = await plain(sidecar.inboundPort);
   socket.write('GET /ws HTTP/1.1\r\nhost: p\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
   await once(socket, 'data');
-  const deny = (path: string): string =>
-    authorization('none', 'DENY', `[{ to: [{ operation: { paths: [${path}] } }] }]`);
-  sidecar.apply({ policies: edits + deny('/inner') });
+  sidecar.apply({ policies: edits + denied('/inner') });
   socket.write('still here');
   expect(String((await once(socket, 'data'))[0])).toBe('still here');
-  sidecar.apply({ policies: edits + deny('/ws') });
+  sidecar.apply({ policies: edits + denied('/ws') });
   await readToEnd(socket);
   expect(sidecar.revoked[0]).toContain('denied by shop/none');
 });
@@ -179,14 +189,12 @@ const unreadable: [string, string | Buffer, Record<string, string>, string][] = 
 test.each(unreadable)(
   'an answer that is %s passes as it is, or is refused by choice',
   async (_, body, headers, why) => {
-    const edits = (more: string): string =>
-      transformation(`{ response: { json: { remove: [a]${more} } } }`, ', maxBodyBytes: 1000');
-    const sidecar = await sidecarWith(edits(''), answering(body, headers));
+    const sidecar = await sidecarWith(ofAnswers(''), answering(body, headers));
     expect((await call(sidecar, get('/', 'accept-encoding: gzip\r\n'))).body).toContain(
       body.toString('latin1'),
     );
     expect(sidecar.telemetry.ended[0]?.details).toBe(`via_upstream{untransformed_${why}}`);
-    sidecar.apply({ policies: edits(', whenUnreadable: refuse') });
+    sidecar.apply({ policies: ofAnswers(', whenUnreadable: refuse') });
     const refused = await call(sidecar, get('/'));
     expect([refused.status, refused.body]).toEqual([502, 'answer not transformed']);
     expect(sidecar.telemetry.ended[1]).toMatchObject({
@@ -197,14 +205,12 @@ test.each(unreadable)(
 );
 
 test('a request that is too large is 413; one that cannot be read passes, or is refused by choice', async () => {
-  const edits = (more: string): string =>
-    transformation(`{ request: { json: { remove: [a]${more} } } }`, ', maxBodyBytes: 1000');
-  const sidecar = await sidecarWith(edits(''));
+  const sidecar = await sidecarWith(ofRequests(''));
   expect((await call(sidecar, post(`{"a":"${'x'.repeat(1000)}"}`))).status).toBe(413);
   expect(received(await call(sidecar, post('{"a":'))).body).toBe('{"a":');
   expect(sidecar.telemetry.ended[1]?.details).toBe('via_upstream{untransformed_request_not_json}');
   expect((await call(sidecar, post(zipped, 'content-encoding: gzip\r\n'))).status).toBe(200);
-  sidecar.apply({ policies: edits(', whenUnreadable: refuse') });
+  sidecar.apply({ policies: ofRequests(', whenUnreadable: refuse') });
   expect((await call(sidecar, post('{"a":'))).status).toBe(400);
   expect((await call(sidecar, post(zipped, 'content-encoding: gzip\r\n'))).status).toBe(415);
   expect(sidecar.faults).toEqual([]);

@@ -5,6 +5,7 @@ import type { Endpoint, Service } from '#api/snapshot.ts';
 import type { ConnectionFacts, RequestFacts, TokenFacts } from '#policy/facts.ts';
 import type { Verdict } from '#policy/verdict.ts';
 
+import type { CacheUse } from './cache/layer.ts';
 import type { Failure, FailureCode } from './failures.ts';
 import type { Enforced } from './in-force.ts';
 import type { HeldRequest } from './inbound/held-request.ts';
@@ -55,17 +56,27 @@ export interface ResponseView {
   append(name: string, value: string): void;
 }
 
+/** An answer's head that is held back. */
+export interface HeldAnswer extends ResponseView {
+  /** Every header line in order, names as sent. */
+  lines(): readonly (readonly [name: string, value: string])[];
+}
+
 /** A body that was read; `too-large`, `late`: not all of it. `gone`: so is the client. */
 export type BodyRead = Buffer | 'too-large' | 'late' | 'gone';
 
 /** A layer that wants the upstream's answer whole, before it goes on. */
 export interface ResponseTap {
-  /** @returns the most bytes of body that are wanted whole; 0: it passes as it comes; or what is answered in its place */
-  begin(x: Exchange, head: ResponseView): number | FailureCode;
+  /**
+   * Not asked of answers without a body, but for 304.
+   * @returns the most bytes of body that are wanted whole; 0: it passes as it comes; or the failure that is answered in
+   * its place, or what answers in its place
+   */
+  begin(x: Exchange, head: ResponseView): number | FailureCode | (() => void);
   /** @returns the body that goes on; `head` may be edited */
   whole(
     x: Exchange,
-    head: ResponseView,
+    head: HeldAnswer,
     body: Buffer,
     trailers: { grpcStatus(): string } | null,
   ): Buffer | Promise<Buffer>;
@@ -191,6 +202,8 @@ export class Exchange {
   tap: ResponseTap | null = null;
   /** Inbound: what is transformed of it; null: nothing. */
   transformed: Transformed | null = null;
+  /** Inbound: what a cache does with it; null: nothing. */
+  cached: CacheUse | null = null;
   /** Inbound: the request as policies saw it, where it was edited since; null: it was not. */
   judged: HeldRequest | null = null;
   requestId = '';

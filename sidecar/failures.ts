@@ -19,6 +19,7 @@ export type FailureCode =
   | 'body-too-large'
   | 'body-unreadable'
   | 'answer-unreadable'
+  | 'not-cached'
   | 'path-refused'
   | 'host-missing'
   | 'version-unsupported'
@@ -57,6 +58,8 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
   // A transformation was to edit it, and could not.
   ['body-unreadable', 400, '-', 'request_body_unreadable', '', false],
   ['answer-unreadable', 502, '-', 'response_body_unreadable', 'answer not transformed', false],
+  // `Cache-Control: only-if-cached` (RFC 9111 section 5.2.1.7).
+  ['not-cached', 504, '-', 'response_not_in_cache', 'not in the cache', false],
   ['path-refused', 400, '-', 'path_normalization_failed', '', false],
   ['host-missing', 400, '-', 'missing_host_header', '', false],
   ['version-unsupported', 426, '-', 'low_version', '', true],

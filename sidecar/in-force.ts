@@ -2,6 +2,7 @@
 import type { Snapshot } from '#api/snapshot.ts';
 import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 
+import { compileCaches, type Caches } from './cache/compile.ts';
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
 import { noRegexes, type RegexFactory } from './routing/regex.ts';
 import { compileRouteIndex, type RouteIndex } from './routing/route-index.ts';
@@ -13,6 +14,8 @@ export interface Enforced {
   readonly policies: CompiledPolicies;
   readonly routes: RouteTable;
   readonly routing: RouteIndex;
+  /** Null: nothing is cached. */
+  readonly caches: Caches | null;
   /** Null: nothing is transformed. */
   readonly transforms: Transforms | null;
 }
@@ -38,6 +41,7 @@ export class InForce {
       policies: compilePolicies({ mesh, workload, policies }),
       routes: compileRoutes(snapshot),
       routing: compileRouteIndex(snapshot.routes ?? [], regexes),
+      caches: compileCaches(snapshot.extensions, this.#current?.caches ?? null),
       transforms: compileTransforms(snapshot.extensions, regexes),
     });
     this.#current = enforced;

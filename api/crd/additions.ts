@@ -169,6 +169,12 @@ const extension: readonly (readonly [string, Record<string, unknown>])[] = [
   ...target('targetRefs[]'),
 ];
 
+const responseCache: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ...extension,
+  ['rules', { maxItems: 256 }],
+  ['rules[].match', { maxItems: 64 }],
+]);
+
 const transformation: SchemaAdditions = new Map<string, Record<string, unknown>>([
   ...extension,
   ['rules', { maxItems: 256 }],
@@ -252,5 +258,6 @@ export const additions: Readonly<Record<string, SchemaAdditions>> = {
   DestinationRule: destinationRule,
   CircuitBreaker: circuitBreaker,
   HealthCheck: healthCheck,
+  ResponseCache: responseCache,
   Transformation: transformation,
 };

@@ -10,6 +10,7 @@ import { validateDestinationRule } from '../validate/destination-rule.ts';
 import { validateHealthCheck } from '../validate/health-check.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
+import { validateResponseCache } from '../validate/response-cache.ts';
 import { validateServiceEntry } from '../validate/service-entry.ts';
 import { validateSidecar } from '../validate/sidecar.ts';
 import { validateTransformation } from '../validate/transformation.ts';
@@ -26,6 +27,7 @@ import {
   type RequestAuthenticationSpec,
   requestAuthenticationSpec,
 } from './request-authentication.ts';
+import { type ResponseCacheSpec, responseCacheSpec } from './response-cache.ts';
 import { type ServiceEntrySpec, serviceEntrySpec } from './service-entry.ts';
 import { serviceSpec } from './service.ts';
 import { type SidecarSpec, sidecarSpec } from './sidecar.ts';
@@ -141,6 +143,12 @@ const entries: readonly KindEntry[] = [
     kind: 'HealthCheck',
     spec: healthCheckSpec,
     validate: (resource) => validateHealthCheck(resource as Resource<string, HealthCheckSpec>),
+  },
+  {
+    ...own,
+    kind: 'ResponseCache',
+    spec: responseCacheSpec,
+    validate: (resource) => validateResponseCache(resource as Resource<string, ResponseCacheSpec>),
   },
   {
     ...own,

@@ -44,6 +44,7 @@ const enforcedKinds = new Set([
   'AuthorizationPolicy',
   'RequestAuthentication',
   'PeerAuthentication',
+  'ResponseCache',
   'Transformation',
 ]);
 /** Reasons of what the next acknowledgement may change. */

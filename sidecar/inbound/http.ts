@@ -4,13 +4,15 @@ import type { Socket } from 'node:net';
 import { decide } from '#policy/decide.ts';
 import { describe } from '#policy/explain.ts';
 
+import { cacheLayer, cacheResponse } from '../cache/layer.ts';
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { failures } from '../failures.ts';
 import type { Enforced, InForce } from '../in-force.ts';
 import { composePath, ENDED, type Outcome } from '../request-path.ts';
 import { addAskedHeaders, addServiceTime, setServer } from '../response-edits.ts';
 import { sanitizeInbound, stripSteering } from '../sanitize.ts';
-import { transformLayer, transformResponse } from '../transform/layer.ts';
+import { transformLayer } from '../transform/layer.ts';
+import { transformResponse } from '../transform/response.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { HttpServer, type HttpConnection } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
@@ -41,11 +43,13 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
       authorizeLayer,
       stripSteering,
       transformLayer,
+      cacheLayer,
       forward,
     ],
     response: [
       (_x, response) => cutUnanswered(response),
       setServer,
+      cacheResponse,
       transformResponse,
       addServiceTime,
       addAskedHeaders,

@@ -1,9 +1,10 @@
 // The inbound layer that edits requests before the application has them, and its answers on their way back.
-import type { BodyRead, Exchange, ResponseTap, ResponseView } from '../exchange.ts';
+import { tapAnswer } from '../answer-taps.ts';
+import type { BodyRead, Exchange, ResponseTap } from '../exchange.ts';
 import { failures, type Failure, type FailureCode } from '../failures.ts';
 import { HeldRequest } from '../inbound/held-request.ts';
 import { ENDED, PASS, type Outcome } from '../request-path.ts';
-import { applyRequestEdits, applyResponseEdits } from '../routing/header-edits.ts';
+import { applyRequestEdits } from '../routing/header-edits.ts';
 import type { BodyEdit, TransformRule } from './compile.ts';
 import { editJson } from './json-edit.ts';
 import { editQuery } from './query-edit.ts';
@@ -31,7 +32,7 @@ function transform(x: Exchange, all: readonly TransformRule[]): Outcome | Promis
   x.transformed = transformed;
   // A tunnel is judged again by what the client asked for.
   if (request.upgrade !== '') x.judged = new HeldRequest(request);
-  if (rules.some(({ responseBody }) => responseBody !== null)) x.tap = answerTap;
+  if (rules.some(({ responseBody }) => responseBody !== null)) tapAnswer(x, answerTap);
   for (const rule of rules) editHead(x, rule);
   const edits = rules.flatMap(({ requestBody }) => requestBody ?? []);
   if (edits.length === 0 || !request.hasBody || !isJson(request)) return PASS;
@@ -76,22 +77,10 @@ async function editBody(
   return PASS;
 }
 
-/** Of the response layers: edits of the answer's head. */
-export function transformResponse(x: Exchange, response: ResponseView): void {
-  const { transformed } = x;
-  if (transformed === null) return;
-  for (const { headers } of transformed.rules) {
-    if (headers !== null) applyResponseEdits(headers, x, response);
-  }
-  if (transformed.untouched !== '') {
-    x.details = `via_upstream{untransformed_${transformed.untouched}}`;
-  }
-}
-
 const answerTap: ResponseTap = {
   begin(x, head) {
     const edits = answerEdits(x);
-    if (edits.length === 0 || !isJson(head)) return 0;
+    if (edits.length === 0 || head.status === 304 || !isJson(head)) return 0;
     const coding = codingOf(head);
     if (coding !== '') return leave(x, `response_content_encoding_${coding}`) ?? 0;
     if (head.status === 206) return leave(x, 'response_partial') ?? 0;

@@ -192,6 +192,16 @@ export abstract class Call extends CallSides {
     return true;
   }
 
+  /** The upstream's answer is let go for another. @param last all of it is here */
+  answerInstead(answer: () => void, last: boolean): void {
+    if (this.over) return;
+    const { upstream } = this;
+    this.detach();
+    if (!last) upstream?.abort();
+    this.decided = false;
+    answer();
+  }
+
   /** The answer was taken whole, and its connection may serve another: it comes from here now. */
   answerHeld(bytes: number): void {
     if (!this.over) this.upstream = finishedStream(bytes);

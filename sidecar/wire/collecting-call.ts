@@ -59,10 +59,16 @@ export class CollectingCall implements UpstreamCall {
   }
 
   head(head: ResponseMessage, buffer: Buffer, from: number, to: number, last: boolean): boolean {
-    const bodyless = this.isHead || head.status === 204 || head.status === 304;
-    const wanted = bodyless ? 0 : this.tap.begin(this.call.exchange, head);
+    const { status } = head;
+    const bodyless = this.isHead || status === 204 || status === 304;
+    const unasked = bodyless && status !== 304;
+    const wanted = unasked ? 0 : this.tap.begin(this.call.exchange, head);
     if (typeof wanted === 'string') return this.refuse(wanted);
-    this.bytesMax = wanted;
+    if (typeof wanted === 'function') {
+      this.call.answerInstead(wanted, last);
+      return true;
+    }
+    this.bytesMax = bodyless ? 0 : wanted;
     if (this.bytesMax === 0) return this.call.head(head, buffer, from, to, last);
     this.held = { head: copyOf(head), pieces: [], bytes: 0 };
     return this.body(buffer, from, to, last);

@@ -90,7 +90,10 @@ export function validatingWebhooks(target: WebhookTarget, name = configurationNa
 export const validatedResources: readonly (readonly [group: string, resources: string[]])[] = [
   ['security.istio.io', ['authorizationpolicies', 'peerauthentications', 'requestauthentications']],
   ['networking.istio.io', ['destinationrules', 'serviceentries', 'sidecars', 'workloadentries']],
-  ['selvage.dev', ['circuitbreakers', 'healthchecks', 'responsecaches', 'transformations']],
+  [
+    'selvage.dev',
+    ['circuitbreakers', 'filters', 'healthchecks', 'responsecaches', 'transformations'],
+  ],
 ];
 
 function metadataOf(name: string): object {

@@ -20,6 +20,7 @@ export type FailureCode =
   | 'body-unreadable'
   | 'answer-unreadable'
   | 'not-cached'
+  | 'filter-failed'
   | 'path-refused'
   | 'host-missing'
   | 'version-unsupported'
@@ -60,6 +61,8 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
   ['answer-unreadable', 502, '-', 'response_body_unreadable', 'answer not transformed', false],
   // `Cache-Control: only-if-cached` (RFC 9111 section 5.2.1.7).
   ['not-cached', 504, '-', 'response_not_in_cache', 'not in the cache', false],
+  // The user's own code threw, was late or gave what cannot be used.
+  ['filter-failed', 500, '-', 'filter_failed', 'filter failed', false],
   ['path-refused', 400, '-', 'path_normalization_failed', '', false],
   ['host-missing', 400, '-', 'missing_host_header', '', false],
   ['version-unsupported', 426, '-', 'low_version', '', true],

@@ -3,6 +3,7 @@ import type { Snapshot } from '#api/snapshot.ts';
 import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 
 import { compileCaches, type Caches } from './cache/compile.ts';
+import { compileFilters, retireUnused, type Filters } from './filter/compile.ts';
 import { compileRoutes, type RouteTable } from './outbound/routes.ts';
 import { noRegexes, type RegexFactory } from './routing/regex.ts';
 import { compileRouteIndex, type RouteIndex } from './routing/route-index.ts';
@@ -14,6 +15,8 @@ export interface Enforced {
   readonly policies: CompiledPolicies;
   readonly routes: RouteTable;
   readonly routing: RouteIndex;
+  /** Null: there are none. */
+  readonly filters: Filters | null;
   /** Null: nothing is cached. */
   readonly caches: Caches | null;
   /** Null: nothing is transformed. */
@@ -36,15 +39,18 @@ export class InForce {
    */
   apply(snapshot: Snapshot, regexes: RegexFactory = noRegexes): void {
     const { mesh, workload, policies } = snapshot;
+    const previous = this.#current;
     const enforced = Object.freeze({
       snapshot,
       policies: compilePolicies({ mesh, workload, policies }),
       routes: compileRoutes(snapshot),
       routing: compileRouteIndex(snapshot.routes ?? [], regexes),
-      caches: compileCaches(snapshot.extensions, this.#current?.caches ?? null),
+      filters: compileFilters(snapshot.extensions, previous?.filters ?? null),
+      caches: compileCaches(snapshot.extensions, previous?.caches ?? null),
       transforms: compileTransforms(snapshot.extensions, regexes),
     });
     this.#current = enforced;
+    retireUnused(previous?.filters ?? null, enforced.filters);
     for (const listener of this.#listeners) listener(enforced);
   }
 

@@ -169,6 +169,25 @@ const extension: readonly (readonly [string, Record<string, unknown>])[] = [
   ...target('targetRefs[]'),
 ];
 
+const filter: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  [
+    '',
+    rules(
+      {
+        rule: '!has(self.selector) || !has(self.targetRefs) || self.targetRefs.size() == 0',
+        message: 'only one of selector and targetRefs may be set',
+      },
+      {
+        rule: 'has(self.source) && !has(self.file)',
+        message: 'a cluster knows no files: write the text of the filter as source',
+      },
+    ),
+  ],
+  ...extension.slice(1),
+  ['match', { maxItems: 64 }],
+  ['source', { minLength: 1, maxLength: 262144 }],
+]);
+
 const responseCache: SchemaAdditions = new Map<string, Record<string, unknown>>([
   ...extension,
   ['rules', { maxItems: 256 }],
@@ -258,6 +277,7 @@ export const additions: Readonly<Record<string, SchemaAdditions>> = {
   DestinationRule: destinationRule,
   CircuitBreaker: circuitBreaker,
   HealthCheck: healthCheck,
+  Filter: filter,
   ResponseCache: responseCache,
   Transformation: transformation,
 };

@@ -77,6 +77,11 @@ const presentations: Readonly<Record<string, Presentation>> = {
     columns: [column('Host', '.spec.host', 'What is asked.')],
     description: 'Asks the endpoints of a host whether they are well.',
   },
+  Filter: {
+    shortNames: [],
+    columns: [],
+    description: "Runs the user's own code on a workload's requests.",
+  },
   ResponseCache: {
     shortNames: [],
     columns: [column('Bytes', '.spec.maxBytes', 'What each sidecar keeps at most.')],

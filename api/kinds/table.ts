@@ -7,6 +7,7 @@ import type { Resource } from '../resource.ts';
 import { validateAuthorizationPolicy } from '../validate/authorization-policy.ts';
 import { validateCircuitBreaker } from '../validate/circuit-breaker.ts';
 import { validateDestinationRule } from '../validate/destination-rule.ts';
+import { validateFilter } from '../validate/filter.ts';
 import { validateHealthCheck } from '../validate/health-check.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
@@ -20,6 +21,7 @@ import { type CircuitBreakerSpec, circuitBreakerSpec } from './circuit-breaker.t
 import { deploymentSpec } from './deployment.ts';
 import { type DestinationRuleSpec, destinationRuleSpec } from './destination-rule.ts';
 import { endpointSliceSpec } from './endpoint-slice.ts';
+import { type FilterSpec, filterSpec } from './filter.ts';
 import { type HealthCheckSpec, healthCheckSpec } from './health-check.ts';
 import { type PeerAuthenticationSpec, peerAuthenticationSpec } from './peer-authentication.ts';
 import { podSpec } from './pod.ts';
@@ -143,6 +145,12 @@ const entries: readonly KindEntry[] = [
     kind: 'HealthCheck',
     spec: healthCheckSpec,
     validate: (resource) => validateHealthCheck(resource as Resource<string, HealthCheckSpec>),
+  },
+  {
+    ...own,
+    kind: 'Filter',
+    spec: filterSpec,
+    validate: (resource) => validateFilter(resource as Resource<string, FilterSpec>),
   },
   {
     ...own,

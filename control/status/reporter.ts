@@ -44,6 +44,7 @@ const enforcedKinds = new Set([
   'AuthorizationPolicy',
   'RequestAuthentication',
   'PeerAuthentication',
+  'Filter',
   'ResponseCache',
   'Transformation',
 ]);

@@ -7,6 +7,7 @@ import { describe } from '#policy/explain.ts';
 import { cacheLayer, cacheResponse } from '../cache/layer.ts';
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { failures } from '../failures.ts';
+import { filterLayer } from '../filter/layer.ts';
 import type { Enforced, InForce } from '../in-force.ts';
 import { composePath, ENDED, type Outcome } from '../request-path.ts';
 import { addAskedHeaders, addServiceTime, setServer } from '../response-edits.ts';
@@ -42,6 +43,7 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
       tokenLayer,
       authorizeLayer,
       stripSteering,
+      filterLayer,
       transformLayer,
       cacheLayer,
       forward,

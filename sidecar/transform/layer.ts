@@ -31,7 +31,7 @@ function transform(x: Exchange, all: readonly TransformRule[]): Outcome | Promis
   const transformed = { rules, untouched: '' };
   x.transformed = transformed;
   // A tunnel is judged again by what the client asked for.
-  if (request.upgrade !== '') x.judged = new HeldRequest(request);
+  if (request.upgrade !== '') x.judged ??= new HeldRequest(request);
   if (rules.some(({ responseBody }) => responseBody !== null)) tapAnswer(x, answerTap);
   for (const rule of rules) editHead(x, rule);
   const edits = rules.flatMap(({ requestBody }) => requestBody ?? []);

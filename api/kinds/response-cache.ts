@@ -44,6 +44,5 @@ export const responseCacheSpec = z.object({
     .describe('The largest body that is kept.'),
 });
 
-export type CacheRuleSpec = z.infer<typeof cacheRule>;
 export type ResponseCacheSpec = z.infer<typeof responseCacheSpec>;
 export type ResponseCache = Resource<'ResponseCache', ResponseCacheSpec>;

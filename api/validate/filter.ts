@@ -29,5 +29,5 @@ export function validateFilter({ spec }: Resource<string, FilterSpec>): Finding[
 }
 
 function isBeside(file: string): boolean {
-  return /\.ts$/.test(file) && !/^\/|\\|\0/.test(file) && !file.split('/').includes('..');
+  return file.endsWith('.ts') && !/^\/|\\|\0/.test(file) && !file.split('/').includes('..');
 }

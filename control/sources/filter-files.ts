@@ -17,8 +17,8 @@ export interface WithSources extends Loaded {
 /** As kinds allow it in a cluster, about. */
 const bytesMax = 256 * 1024;
 
-/** Filters whose file cannot be read are left out, unless their text is known from before. @param yaml where they are written */
-export async function withFilterSources(loaded: Loaded, yaml: string): Promise<WithSources> {
+/** Filters whose file cannot be read are left out, unless their text is known from before. @param root of the paths of YAML files */
+export async function withFilterSources(loaded: Loaded, root = ''): Promise<WithSources> {
   const sources = new Map<string, string>();
   if (!loaded.resources.some(namesFile)) return { ...loaded, sources };
   const resources: AnyResource[] = [];
@@ -28,7 +28,7 @@ export async function withFilterSources(loaded: Loaded, yaml: string): Promise<W
       resources.push(resource);
       continue;
     }
-    const path = join(dirname(yaml), resource.spec.file ?? '');
+    const path = join(root, dirname(resource.origin?.file ?? ''), resource.spec.file ?? '');
     const stamp = await stampOf(path);
     sources.set(path, stamp?.stamp ?? '');
     const text = stamp === null || stamp.bytes > bytesMax ? null : await textOf(path);

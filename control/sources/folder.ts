@@ -189,7 +189,7 @@ export class FolderSource implements ResourceSource {
     if (good) this.#memory.remember(path, text);
     const last = good ? null : (before?.resources ?? (await this.#recall(path)));
     const kept = keepLastGood(path, last, loaded);
-    return { stamp: found.stamp, ...(await withFilterSources(kept, path)) };
+    return { stamp: found.stamp, ...(await withFilterSources(kept)) };
   }
 
   async #recall(path: string): Promise<readonly AnyResource[] | null> {

@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads';
 
 import type { FilterRequest, FilterResponse } from '#api/filter.ts';
 
-import type { FilterCall, FilterStart, FromFilter } from './messages.ts';
+import type { FilterCall, FilterStart } from './messages.ts';
+import type { FromFilter } from './runner.ts';
 
 const runner = new URL(
   import.meta.url.endsWith('.ts') ? './runner.ts' : './runner.js',
@@ -56,8 +57,7 @@ export class FilterHost {
       waiting.timer = setTimeout(() => {
         thread.end(`a call took longer than ${this.#options.timeoutMs} ms`);
       }, this.#options.timeoutMs);
-      if (!thread.ended) thread.worker.postMessage({ id, request, response } satisfies FilterCall);
-      else throw new FilterFailure(thread.ended);
+      thread.tell({ id, request, response });
       return await promise;
     } finally {
       if (waiting.timer !== null) clearTimeout(waiting.timer);
@@ -111,7 +111,7 @@ interface ThreadEvents {
 }
 
 class Thread {
-  readonly worker: Worker;
+  readonly #worker: Worker;
   readonly ready: Promise<void>;
   /** Why it ended; '' while it runs. */
   ended = '';
@@ -124,7 +124,7 @@ class Thread {
     this.#events = events;
     this.ready = this.#starting.promise;
     this.ready.catch(() => undefined);
-    this.worker = new Worker(runner, {
+    this.#worker = new Worker(runner, {
       workerData: { source } satisfies FilterStart,
       // It has no business with the sidecar's settings, and may write no log lines in its name.
       env: {},
@@ -136,16 +136,21 @@ class Thread {
         stackSizeMb: 2,
       },
     });
-    this.worker.stdout.resume();
-    this.worker.stderr.resume();
-    this.worker.on('message', (message: FromFilter) => this.#take(message));
-    this.worker.on('error', (error: unknown) => {
+    this.#worker.stdout.resume();
+    this.#worker.stderr.resume();
+    this.#worker.on('message', (message: FromFilter) => this.#take(message));
+    this.#worker.on('error', (error: unknown) => {
       this.end(error instanceof Error ? error.message : String(error));
     });
-    this.worker.on('exit', () => this.end('its thread ended'));
-    this.worker.unref();
+    this.#worker.on('exit', () => this.end('its thread ended'));
+    this.#worker.unref();
     this.#startTimer = setTimeout(() => this.end('it took too long to load'), startMsMax).unref();
     this.#memoryTimer = setInterval(() => void this.#weigh(memoryMiB), memoryEveryMs).unref();
+  }
+
+  tell(call: FilterCall): void {
+    if (this.ended !== '') throw new FilterFailure(this.ended);
+    this.#worker.postMessage(call, []);
   }
 
   end(why: string): void {
@@ -155,7 +160,7 @@ class Thread {
     clearInterval(this.#memoryTimer);
     this.#starting.reject(new FilterFailure(why));
     this.#events.ended(why);
-    void this.worker.terminate();
+    void this.#worker.terminate();
   }
 
   #take(message: FromFilter): void {
@@ -169,7 +174,7 @@ class Thread {
 
   /** V8 bounds its heap; what buffers hold is outside of it. */
   async #weigh(memoryMiB: number): Promise<void> {
-    const statistics = await this.worker.getHeapStatistics().catch(() => null);
+    const statistics = await this.#worker.getHeapStatistics().catch(() => null);
     const bytes = statistics?.external_memory ?? 0;
     if (bytes > memoryMiB * 1024 * 1024) this.end(`its buffers are over ${memoryMiB} MiB`);
   }

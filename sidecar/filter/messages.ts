@@ -1,4 +1,4 @@
-// What a sidecar and the thread of a filter say to each other.
+// What a sidecar tells the thread of a filter.
 import type { FilterRequest, FilterResponse } from '#api/filter.ts';
 
 export interface FilterStart {
@@ -11,9 +11,3 @@ export interface FilterCall {
   /** Null: onRequest is asked. */
   readonly response: FilterResponse | null;
 }
-
-export type FromFilter =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'broken'; readonly why: string }
-  | { readonly kind: 'result'; readonly id: number; readonly result: unknown }
-  | { readonly kind: 'threw'; readonly id: number; readonly why: string };

@@ -1,10 +1,17 @@
 // The thread of one filter: loads the user's file and calls its functions, one message for each call.
 import { stripTypeScriptTypes } from 'node:module';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 
 import type { OnRequest, OnResponse } from '#api/filter.ts';
 
-import type { FilterCall, FilterStart, FromFilter } from './messages.ts';
+import type { FilterCall, FilterStart } from './messages.ts';
+
+/** What the sidecar hears of it. */
+export type FromFilter =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'broken'; readonly why: string }
+  | { readonly kind: 'result'; readonly id: number; readonly result: unknown }
+  | { readonly kind: 'threw'; readonly id: number; readonly why: string };
 
 interface UserModule {
   readonly onRequest?: unknown;
@@ -44,8 +51,13 @@ async function serve(
   }
 }
 
-function tell(message: FromFilter): void {
-  parentPort?.postMessage(message);
+function tell(...message: [FromFilter]): void {
+  send(parentPort, message);
+}
+
+/** A thread's port has no origin, as a window's would. */
+function send(port: MessagePort | null, message: [FromFilter]): void {
+  port?.postMessage(...message);
 }
 
 function textOf(error: unknown): string {

@@ -153,18 +153,19 @@ test.each([
   expect(sidecar.telemetry.ended[0]?.details).toMatch(/memory|over_16_MiB/);
 });
 
+function counting(text: string): string {
+  const source = `let n = 0; export const onRequest = () => ({ headers: { set: { x: '${text}' + ++n } } });`;
+  return filter(source);
+}
+
 test('an edit is in force with the next request; the thread of the one before ends', async () => {
-  const of = (text: string): string =>
-    filter(
-      `let n = 0; export const onRequest = () => ({ headers: { set: { x: '${text}' + ++n } } });`,
-    );
-  const sidecar = await sidecarWith(of('a'));
+  const sidecar = await sidecarWith(counting('a'));
   const seen = async () => received(await call(sidecar)).headers['x'];
   expect([await seen(), await seen()]).toEqual(['a1', 'a2']);
-  sidecar.apply({ policies: of('b') });
+  sidecar.apply({ policies: counting('b') });
   expect(await seen()).toBe('b1');
   // What says the same keeps its thread, and what that remembers.
-  sidecar.apply({ policies: of('b') });
+  sidecar.apply({ policies: counting('b') });
   expect(await seen()).toBe('b2');
 });
 

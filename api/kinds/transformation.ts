@@ -57,6 +57,18 @@ export const jsonEdits = z.object({
     ),
 });
 
+export const convertEdit = z.object({
+  to: z.enum(['json', 'xml']).describe('What it becomes; bodies that are neither type stay.'),
+  root: z
+    .string()
+    .default('root')
+    .describe('Of XML: the element around what is not one field of an object.'),
+  whenUnreadable: z
+    .enum(['pass', 'refuse'])
+    .default('pass')
+    .describe('What becomes of a body that cannot be converted. pass: untouched.'),
+});
+
 export const transformationRule = z.object({
   match: requestMatches,
   request: z
@@ -67,6 +79,9 @@ export const transformationRule = z.object({
       json: jsonEdits
         .optional()
         .describe('Edits of a JSON body. One over maxBodyBytes is refused with 413.'),
+      convert: convertEdit
+        .optional()
+        .describe('Turns XML into JSON before the edits of JSON, or JSON into XML after them.'),
     })
     .optional()
     .describe('What the application gets.'),
@@ -76,6 +91,9 @@ export const transformationRule = z.object({
       json: jsonEdits
         .optional()
         .describe('Edits of a JSON body. One over maxBodyBytes is as one that cannot be read.'),
+      convert: convertEdit
+        .optional()
+        .describe('Turns XML into JSON before the edits of JSON, or JSON into XML after them.'),
     })
     .optional()
     .describe('What the caller gets.'),
@@ -103,6 +121,7 @@ export const transformationSpec = z.object({
 export type HeaderEditsSpec = z.infer<typeof headerEdits>;
 export type PathEditSpec = z.infer<typeof pathEdit>;
 export type QueryEditsSpec = z.infer<typeof queryEdits>;
+export type ConvertSpec = z.infer<typeof convertEdit>;
 export type JsonEditsSpec = z.infer<typeof jsonEdits>;
 export type TransformationRule = z.infer<typeof transformationRule>;
 export type TransformationSpec = z.infer<typeof transformationSpec>;

@@ -44,6 +44,12 @@ function checkRule({ match, request, response }: TransformationRule, at: string,
   if (request?.path !== undefined) checkPath(request.path, `${at}.request.path`, add);
   if (request?.query !== undefined) checkQuery(request.query, `${at}.request.query`, add);
   if (request?.json !== undefined) checkJson(request.json, `${at}.request.json`, add);
+  for (const side of ['request', 'response'] as const) {
+    const root = (side === 'request' ? request : response)?.convert?.root ?? 'root';
+    if (!/^[A-Za-z_][\w.-]*$/.test(root)) {
+      add(`${at}.${side}.convert.root`, `"${root}" is no name of an element`);
+    }
+  }
   if (response?.json !== undefined) checkJson(response.json, `${at}.response.json`, add);
 }
 

@@ -1,6 +1,11 @@
 // Transformations of a snapshot, compiled once: each rule with its test and its edits.
 import type { ExtensionResource } from '#api/kinds/extension.ts';
-import type { JsonEditsSpec, PathEditSpec, TransformationRule } from '#api/kinds/transformation.ts';
+import type {
+  ConvertSpec,
+  JsonEditsSpec,
+  PathEditSpec,
+  TransformationRule,
+} from '#api/kinds/transformation.ts';
 
 import { compileRequestMatch, type RequestTest } from '../extension-match.ts';
 import { compileEdits, type CompiledEdits } from '../routing/header-edits.ts';
@@ -8,7 +13,9 @@ import { compilePathEdit, type PathEdit } from '../routing/path-edit.ts';
 import { pathEnd } from '../routing/query.ts';
 import type { RegexFactory } from '../routing/regex.ts';
 import { compileText } from '../routing/text-matcher.ts';
-import { compileJsonEdits, type JsonNode } from './json-edit.ts';
+import { jsonToXml, xmlToJson } from './convert.ts';
+import { compileJsonEdits, editJson } from './json-edit.ts';
+import type { BodyType } from './readable.ts';
 import { isTransformation } from './needs-regexes.ts';
 import { compileQueryEdit, type QueryEdit } from './query-edit.ts';
 
@@ -24,12 +31,16 @@ export interface TransformRule {
   readonly headers: CompiledEdits | null;
   readonly path: PathEdit | null;
   readonly query: QueryEdit | null;
-  readonly requestBody: BodyEdit | null;
-  readonly responseBody: BodyEdit | null;
+  /** In order; each for bodies of its type. */
+  readonly requestBody: readonly BodyEdit[];
+  readonly responseBody: readonly BodyEdit[];
 }
 
 export interface BodyEdit {
-  readonly edits: JsonNode;
+  readonly takes: BodyType;
+  readonly gives: BodyType;
+  /** Null: the body is not of its type. */
+  edit(body: Buffer): Buffer | null;
   /** What cannot be edited does not pass. */
   readonly refuses: boolean;
   readonly bytesMax: number;
@@ -60,7 +71,7 @@ function compileRule(
   regexes: RegexFactory,
   onProblem: (why: string) => void,
 ): TransformRule {
-  const { headers: ofRequest, path, query, json } = request;
+  const { headers: ofRequest, path, query } = request;
   const { headers: ofResponse } = response;
   const edits = {
     ...(ofRequest !== undefined && { request: ofRequest }),
@@ -71,8 +82,8 @@ function compileRule(
     headers: compileEdits([edits]),
     path: path === undefined ? null : attempt(() => pathEditOf(path, regexes), onProblem),
     query: query === undefined ? null : compileQueryEdit(query),
-    requestBody: bodyEditOf(json, bytesMax, onProblem),
-    responseBody: bodyEditOf(response.json, bytesMax, onProblem),
+    requestBody: bodyEditsOf(request, bytesMax, onProblem),
+    responseBody: bodyEditsOf(response, bytesMax, onProblem),
   };
 }
 
@@ -93,14 +104,23 @@ function pathEditOf(edit: PathEditSpec, regexes: RegexFactory): PathEdit | null 
   return (whole) => (met.matches(whole, pathEnd(whole)) ? replace(whole) : whole);
 }
 
-function bodyEditOf(
-  json: JsonEditsSpec | undefined,
+function bodyEditsOf(
+  { json, convert }: { readonly json?: JsonEditsSpec; readonly convert?: ConvertSpec },
   bytesMax: number,
   onProblem: (why: string) => void,
-): BodyEdit | null {
-  if (json === undefined) return null;
-  const edits = attempt(() => compileJsonEdits(json), onProblem);
-  return edits === null ? null : { edits, refuses: json.whenUnreadable === 'refuse', bytesMax };
+): BodyEdit[] {
+  const edits: BodyEdit[] = [];
+  const node = json === undefined ? null : attempt(() => compileJsonEdits(json), onProblem);
+  if (node !== null) {
+    const refuses = json?.whenUnreadable === 'refuse';
+    const edit = (body: Buffer): Buffer | null => editJson(body, node);
+    edits.push({ takes: 'json', gives: 'json', edit, refuses, bytesMax });
+  }
+  if (convert === undefined) return edits;
+  const { to, root } = convert;
+  const more = { refuses: convert.whenUnreadable === 'refuse', bytesMax };
+  if (to === 'json') return [{ takes: 'xml', gives: 'json', edit: xmlToJson, ...more }, ...edits];
+  return [...edits, { takes: 'json', gives: 'xml', edit: (b) => jsonToXml(b, root), ...more }];
 }
 
 /** What cannot be compiled is left out, and the rest of the rule holds. */

@@ -1,14 +1,13 @@
 // The inbound layer that edits requests before the application has them, and its answers on their way back.
 import { tapAnswer } from '../answer-taps.ts';
-import type { BodyRead, Exchange, ResponseTap } from '../exchange.ts';
+import type { BodyRead, Exchange, ResponseTap, ResponseView } from '../exchange.ts';
 import { failures, type Failure, type FailureCode } from '../failures.ts';
 import { HeldRequest } from '../inbound/held-request.ts';
 import { ENDED, PASS, type Outcome } from '../request-path.ts';
 import { applyRequestEdits } from '../routing/header-edits.ts';
 import type { BodyEdit, TransformRule } from './compile.ts';
-import { editJson } from './json-edit.ts';
 import { editQuery } from './query-edit.ts';
-import { codingOf, forgetContent, isJson } from './readable.ts';
+import { codingOf, forgetContent, setType, typeOf } from './readable.ts';
 
 /** What is transformed of one exchange. */
 export interface Transformed {
@@ -32,11 +31,14 @@ function transform(x: Exchange, all: readonly TransformRule[]): Outcome | Promis
   x.transformed = transformed;
   // A tunnel is judged again by what the client asked for.
   if (request.upgrade !== '') x.judged ??= new HeldRequest(request);
-  if (rules.some(({ responseBody }) => responseBody !== null)) tapAnswer(x, answerTap);
+  if (rules.some(({ responseBody }) => responseBody.length > 0)) tapAnswer(x, answerTap);
   for (const rule of rules) editHead(x, rule);
-  const edits = rules.flatMap(({ requestBody }) => requestBody ?? []);
-  if (edits.length === 0 || !request.hasBody || !isJson(request)) return PASS;
-  return editBody(x, transformed, edits);
+  if (!request.hasBody) return PASS;
+  const edits = planOf(
+    request,
+    rules.flatMap(({ requestBody }) => requestBody),
+  );
+  return edits.length === 0 ? PASS : editBody(x, transformed, edits);
 }
 
 function editHead(x: Exchange, { headers, path, query }: TransformRule): void {
@@ -68,55 +70,79 @@ async function editBody(
   if (typeof read === 'string') return failures['body-too-large'];
   const edited = editAll(read, edits);
   if (edited === null) {
-    transformed.untouched = 'request_not_json';
-    return refuses ? unreadable(400, 'the body is not the JSON that its type says') : PASS;
+    transformed.untouched = `request_not_${typeOf(request)}`;
+    return refuses ? unreadable(400, 'the body is not what its type says') : PASS;
   }
   if (edited === read) return PASS;
-  forgetContent(request);
+  retype(request, edits);
   stream.replaceBody(edited);
   return PASS;
 }
 
 const answerTap: ResponseTap = {
   begin(x, head) {
-    const edits = answerEdits(x);
-    if (edits.length === 0 || head.status === 304 || !isJson(head)) return 0;
+    const edits = head.status === 304 ? [] : answerEdits(x, head);
+    if (edits.length === 0) return 0;
     const coding = codingOf(head);
-    if (coding !== '') return leave(x, `response_content_encoding_${coding}`) ?? 0;
-    if (head.status === 206) return leave(x, 'response_partial') ?? 0;
+    if (coding !== '') return leave(x, edits, `response_content_encoding_${coding}`) ?? 0;
+    if (head.status === 206) return leave(x, edits, 'response_partial') ?? 0;
     return bytesMaxOf(edits);
   },
   whole(x, head, body) {
-    const edited = editAll(body, answerEdits(x));
+    const edits = answerEdits(x, head);
+    const edited = editAll(body, edits);
     if (edited === null) {
-      const refusal = leave(x, 'response_not_json');
+      const refusal = leave(x, edits, `response_not_${typeOf(head)}`);
       if (refusal !== undefined) throw new Unreadable();
       return body;
     }
-    if (edited !== body) forgetContent(head);
+    if (edited !== body) retype(head, edits);
     return edited;
   },
-  tooLong: (x) => leave(x, 'response_too_large'),
+  tooLong: (x) => leave(x, allAnswerEdits(x), 'response_too_large'),
   failed: (_x, error) => (error instanceof Unreadable ? 'answer-unreadable' : undefined),
 };
 
 class Unreadable extends Error {}
 
 /** Notes why the answer stays as it is. @returns the failure that is answered in its place, where a rule wants it */
-function leave(x: Exchange, why: string): FailureCode | undefined {
+function leave(x: Exchange, edits: readonly BodyEdit[], why: string): FailureCode | undefined {
   if (x.transformed !== null) x.transformed.untouched = why;
-  if (!answerEdits(x).some(({ refuses }) => refuses)) return undefined;
+  if (!edits.some(({ refuses }) => refuses)) return undefined;
   x.details = why;
   return 'answer-unreadable';
 }
 
-function answerEdits({ transformed }: Exchange): readonly BodyEdit[] {
-  return transformed?.rules.flatMap(({ responseBody }) => responseBody ?? []) ?? [];
+function answerEdits(x: Exchange, head: ResponseView): readonly BodyEdit[] {
+  return planOf(head, allAnswerEdits(x));
+}
+
+function allAnswerEdits({ transformed }: Exchange): readonly BodyEdit[] {
+  return transformed?.rules.flatMap(({ responseBody }) => responseBody) ?? [];
+}
+
+/** Those that a body of that type meets, each with what the one before made of it. */
+function planOf(head: Pick<ResponseView, 'values'>, edits: readonly BodyEdit[]): BodyEdit[] {
+  let type = typeOf(head);
+  return edits.filter(({ takes, gives }) => {
+    if (takes !== type) return false;
+    type = gives;
+    return true;
+  });
+}
+
+function retype(
+  head: Pick<ResponseView, 'values' | 'remove' | 'append'>,
+  edits: readonly BodyEdit[],
+): void {
+  forgetContent(head);
+  const type = edits.at(-1)?.gives ?? null;
+  if (type !== null && type !== edits[0]?.takes) setType(head, type);
 }
 
 function editAll(body: Buffer, edits: readonly BodyEdit[]): Buffer | null {
   let edited: Buffer | null = body;
-  for (const edit of edits) if (edited !== null) edited = editJson(edited, edit.edits);
+  for (const one of edits) if (edited !== null) edited = one.edit(edited);
   return edited;
 }
 

@@ -1,4 +1,4 @@
-// Whether a body can be edited as JSON, by what its head says of it; and what a head may say no more once it was.
+// Whether a body can be edited, and as what, by what its head says of it; and what a head may say no more once it was.
 
 interface Head {
   values(name: string): readonly string[];
@@ -6,10 +6,19 @@ interface Head {
   append(name: string, value: string): void;
 }
 
-/** `application/json`, `application/problem+json; charset=utf-8`. */
-export function isJson(head: Head): boolean {
+export type BodyType = 'json' | 'xml';
+
+/** `application/json`, `application/problem+json; charset=utf-8`; null: of neither type. */
+export function typeOf(head: Pick<Head, 'values'>): BodyType | null {
   const [type = '', more] = head.values('content-type');
-  return more === undefined && jsonType.test(type);
+  if (more !== undefined) return null;
+  const found = bodyType.exec(type)?.[1]?.toLowerCase();
+  return found === undefined ? null : (found as BodyType);
+}
+
+export function setType(head: Head, type: BodyType): void {
+  head.remove('content-type');
+  head.append('content-type', type === 'json' ? 'application/json' : 'application/xml');
 }
 
 /** The coding that hides the content; '' when there is none. */
@@ -27,5 +36,5 @@ export function forgetContent(head: Head): void {
   head.append('etag', `W/${tag}`);
 }
 
-const jsonType = /^\s*(?:application|text)\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
+const bodyType = /^\s*(?:application|text)\/(?:[\w.-]+\+)?(json|xml)\s*(?:;|$)/i;
 const digests = ['content-md5', 'digest', 'content-digest', 'repr-digest'];

@@ -72,6 +72,14 @@ test('JSON of requests and answers', async () => {
   expect(items).toEqual([{ id: 1 }, { id: 2 }]);
 });
 
+test('XML for an application of JSON', async () => {
+  const reply = await call('/xml/a');
+  expect(reply.headers.get('content-type')).toBe('application/xml');
+  expect(reply.body).toContain(
+    '<answer><user><name>ada</name></user><items><id>1</id><cost>2</cost></items>',
+  );
+});
+
 test('an edit of the YAML is in force at once', async () => {
   const file = join(mesh.folder, 'headers.yaml');
   const text = await readFile(file, 'utf8');

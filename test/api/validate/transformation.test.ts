@@ -65,6 +65,11 @@ test.each([
   ['JSON without an edit', 'request: { json: {} }', 'it edits nothing'],
   ['a path of a field', 'response: { json: { remove: ["a[0]"] } }', 'is no path of a field'],
   [
+    'a root that is none',
+    'response: { convert: { to: xml, root: "a b" } }',
+    'no name of an element',
+  ],
+  [
     'a field twice',
     'response: { json: { remove: [a], rename: [{ from: a, to: b }] } }',
     'is edited twice',

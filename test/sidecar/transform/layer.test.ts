@@ -221,3 +221,30 @@ test('nothing is kept for a sidecar without a Transformation', async () => {
   expect(sidecar.inForce.current()?.transforms).toBeNull();
   expect((await call(sidecar, get('/'))).status).toBe(200);
 });
+
+test('XML becomes JSON before its edits, and JSON XML after them, with the type that it is then', async () => {
+  const sidecar = await sidecarWith(
+    transformation(`
+      { match: [{ methods: [POST] }], request: { json: { remove: [order.secret] }, convert: { to: json } } },
+      { match: [{ methods: [GET] }], response: { json: { remove: [secret] }, convert: { to: xml, root: order } } }`),
+    (request, response) => {
+      let body = '';
+      request.on('data', (bytes: Buffer) => (body += String(bytes)));
+      request.on('end', () => {
+        response.setHeader('content-type', 'application/json');
+        response.end(
+          JSON.stringify({ id: 1, secret: 2, type: request.headers['content-type'], body }),
+        );
+      });
+    },
+  );
+  const xml = '<order id="7"><secret>x</secret><item>1</item></order>';
+  const sent = await call(sidecar, post(xml, 'content-type: text/xml\r\n'));
+  expect(JSON.parse(sent.body)).toMatchObject({
+    type: 'application/json',
+    body: '{"order":{"@id":"7","item":"1"}}',
+  });
+  const answer = await call(sidecar, get('/'));
+  expect(answer.headers['content-type']).toBe('application/xml');
+  expect(answer.body).toContain('<order><id>1</id><body/></order>');
+});

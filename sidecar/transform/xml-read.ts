@@ -68,13 +68,13 @@ class Reader {
     let named = attributes.length > 0;
     const inside = emptyObject();
     for (const [key, value] of attributes) inside[`@${key}`] = value;
-    while (!closed) {
+    for (let open = !closed; open;) {
       const next = this.text.indexOf('<', this.at);
       if (next === -1) throw new NotXml(`<${own}> does not end`);
       text += unescape(this.text.slice(this.at, next));
       this.at = next;
-      if (this.text.startsWith('</', next)) break;
-      if (this.text.startsWith('<![CDATA[', next)) text += this.past(']]>', 9);
+      if (this.text.startsWith('</', next)) open = false;
+      else if (this.text.startsWith('<![CDATA[', next)) text += this.past(']]>', 9);
       else if (!this.aside()) {
         const tag = this.openTag();
         add(inside, tag.name, this.element(tag, depth + 1));

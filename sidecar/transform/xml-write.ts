@@ -44,7 +44,7 @@ function attribute(own: string, value: unknown): string {
 
 function escapeText(value: unknown): string {
   if (typeof value === 'object' && value !== null) throw new NotXml('text is text only');
-  const text = value === null ? '' : String(value);
+  const text = value === null ? '' : `${value as string | boolean}`;
   if (unwritable.test(text)) throw new NotXml('it has a character that XML has not');
   return text
     .replaceAll('&', '&amp;')

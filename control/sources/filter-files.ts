@@ -1,6 +1,6 @@
 // Puts the text of the file that a Filter names into it: what sidecars get is text, wherever it was.
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 import type { Filter } from '#api/kinds/filter.ts';
 import type { AnyResource, Loaded } from '#api/load.ts';
@@ -28,7 +28,7 @@ export async function withFilterSources(loaded: Loaded, root = ''): Promise<With
       resources.push(resource);
       continue;
     }
-    const path = join(root, dirname(resource.origin?.file ?? ''), resource.spec.file ?? '');
+    const path = resolve(root, dirname(resource.origin?.file ?? ''), resource.spec.file ?? '');
     const stamp = await stampOf(path);
     sources.set(path, stamp?.stamp ?? '');
     const text = stamp === null || stamp.bytes > bytesMax ? null : await textOf(path);

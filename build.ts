@@ -16,7 +16,7 @@ const entries = {
   control: ['main.ts'],
   injector: ['main.ts'],
   // Workers are loaded by their name beside main.
-  sidecar: ['main.ts', 'workers/worker.ts', 'capture/capture-init.ts'],
+  sidecar: ['main.ts', 'workers/worker.ts', 'filter/runner.ts', 'capture/capture-init.ts'],
   ...(forPackage ? { cli: ['main.ts', 'library.ts'] } : {}),
 };
 for (const [name, files] of Object.entries(entries)) {

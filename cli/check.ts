@@ -1,5 +1,6 @@
 // `selvage check`: what is wrong with resources of files or of a cluster, where it is written, and how to mend it.
 import { type Loaded, loadFiles } from '#api/load.ts';
+import { withFilterSources } from '#control/sources/filter-files.ts';
 import { collectMesh } from '#api/mesh.ts';
 import { problemLine } from '#api/problem-text.ts';
 import type { Problem } from '#api/problem.ts';
@@ -67,7 +68,8 @@ export async function check(
   }
   if (!parsed.live) {
     const read = await readPaths(parsed.paths, io.cwd, io.stdin);
-    const input = { ...loadFiles(read.files), files: read.files.length, unread: read.problems };
+    const loaded = await withFilterSources(loadFiles(read.files), io.cwd);
+    const input = { ...loaded, files: read.files.length, unread: read.problems };
     return report(input, parsed, io);
   }
   return runInCluster(

@@ -8,6 +8,17 @@ import { loadModel } from './calls/model.ts';
 import { formatProblem } from './calls/problems.ts';
 import { renderText } from './calls/render.ts';
 
+export type {
+  FilterAnswer,
+  FilterHeaderEdits,
+  FilterHeaders,
+  FilterRequest,
+  FilterRequestEdits,
+  FilterResponse,
+  FilterResponseEdits,
+  OnRequest,
+  OnResponse,
+} from '#api/filter.ts';
 export type { MeshCall } from './calls/mesh-call.ts';
 
 /** What would become of a call. */

@@ -95,7 +95,16 @@ export const validatedResources: readonly (readonly [group: string, resources: s
   ],
   [
     'selvage.dev',
-    ['apikeyauthentications', 'circuitbreakers', 'healthchecks', 'ratelimits', 'tokenexchanges'],
+    [
+      'apikeyauthentications',
+      'circuitbreakers',
+      'filters',
+      'healthchecks',
+      'ratelimits',
+      'responsecaches',
+      'tokenexchanges',
+      'transformations',
+    ],
   ],
 ];
 

@@ -90,12 +90,12 @@ function fromControl(options: ConfigurationOptions, url: URL): Configuration {
           const { keyPem: key, chainPem: cert, trustBundlePem: ca } = svid();
           return { key, cert, ca };
         },
-        prepare: ({ routes = [] }) => {
-          const regexes = prepareRegexes(routes);
+        prepare: (snapshot) => {
+          const regexes = prepareRegexes(snapshot);
           return regexes instanceof Promise ? regexes.then(() => undefined) : null;
         },
         apply: (snapshot) => {
-          const regexes = prepareRegexes(snapshot.routes ?? []);
+          const regexes = prepareRegexes(snapshot);
           if (regexes instanceof Promise) throw new Error('its regular expressions are not there');
           inForce.apply(snapshot, { regexes });
           disk?.save(snapshot);
@@ -119,7 +119,7 @@ export async function applyPrepared(
   snapshot: Snapshot,
   tables: Prepared['tables'] = null,
 ): Promise<void> {
-  inForce.apply(snapshot, { regexes: await prepareRegexes(snapshot.routes ?? []), tables });
+  inForce.apply(snapshot, { regexes: await prepareRegexes(snapshot), tables });
 }
 
 async function applyStored(inForce: InForce, stored: Snapshot, log: Log): Promise<void> {

@@ -74,8 +74,11 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
   if (present !== null) upstreams.update(present.routes, present.snapshot);
   inForce.onChange(({ routes, snapshot }) => upstreams.update(routes, snapshot));
   inForce.onPolicyChange((enforced) => inboundConnections.judgeAll(enforced));
-  inForce.onChange(({ routing }) => {
+  inForce.onChange(({ routing, transforms }) => {
     for (const problem of routing.problems) log.warn({ problem }, 'a route is left out');
+    for (const problem of transforms?.problems ?? []) {
+      log.warn({ problem }, 'an edit of a Transformation is left out');
+    }
   });
   const telemetry = bindTelemetry({
     settings,

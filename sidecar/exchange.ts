@@ -5,10 +5,13 @@ import type { Endpoint, Service } from '#api/snapshot.ts';
 import type { ConnectionFacts, RequestFacts, TokenFacts } from '#policy/facts.ts';
 import type { Verdict } from '#policy/verdict.ts';
 
-import type { Failure } from './failures.ts';
+import type { CacheUse } from './cache/layer.ts';
+import type { Failure, FailureCode } from './failures.ts';
 import type { Enforced } from './in-force.ts';
+import type { HeldRequest } from './inbound/held-request.ts';
 import type { Destination as OutboundDestination } from './outbound/destination.ts';
 import type { Routed } from './outbound/routed.ts';
+import type { Transformed } from './transform/layer.ts';
 import type { Member } from './upstream/member.ts';
 import type { UpstreamCall } from './wire/upstream.ts';
 
@@ -53,24 +56,34 @@ export interface ResponseView {
   append(name: string, value: string): void;
 }
 
+/** An answer's head that is held back. */
+export interface HeldAnswer extends ResponseView {
+  /** Every header line in order, names as sent. */
+  lines(): readonly (readonly [name: string, value: string])[];
+}
+
 /** A body that was read; `too-large`, `late`: not all of it. `gone`: so is the client. */
 export type BodyRead = Buffer | 'too-large' | 'late' | 'gone';
 
 /** A layer that wants the upstream's answer whole, before it goes on. */
 export interface ResponseTap {
-  /** @returns the most bytes of body that are wanted whole; 0: the answer passes as it comes */
-  begin(x: Exchange, head: ResponseView): number;
+  /**
+   * Not asked of answers without a body, but for 304.
+   * @returns the most bytes of body that are wanted whole; 0: it passes as it comes; or the failure that is answered in
+   * its place, or what answers in its place
+   */
+  begin(x: Exchange, head: ResponseView): number | FailureCode | (() => void);
   /** @returns the body that goes on; `head` may be edited */
   whole(
     x: Exchange,
-    head: ResponseView,
+    head: HeldAnswer,
     body: Buffer,
     trailers: { grpcStatus(): string } | null,
   ): Buffer | Promise<Buffer>;
-  /** There is more of it than was wanted. */
-  tooLong(x: Exchange): void;
-  /** `whole` threw; the call is answered with 500. */
-  failed(x: Exchange, error: unknown): void;
+  /** There is more of it than was wanted. @returns what is answered in its place; undefined: it passes as it comes */
+  tooLong(x: Exchange): FailureCode | undefined;
+  /** `whole` threw. @returns what is answered; undefined: 500 */
+  failed(x: Exchange, error: unknown): FailureCode | undefined;
 }
 
 /** What the wire engine can do with an exchange. Of those that decide (`reply` … `serveInside`) one is called, once. */
@@ -91,7 +104,7 @@ export interface RequestStream {
   serveInside(): void;
   /**
    * Reads the request's body before anything was decided. `whole` or not, what came goes upstream with the
-   * next `forward`; of what is not whole, the rest follows it.
+   * next `forward`; of what is not whole, the rest follows it. Of several layers that read it each gets the same.
    * @param waitMs how long at most; 0: as long as the connection allows
    */
   readBody(bytesMax: number, waitMs?: number): Promise<BodyRead>;
@@ -200,6 +213,12 @@ export class Exchange {
   tap: ResponseTap | null = null;
   /** Inbound: the caller that an API key made known; '': none did. */
   consumer = '';
+  /** Inbound: what is transformed of it; null: nothing. */
+  transformed: Transformed | null = null;
+  /** Inbound: what a cache does with it; null: nothing. */
+  cached: CacheUse | null = null;
+  /** Inbound: the request as policies saw it, where it was edited since; null: it was not. */
+  judged: HeldRequest | null = null;
   requestId = '';
   /** Value of `grpc-status` from the response's head or trailers; '' without one. */
   grpcStatus = '';

@@ -21,6 +21,10 @@ export type FailureCode =
   | 'malformed'
   | 'head-too-large'
   | 'body-too-large'
+  | 'body-unreadable'
+  | 'answer-unreadable'
+  | 'not-cached'
+  | 'filter-failed'
   | 'path-refused'
   | 'host-missing'
   | 'version-unsupported'
@@ -61,6 +65,13 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
   ['malformed', 400, 'DPE', 'http1.codec_error', 'Bad Request', true],
   ['head-too-large', 431, 'DPE', 'http1.headers_too_large', '', true],
   ['body-too-large', 413, '-', 'request_payload_too_large', 'Payload Too Large', true],
+  // A transformation was to edit it, and could not.
+  ['body-unreadable', 400, '-', 'request_body_unreadable', '', false],
+  ['answer-unreadable', 502, '-', 'response_body_unreadable', 'answer not transformed', false],
+  // `Cache-Control: only-if-cached` (RFC 9111 section 5.2.1.7).
+  ['not-cached', 504, '-', 'response_not_in_cache', 'not in the cache', false],
+  // The user's own code threw, was late or gave what cannot be used.
+  ['filter-failed', 500, '-', 'filter_failed', 'filter failed', false],
   ['path-refused', 400, '-', 'path_normalization_failed', '', false],
   ['host-missing', 400, '-', 'missing_host_header', '', false],
   ['version-unsupported', 426, '-', 'low_version', '', true],

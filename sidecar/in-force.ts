@@ -3,6 +3,9 @@ import type { Snapshot } from '#api/snapshot.ts';
 import { compileApiKeys, type ApiKeys } from '#policy/api-keys/compile.ts';
 import { compilePolicies, type CompiledPolicies } from '#policy/compile.ts';
 
+import { compileCaches, type Caches } from './cache/compile.ts';
+import { compileFilters, retireUnused, type Filters } from './filter/compile.ts';
+import { compileTransforms, type Transforms } from './transform/compile.ts';
 import {
   closeUnused,
   compileLimits,
@@ -23,6 +26,12 @@ export interface Enforced {
   readonly policies: CompiledPolicies;
   readonly routes: RouteTable;
   readonly routing: RouteIndex;
+  /** Null: there are none. */
+  readonly filters: Filters | null;
+  /** Null: nothing is cached. */
+  readonly caches: Caches | null;
+  /** Null: nothing is transformed. */
+  readonly transforms: Transforms | null;
   /** Null: nothing is limited. */
   readonly limits: CompiledLimits | null;
   /** Null: no request needs a key. */
@@ -44,6 +53,7 @@ export class InForce {
   readonly #routing = new Unchanged<RouteIndex>();
   readonly #apiKeys = new Unchanged<ApiKeys | null>();
   readonly #exchanges = new Unchanged<Exchanges | null>();
+  readonly #transforms = new Unchanged<Transforms | null>();
   readonly #listeners: ((enforced: Enforced) => void)[] = [];
 
   /** Null before the first snapshot. */
@@ -61,7 +71,8 @@ export class InForce {
       compilePolicies({ mesh, workload, policies: snapshot.policies }),
     );
     const { trustDomains } = policies;
-    const previous = this.#current?.limits ?? null;
+    const before = this.#current;
+    const previous = before?.limits ?? null;
     const limits = compileLimits(extensions, { trustDomains, previous, tables });
     const enforced = Object.freeze({
       snapshot,
@@ -69,11 +80,17 @@ export class InForce {
       routes: this.#routes(snapshot),
       routing: this.#routing.of([groups], () => compileRouteIndex(groups, regexes)),
       limits,
+      filters: compileFilters(extensions, before?.filters ?? null),
+      caches: compileCaches(extensions, before?.caches ?? null),
+      transforms: this.#transforms.of([extensions, regexes], () =>
+        compileTransforms(extensions, regexes),
+      ),
       apiKeys: this.#apiKeys.of([extensions], () => compileApiKeys(extensions)),
       exchanges: this.#exchanges.of([extensions], () => compileExchanges(extensions)),
     });
     this.#current = enforced;
     closeUnused(previous, limits);
+    retireUnused(before?.filters ?? null, enforced.filters);
     for (const listener of this.#listeners) listener(enforced);
   }
 

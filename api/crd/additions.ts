@@ -217,6 +217,44 @@ const tokenExchange: SchemaAdditions = new Map<string, Record<string, unknown>>(
   ['scopes', { maxItems: 64 }],
 ]);
 
+const filter: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  [
+    '',
+    rules(
+      {
+        rule: '!has(self.selector) || !has(self.targetRefs) || self.targetRefs.size() == 0',
+        message: 'only one of selector and targetRefs may be set',
+      },
+      {
+        rule: 'has(self.source) && !has(self.file)',
+        message: 'a cluster knows no files: write the text of the filter as source',
+      },
+    ),
+  ],
+  ...extension.slice(1),
+  ['match', { maxItems: 64 }],
+  ['source', { minLength: 1, maxLength: 262144 }],
+]);
+
+const responseCache: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ...extension,
+  ['rules', { maxItems: 256 }],
+  ['rules[].match', { maxItems: 64 }],
+]);
+
+const transformation: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ...extension,
+  ['rules', { maxItems: 256 }],
+  ['rules[].match', { maxItems: 64 }],
+  [
+    'rules[].request.path',
+    rules({
+      rule: '(has(self.replacePrefix)?1:0)+(has(self.replaceFull)?1:0)+(has(self.replaceRegex)?1:0)==1',
+      message: 'a path has one edit: replacePrefix, replaceFull or replaceRegex',
+    }),
+  ],
+]);
+
 const serviceEntry: SchemaAdditions = new Map<string, Record<string, unknown>>([
   [
     '',
@@ -290,4 +328,7 @@ export const additions: Readonly<Record<string, SchemaAdditions>> = {
   RateLimit: rateLimit,
   ApiKeyAuthentication: apiKeyAuthentication,
   TokenExchange: tokenExchange,
+  Filter: filter,
+  ResponseCache: responseCache,
+  Transformation: transformation,
 };

@@ -101,6 +101,21 @@ const presentations: Readonly<Record<string, Presentation>> = {
     ],
     description: 'Says which token calls of a workload carry (RFC 8693).',
   },
+  Filter: {
+    shortNames: [],
+    columns: [],
+    description: "Runs the user's own code on a workload's requests.",
+  },
+  ResponseCache: {
+    shortNames: [],
+    columns: [column('Bytes', '.spec.maxBytes', 'What each sidecar keeps at most.')],
+    description: 'Keeps answers of a workload, and gives them again.',
+  },
+  Transformation: {
+    shortNames: [],
+    columns: [],
+    description: 'Edits what comes to a workload, and what it answers.',
+  },
 };
 
 const enforced = column(

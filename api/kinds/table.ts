@@ -8,12 +8,15 @@ import { validateApiKeyAuthentication } from '../validate/api-key-authentication
 import { validateAuthorizationPolicy } from '../validate/authorization-policy.ts';
 import { validateCircuitBreaker } from '../validate/circuit-breaker.ts';
 import { validateDestinationRule } from '../validate/destination-rule.ts';
+import { validateFilter } from '../validate/filter.ts';
 import { validateHealthCheck } from '../validate/health-check.ts';
 import { validatePeerAuthentication } from '../validate/peer-authentication.ts';
 import { validateRateLimit } from '../validate/rate-limit.ts';
 import { validateRequestAuthentication } from '../validate/request-authentication.ts';
+import { validateResponseCache } from '../validate/response-cache.ts';
 import { validateServiceEntry } from '../validate/service-entry.ts';
 import { validateSidecar } from '../validate/sidecar.ts';
+import { validateTransformation } from '../validate/transformation.ts';
 import { validateWorkloadEntry } from '../validate/workload-entry.ts';
 import { validateGrpcRoute } from '../validate/grpc-route.ts';
 import { validateHttpRoute } from '../validate/http-route.ts';
@@ -29,6 +32,7 @@ import { type CircuitBreakerSpec, circuitBreakerSpec } from './circuit-breaker.t
 import { deploymentSpec } from './deployment.ts';
 import { type DestinationRuleSpec, destinationRuleSpec } from './destination-rule.ts';
 import { endpointSliceSpec } from './endpoint-slice.ts';
+import { type FilterSpec, filterSpec } from './filter.ts';
 import { type HealthCheckSpec, healthCheckSpec } from './health-check.ts';
 import { gatewayGroup } from './gateway-route.ts';
 import { type GrpcRouteSpec, grpcRouteSpec } from './grpc-route.ts';
@@ -41,6 +45,7 @@ import {
   type RequestAuthenticationSpec,
   requestAuthenticationSpec,
 } from './request-authentication.ts';
+import { type ResponseCacheSpec, responseCacheSpec } from './response-cache.ts';
 import { type ServiceEntrySpec, serviceEntrySpec } from './service-entry.ts';
 import { type SidecarSpec, sidecarSpec } from './sidecar.ts';
 import { type WorkloadEntrySpec, workloadEntrySpec } from './workload-entry.ts';
@@ -48,6 +53,7 @@ import { type VirtualServiceSpec, virtualServiceSpec } from './virtual-service.t
 import { secretSpec } from './secret.ts';
 import { serviceSpec } from './service.ts';
 import { type TokenExchangeSpec, tokenExchangeSpec } from './token-exchange.ts';
+import { type TransformationSpec, transformationSpec } from './transformation.ts';
 
 export interface KindEntry {
   readonly kind: string;
@@ -239,6 +245,25 @@ const entries: readonly KindEntry[] = [
     complete: true,
     namespaced: true,
     validate: (resource) => validateRateLimit(resource as Resource<string, RateLimitSpec>),
+  },
+  {
+    ...own,
+    kind: 'Filter',
+    spec: filterSpec,
+    validate: (resource) => validateFilter(resource as Resource<string, FilterSpec>),
+  },
+  {
+    ...own,
+    kind: 'ResponseCache',
+    spec: responseCacheSpec,
+    validate: (resource) => validateResponseCache(resource as Resource<string, ResponseCacheSpec>),
+  },
+  {
+    ...own,
+    kind: 'Transformation',
+    spec: transformationSpec,
+    validate: (resource) =>
+      validateTransformation(resource as Resource<string, TransformationSpec>),
   },
 ];
 

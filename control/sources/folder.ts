@@ -9,6 +9,7 @@ import { mayHoldResources } from '#api/resource-file.ts';
 import type { Log } from '#runtime/log.ts';
 
 import { Debounce } from './debounce.ts';
+import { areUnchanged, withFilterSources, type WithSources } from './filter-files.ts';
 import { keepLastGood } from './last-good.ts';
 import { SourceMemory } from './memory.ts';
 import type { ResourceSource } from './source.ts';
@@ -46,7 +47,7 @@ export const folderLimits: FolderLimits = {
 };
 
 /** One file, with what of it is in force. */
-interface Known extends Loaded {
+interface Known extends WithSources {
   readonly stamp: string;
 }
 
@@ -167,7 +168,7 @@ export class FolderSource implements ResourceSource {
       this.#memory.remember(path, null);
       return null;
     }
-    if (before?.stamp === found.stamp) {
+    if (before?.stamp === found.stamp && (await areUnchanged(before.sources))) {
       this.#vanishing.delete(path);
       return before;
     }
@@ -187,7 +188,8 @@ export class FolderSource implements ResourceSource {
     const good = loaded.problems.every(({ severity }) => severity !== 'error');
     if (good) this.#memory.remember(path, text);
     const last = good ? null : (before?.resources ?? (await this.#recall(path)));
-    return { stamp: found.stamp, ...keepLastGood(path, last, loaded) };
+    const kept = keepLastGood(path, last, loaded);
+    return { stamp: found.stamp, ...(await withFilterSources(kept)) };
   }
 
   async #recall(path: string): Promise<readonly AnyResource[] | null> {

@@ -53,6 +53,9 @@ const enforcedKinds = new Set([
   'RateLimit',
   'ApiKeyAuthentication',
   'TokenExchange',
+  'Filter',
+  'ResponseCache',
+  'Transformation',
 ]);
 /** Reasons of what the next acknowledgement may change. */
 const onItsWay = new Set(['Pending', 'Refused']);

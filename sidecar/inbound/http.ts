@@ -5,13 +5,17 @@ import { decide } from '#policy/decide.ts';
 import { describe } from '#policy/explain.ts';
 
 import { apiKeyLayer } from '../credentials/api-key-layer.ts';
+import { cacheLayer, cacheResponse } from '../cache/layer.ts';
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { failures } from '../failures.ts';
+import { filterLayer } from '../filter/layer.ts';
 import type { Enforced, InForce } from '../in-force.ts';
 import { limitLayer, releaseLimits } from '../limit/layer.ts';
 import { composePath, ENDED, type Outcome } from '../request-path.ts';
 import { addAskedHeaders, addServiceTime, setServer } from '../response-edits.ts';
 import { sanitizeInbound, stripSteering } from '../sanitize.ts';
+import { transformLayer } from '../transform/layer.ts';
+import { transformResponse } from '../transform/response.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { HttpServer, type HttpConnection } from '../wire/http-server.ts';
 import { http1Limits } from '../wire/http1/limits.ts';
@@ -43,11 +47,16 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
       authorizeLayer,
       limitLayer,
       stripSteering,
+      filterLayer,
+      transformLayer,
+      cacheLayer,
       forward,
     ],
     response: [
       (_x, response) => cutUnanswered(response),
       setServer,
+      cacheResponse,
+      transformResponse,
       addServiceTime,
       addAskedHeaders,
       (x, response) => holdTunnel(inForce, x, response),
@@ -105,7 +114,7 @@ function isHttp2(protocol: string): boolean {
 function holdTunnel(inForce: InForce, x: Exchange, response: ResponseView): void {
   const { downstream } = x;
   if (response.status !== 101 || !(downstream instanceof InboundConnection)) return;
-  downstream.tunnels.set(x, new HeldRequest(x.request));
+  downstream.tunnels.set(x, x.judged ?? new HeldRequest(x.request));
   const enforced = inForce.current();
   if (enforced === null || enforced === x.enforced) return;
   // Not from within the engine's own call.

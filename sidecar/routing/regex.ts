@@ -1,7 +1,10 @@
 // Regular expressions of routes, in RE2's syntax and in time linear in the text: the one file that knows re2js.
 import type { RE2JS } from 're2js';
 
+import type { Snapshot } from '#api/snapshot.ts';
 import type { PathRewrite, RouteGroup, RouteMatch, TextMatch } from '#api/traffic/route.ts';
+
+import { transformsNeedRegexes } from '../transform/needs-regexes.ts';
 
 /** Whether the whole of a text matches. */
 export interface Regex {
@@ -26,11 +29,12 @@ export const noRegexes: RegexFactory = {
 
 let loaded: RegexFactory | null = null;
 
-/** Loads the library when a route needs it; a promise until it is there. */
-export function prepareRegexes(
-  groups: readonly RouteGroup[],
-): RegexFactory | Promise<RegexFactory> {
-  if (!groups.some(hasRegex)) return noRegexes;
+/** Loads the library when a route or a transformation needs it; a promise until it is there. */
+export function prepareRegexes({
+  routes = [],
+  extensions,
+}: Pick<Snapshot, 'routes' | 'extensions'>): RegexFactory | Promise<RegexFactory> {
+  if (!routes.some(hasRegex) && !transformsNeedRegexes(extensions)) return noRegexes;
   return loaded ?? import('re2js').then(({ RE2JS }) => (loaded ??= factoryOf(RE2JS)));
 }
 

@@ -45,11 +45,7 @@ export abstract class Call extends CallSides {
 
   async readBody(bytesMax: number, waitMs = 0): Promise<BodyRead> {
     if (this.over || this.decided) return 'gone';
-    // Another layer has read it before.
-    if (this.content !== null) {
-      const whole = this.requestDone && this.content.length <= bytesMax;
-      return whole ? this.content : 'too-large';
-    }
+    if (this.content !== null) return this.readAgain(this.content, bytesMax);
     const collector = new BodyCollector(bytesMax, waitMs);
     this.collector = collector;
     this.upstream = collector;
@@ -68,6 +64,11 @@ export abstract class Call extends CallSides {
 
   bodyStart(): Buffer {
     return this.content ?? noBytes;
+  }
+
+  /** What another layer has read. */
+  private readAgain(content: Buffer, bytesMax: number): BodyRead {
+    return this.requestDone && content.length <= bytesMax ? content : 'too-large';
   }
 
   replaceBody(body: Buffer): void {
@@ -203,6 +204,16 @@ export abstract class Call extends CallSides {
   /** Whether what an upstream says to `call` still counts: there may have been another try since. */
   listensTo(call: UpstreamCall): boolean {
     return !this.over && this.asked === call;
+  }
+
+  /** The upstream's answer is let go for another. @param last all of it is here */
+  answerInstead(answer: () => void, last: boolean): void {
+    if (this.over) return;
+    const { upstream } = this;
+    this.detach();
+    if (!last) upstream?.abort();
+    this.decided = false;
+    answer();
   }
 
   /** The answer was taken whole, and its connection may serve another: it comes from here now. */

@@ -59,8 +59,16 @@ export class CollectingCall implements UpstreamCall {
   }
 
   head(head: ResponseMessage, buffer: Buffer, from: number, to: number, last: boolean): boolean {
-    const bodyless = this.isHead || head.status === 204 || head.status === 304;
-    this.bytesMax = bodyless ? 0 : this.tap.begin(this.call.exchange, head);
+    const { status } = head;
+    const bodyless = this.isHead || status === 204 || status === 304;
+    const unasked = bodyless && status !== 304;
+    const wanted = unasked ? 0 : this.tap.begin(this.call.exchange, head);
+    if (typeof wanted === 'string') return this.refuse(wanted);
+    if (typeof wanted === 'function') {
+      this.call.answerInstead(wanted, last);
+      return true;
+    }
+    this.bytesMax = bodyless ? 0 : wanted;
     if (this.bytesMax === 0) return this.call.head(head, buffer, from, to, last);
     this.held = { head: copyOf(head), pieces: [], bytes: 0 };
     return this.body(buffer, from, to, last);
@@ -103,9 +111,16 @@ export class CollectingCall implements UpstreamCall {
     const { held } = this;
     this.held = null;
     if (held === null) return true;
-    this.tap.tooLong(this.call.exchange);
+    const refusal = this.tap.tooLong(this.call.exchange);
+    if (refusal !== undefined) return this.refuse(refusal);
     const body = Buffer.concat(held.pieces, held.bytes);
     return this.call.head(held.head, body, 0, body.length, last);
+  }
+
+  /** The upstream's answer is let go, and another given. */
+  private refuse(code: FailureCode): boolean {
+    this.call.fail(code);
+    return true;
   }
 
   private async pass(trailers: Trailers | null): Promise<void> {
@@ -125,8 +140,7 @@ export class CollectingCall implements UpstreamCall {
       if (!ends && call.listensTo(this)) call.trailers(trailers);
     } catch (error) {
       if (!call.listensTo(this)) return;
-      this.tap.failed(call.exchange, error);
-      call.failed('internal');
+      call.failed(this.tap.failed(call.exchange, error) ?? 'internal');
     }
   }
 }

@@ -50,7 +50,7 @@ async function measure(count: number, match: MakeMatch, path: string): Promise<n
     makeRoute({ matches: [match(i)] }),
   );
   const group = makeGroup(routes);
-  const compiled = compileGroup(group, await prepareRegexes([group]), (problem) => {
+  const compiled = compileGroup(group, await prepareRegexes({ routes: [group] }), (problem) => {
     throw new Error(problem);
   });
   const requests = Array.from({ length: requestCount }, () =>

@@ -10,7 +10,7 @@ import { prepareRegexes } from '#sidecar/routing/regex.ts';
 
 import { makeRequest, makeRoute } from './models.ts';
 
-const regexes = await prepareRegexes([]);
+const regexes = await prepareRegexes({});
 /** FNV-1a; whichever hash it is does not matter here. */
 const hashText = (text: string): number => {
   let hash = 0x811c9dc5;

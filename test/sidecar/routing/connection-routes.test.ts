@@ -63,7 +63,7 @@ test('a connection that meets no route gets none', () => {
 test('routes of connections are found by host as those of requests are', async () => {
   const index = compileRouteIndex(
     [{ ...group, hosts: ['*.example.com'] }],
-    await prepareRegexes([]),
+    await prepareRegexes({}),
   );
   expect(index.find('a.example.com', 443)).toBeNull();
   expect(index.findConnections('a.example.com', 443)?.group.key).toBe(group.key);

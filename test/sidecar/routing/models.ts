@@ -56,7 +56,7 @@ export function makeGroup(
 /** The factory with its library loaded. */
 export async function regexFactory(): Promise<RegexFactory> {
   const path = { kind: 'regex', value: 'x' } as const;
-  return prepareRegexes([makeGroup([makeRoute({ matches: [{ path }] })])]);
+  return prepareRegexes({ routes: [makeGroup([makeRoute({ matches: [{ path }] })])] });
 }
 
 /** The first route that matches, by asking each. Its regular expressions are those that RegExp has too. */

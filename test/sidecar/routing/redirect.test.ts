@@ -9,7 +9,7 @@ import { redirectOf } from '#sidecar/routing/redirect.ts';
 
 import { makeRequest, makeRoute, type Asked } from './models.ts';
 
-const regexes = await prepareRegexes([]);
+const regexes = await prepareRegexes({});
 
 function compile(redirect: Partial<RedirectAction>): CompiledRedirect {
   const action: RedirectAction = { kind: 'redirect', status: 301, ...redirect };

@@ -9,7 +9,7 @@ import { makeGroup, makeRoute, regexFactory } from './models.ts';
 const regexes = await regexFactory();
 
 test('a snapshot without a regular expression loads no library', async () => {
-  const factory = await prepareRegexes([makeGroup([makeRoute()])]);
+  const factory = await prepareRegexes({ routes: [makeGroup([makeRoute()])] });
   expect(() => factory.whole('a')).toThrow('is not loaded');
 });
 

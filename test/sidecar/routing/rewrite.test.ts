@@ -10,7 +10,7 @@ import { editRequest } from '#sidecar/routing/rewrite.ts';
 import { makeExchange, type FakeRequest } from '../telemetry/exchanges.ts';
 import { makeRoute } from './models.ts';
 
-const regexes = await prepareRegexes([]);
+const regexes = await prepareRegexes({});
 const match: RouteMatch = { path: { kind: 'prefix', value: '/charges' } };
 
 function edit(

@@ -5,7 +5,7 @@ import { compileRouteIndex } from '#sidecar/routing/route-index.ts';
 
 import { makeGroup, makeRequest, makeRoute } from './models.ts';
 
-const regexes = await prepareRegexes([]);
+const regexes = await prepareRegexes({});
 const group = (key: string, hosts: string[], port = 0): ReturnType<typeof makeGroup> =>
   makeGroup([makeRoute()], { key, hosts, port });
 

@@ -15,6 +15,7 @@ import type {
 } from '#sidecar/exchange.ts';
 import type { Call } from '#sidecar/wire/call.ts';
 import { delayed } from '#sidecar/outbound/retry.ts';
+import type { FailureCode } from '#sidecar/failures.ts';
 import { Http2Rig } from '#test/sidecar/wire/http2/rig.ts';
 
 type Version = 'http1' | 'http2';
@@ -255,6 +256,47 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     }));
     expect((await call(down, rig.port, ['x'])).status).toBe(500);
     expect(faults).toHaveLength(1);
+  });
+
+  test('an answer that a layer will not let through is a failure in its place, and the connection goes on', async () => {
+    const body = 'y'.repeat(100_000);
+    const { port } = await upstream(up, () => ({ status: 200, body }));
+    let begin: number | FailureCode = 0;
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => {
+        x.tap = {
+          begin: () => begin,
+          whole: () => Promise.reject(new Error('no')),
+          tooLong: () => 'upstream-malformed',
+          failed: () => 'upstream-malformed',
+        };
+        x.stream.forward(pool());
+      },
+    }));
+    for (const wanted of ['upstream-malformed', 1000, 1_000_000, 'upstream-malformed'] as const) {
+      begin = wanted;
+      expect((await call(down, rig.port, ['x'])).status).toBe(502);
+    }
+    begin = 0;
+    expect((await call(down, rig.port, ['x'])).body === body).toBe(true);
+  });
+
+  test('a body that two layers read is the same to both, and as one left it to the other', async () => {
+    const { port } = await upstream(up, (body) => ({ status: 200, body }));
+    const reads: BodyRead[] = [];
+    const rig = await engine(up, port, (pool) => ({
+      start: (x) => {
+        const read = async (): Promise<void> => {
+          reads.push(await x.stream.readBody(1000));
+          x.stream.replaceBody(Buffer.from('another'));
+          reads.push(await x.stream.readBody(1000), await x.stream.readBody(3));
+          x.stream.forward(pool());
+        };
+        void read();
+      },
+    }));
+    expect((await call(down, rig.port, ['one'])).body).toBe('another');
+    expect(reads.map(String)).toEqual(['one', 'another', 'too-large']);
   });
 
   test('an answer may be asked again of another, the body included', async () => {

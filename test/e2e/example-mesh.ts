@@ -1,5 +1,7 @@
 // A mesh that tries examples one after the other: each is written into its folder, and taken up while it runs.
+import { once } from 'node:events';
 import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -91,6 +93,18 @@ export class ExampleMesh {
     return JSON.parse(body) as Echo;
   }
 
+  /** Sends bytes through a tunnel to `host:port`, and reads to the end. */
+  async bytes(authority: string, sent: string): Promise<string> {
+    const { sidecar } = this.mesh.pod(this.#caller);
+    const socket = connect({ host: '127.0.0.1', port: sidecar?.outbound ?? 0 });
+    socket.setTimeout(5000, () => socket.destroy(new Error(`${authority}: nothing came`)));
+    socket.write(`CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n\r\n${sent}`);
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    await once(socket, 'close');
+    return text;
+  }
+
   pods(workload: string): readonly LocalPod[] {
     return this.mesh.running.pods.filter((pod) => pod.workload === workload);
   }
@@ -103,6 +117,14 @@ export class ExampleMesh {
       throw new Error(`no cluster ${cluster}: ${views.map((view) => view.cluster).join(', ')}`);
     }
     return found;
+  }
+
+  /** The last line like this in the log of the caller's sidecar. */
+  async accessLine(isWanted: (line: string) => boolean): Promise<string> {
+    const { namespace, name } = this.mesh.pod(this.#caller);
+    const file = join(this.mesh.state, 'logs', `${namespace}.${name}.jsonl`);
+    const find = async () => (await readFile(file, 'utf8')).split('\n').findLast(isWanted) ?? '';
+    return eventually(find, (line) => line !== '');
   }
 
   async #admin<T>({ sidecar }: LocalPod, path: string): Promise<T> {

@@ -128,13 +128,14 @@ test('direct-response.yaml: /healthz is answered without the service', async () 
   expect(await takes('/healthz/deep')).toBe('catalog');
 });
 
+async function timed(options: CallOptions) {
+  const startMs = performance.now();
+  const { status } = await mesh.call(`${catalog}/`, options);
+  return { status, late: performance.now() - startMs >= 1990 };
+}
+
 test('fault.yaml: calls of testers are slow or fail, and no others', async () => {
   await use('fault.yaml');
-  const timed = async (options: CallOptions) => {
-    const startMs = performance.now();
-    const { status } = await mesh.call(`${catalog}/`, options);
-    return { status, late: performance.now() - startMs >= 1990 };
-  };
   const [testers, others] = await Promise.all([
     times(120, () => timed(withHeaders({ 'x-chaos': 'yes' }))),
     times(20, () => timed({})),

@@ -58,7 +58,6 @@ function answerGrpc(stream: ServerHttp2Stream, headers: Record<string, unknown>)
   stream.end(Buffer.from([0, 0, 0, 0, 2, 8, status === 200 ? 1 : 2]));
 }
 
-const server =
-  grpc === '' ? createServer(answer) : createHttp2Server().on('stream', answerGrpc);
+const server = grpc === '' ? createServer(answer) : createHttp2Server().on('stream', answerGrpc);
 server.listen(Number(port), '127.0.0.1');
 process.on('SIGTERM', () => process.exit(0));

@@ -7,6 +7,7 @@ import type { Workload } from '#api/workload.ts';
 import { type CompiledPolicies, compilePolicies } from '#policy/compile.ts';
 
 import { readPaths } from '../paths.ts';
+import { withPods } from './callable.ts';
 import { CallError } from './failure.ts';
 
 export interface MeshModel {
@@ -15,6 +16,8 @@ export interface MeshModel {
   readonly tests: readonly PolicyTestDocument[];
   /** Resources with errors are not in the mesh, as a cluster would refuse them. */
   readonly problems: readonly Problem[];
+  /** The resources with all that is behind Services, so far as it is known: for what callers reach. */
+  callable(): MeshResources;
   /** What the workload's sidecar enforces; compiled once. */
   policiesOf(workload: Workload): CompiledPolicies;
 }
@@ -32,18 +35,24 @@ export async function loadModel(paths: readonly string[], cwd: string): Promise<
   return modelOf(resources, problems);
 }
 
-/** A model of resources that are loaded already. */
+/**
+ * A model of resources that are loaded already.
+ * @param whole of a cluster: with its pods and EndpointSlices, each of them
+ */
 export function modelOf(
   resources: readonly AnyResource[],
   problems: readonly Problem[],
+  whole?: readonly AnyResource[],
 ): MeshModel {
   const mesh = collectMesh(resources);
+  const workloads = workloadsOf(mesh);
   const compiled = new Map<Workload, CompiledPolicies>();
   return {
     resources: mesh,
-    workloads: workloadsOf(mesh),
+    workloads,
     tests: resources.filter((resource) => resource.kind === 'PolicyTest'),
     problems,
+    callable: () => (whole === undefined ? withPods(mesh, workloads) : collectMesh(whole)),
     policiesOf: (workload) => {
       let policies = compiled.get(workload);
       if (policies === undefined) {

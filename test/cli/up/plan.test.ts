@@ -16,6 +16,7 @@ function modelOf(text: string): MeshModel {
     workloads: workloadsOf(mesh),
     tests: [],
     problems,
+    callable: () => mesh,
     policiesOf: () => {
       throw new Error('no policy is asked for here');
     },

@@ -96,11 +96,13 @@ function endpointsText({ unusable, endpoints, resolution }: WayDestination): str
 
 /** What whoever asks about this callee may have overlooked. */
 function notesOn(way: Way, call: MeshCall): string[] {
-  const { kind, scope, called, route, caller, others } = way;
+  const { kind, scope, called, route, destinations, caller, others } = way;
   const notes: string[] = [];
   if (kind === 'unknown-port') notes.push(`${called}: the service has no such port for ${caller}`);
   if (kind === 'outside') notes.push(outsideNote(called, caller, scope));
-  if (kind === 'service' && !reaches(way, call.to)) notes.push(missedNote(way, call));
+  // Of a service that has no endpoints now nobody can say whom it would lead to.
+  const isKnown = destinations.length === 0 || destinations.some((one) => one.endpoints.length > 0);
+  if (kind === 'service' && isKnown && !reaches(way, call.to)) notes.push(missedNote(way, call));
   if (route !== null && others.length > 0) {
     notes.push(`of the same account, and perhaps with other routes: ${others.join(', ')}`);
   }

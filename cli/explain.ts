@@ -44,7 +44,7 @@ async function judge(model: MeshModel, values: Values, io: Io): Promise<number> 
   const { judged, way } = await explainCall(model, callOf(values));
   const data = { ...renderJson(judged), way };
   const json = `${JSON.stringify(data, null, 2)}\n`;
-  const text = renderText(judged, io.tty, wayLines(way, judged.call, io.tty));
+  const text = renderText(judged, io.tty, wayLines(way, judged.workload, io.tty));
   io.stdout.write(values.output === 'json' ? json : text);
   return judged.outcome.decision === 'allow' ? 0 : 1;
 }

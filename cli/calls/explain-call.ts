@@ -15,11 +15,11 @@ export interface ExplainedCall {
 
 /** @throws CallError for an unknown workload or account */
 export async function explainCall(model: MeshModel, call: MeshCall): Promise<ExplainedCall> {
-  const { recorded } = resolveCall(model, call);
+  const { recorded, workload } = resolveCall(model, call);
   const way = await wayOf(model, recorded);
   const judged = await judgeCall(
     model,
-    way !== null && reaches(way, call.to) ? asForwarded(call, way) : call,
+    way !== null && reaches(way, workload) ? asForwarded(call, way) : call,
   );
   return { judged: { ...judged, call }, way };
 }

@@ -2,17 +2,17 @@
 import type { HttpRoute } from '#api/traffic/route.ts';
 
 import { paint } from '../table.ts';
-import type { MeshCall } from './mesh-call.ts';
+import type { MeshWorkload } from '#api/mesh.ts';
 import { durationText, policyWords } from './policy-words.ts';
 import { reaches, type Source, type Way, type WayDestination } from './way.ts';
 
 const endpointsMax = 5;
 
 /** Empty where nothing is said of the call: it goes to any endpoint of the service. */
-export function wayLines(way: Way | null, call: MeshCall, tty: boolean): string[] {
+export function wayLines(way: Way | null, callee: MeshWorkload, tty: boolean): string[] {
   if (way === null) return [];
   const { route, destinations, rewritten } = way;
-  const notes = notesOn(way, call).map((note) => paint(`note: ${note}`, 'yellow', tty));
+  const notes = notesOn(way, callee).map((note) => paint(`note: ${note}`, 'yellow', tty));
   const isPlain = route === null && destinations.every((one) => one.policyFrom.length === 0);
   if (isPlain) return notes;
   const lines = [`${way.caller} calls ${way.called}`];
@@ -95,14 +95,14 @@ function endpointsText({ unusable, endpoints, resolution }: WayDestination): str
 }
 
 /** What whoever asks about this callee may have overlooked. */
-function notesOn(way: Way, call: MeshCall): string[] {
+function notesOn(way: Way, callee: MeshWorkload): string[] {
   const { kind, scope, called, route, destinations, caller, others } = way;
   const notes: string[] = [];
   if (kind === 'unknown-port') notes.push(`${called}: the service has no such port for ${caller}`);
   if (kind === 'outside') notes.push(outsideNote(called, caller, scope));
   // Of a service that has no endpoints now nobody can say whom it would lead to.
   const isKnown = destinations.length === 0 || destinations.some((one) => one.endpoints.length > 0);
-  if (kind === 'service' && isKnown && !reaches(way, call.to)) notes.push(missedNote(way, call));
+  if (kind === 'service' && isKnown && !reaches(way, callee)) notes.push(missedNote(way, callee));
   if (route !== null && others.length > 0) {
     notes.push(`of the same account, and perhaps with other routes: ${others.join(', ')}`);
   }
@@ -115,7 +115,8 @@ function outsideNote(called: string, caller: string, scope: Way['scope']): strin
   return `${caller} sees no service with the host ${called}, and ${what}`;
 }
 
-function missedNote({ route, destinations }: Way, { to }: MeshCall): string {
+function missedNote({ route, destinations }: Way, { namespace, name }: MeshWorkload): string {
+  const to = `${namespace}/${name}`;
   const action = route?.http?.action.kind ?? 'forward';
   if (route?.rule === '' || action !== 'forward') {
     return `the caller's sidecar answers itself: ${to} sees nothing of the call`;

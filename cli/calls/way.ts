@@ -48,7 +48,7 @@ export interface WayDestination {
   readonly percent: number;
   /** Why nothing can be sent there; '' otherwise. */
   readonly unusable: string;
-  readonly endpoints: readonly Pick<Endpoint, 'address' | 'port' | 'workload' | 'namespace'>[];
+  readonly endpoints: readonly Endpoint[];
   /** What the sidecar looks up or takes from the call in their place. */
   readonly resolution: string | null;
   readonly policy: TrafficPolicy;
@@ -118,11 +118,17 @@ export async function wayOf(model: MeshModel, recorded: RecordedCall): Promise<W
   };
 }
 
-/** Whether a share of the calls gets to a workload. @param to `namespace/name` */
-export function reaches({ destinations }: Way, to: string): boolean {
+/** Whether a share of the calls gets to a workload: to pods that are named for it, or have the labels of its pods. */
+export function reaches({ destinations }: Way, { namespace, name, labels }: MeshWorkload): boolean {
+  const isOne = Object.keys(labels).length > 0;
   return destinations.some(
     ({ percent, endpoints }) =>
-      percent > 0 && endpoints.some(({ namespace, workload }) => `${namespace}/${workload}` === to),
+      percent > 0 &&
+      endpoints.some(
+        (one) =>
+          one.namespace === namespace &&
+          (one.workload === name || (isOne && selectsLabels(labels, one.labels))),
+      ),
   );
 }
 

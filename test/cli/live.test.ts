@@ -79,9 +79,25 @@ test('explain --live names the route, and the pods behind it by their addresses'
     {
       addresses: ['10.1.0.7'],
       conditions: { ready: true },
-      targetRef: { kind: 'Pod', name: 'web-5d9-a', namespace: 'shop' },
+      targetRef: { kind: 'Pod', name: 'web-5d9-c', namespace: 'shop' },
     },
   ];
+  const container = { name: 'web', ports: [{ containerPort: 8080 }] };
+  const owned = { app: 'web', 'pod-template-hash': '5d9' };
+  cluster.put('/api/v1/pods', {
+    metadata: {
+      name: 'web-5d9-c',
+      namespace: 'shop',
+      labels: owned,
+      ownerReferences: [owner('ReplicaSet', 'r')],
+    },
+    spec: { containers: [container] },
+    status: {
+      phase: 'Running',
+      podIP: '10.1.0.7',
+      conditions: [{ type: 'Ready', status: 'True' }],
+    },
+  });
   const named = { name: 'web', namespace: 'shop' };
   cluster.put('/api/v1/services', {
     metadata: named,

@@ -49,18 +49,19 @@ function hashWords(key: HashKey): string {
   return key.kind === 'source-ip' ? 'source address' : `${key.kind} ${key.name}`;
 }
 
-const poolNames: Readonly<Partial<Record<keyof ConnectionPool, string>>> = {
+const poolNames = {
   maxConnections: 'connections',
   maxPendingRequests: 'waiting requests',
   maxRequests: 'requests',
   maxRetries: 'retries under way',
   maxRequestsPerConnection: 'requests a connection',
-};
+} as const;
 
 function poolWords(pool: ConnectionPool): string {
-  const limits = Object.entries(poolNames).flatMap(([name, words]) => {
-    const value = pool[name as keyof ConnectionPool];
-    return value === undefined ? [] : [`${String(value)} ${words}`];
+  const names = Object.keys(poolNames) as (keyof typeof poolNames)[];
+  const limits = names.flatMap((name) => {
+    const value = pool[name];
+    return value === undefined ? [] : [`${value} ${poolNames[name]}`];
   });
   return limits.length === 0 ? '' : `at most ${limits.join(', ')}`;
 }

@@ -42,6 +42,14 @@ export interface ReplicaReport {
   readonly sidecars: readonly SidecarPolicies[];
 }
 
+/** Of these kinds snapshots say the generation, so each sidecar's ack does. */
+export const enforcedKinds: ReadonlySet<string> = new Set([
+  'AuthorizationPolicy',
+  'RequestAuthentication',
+  'PeerAuthentication',
+  'RateLimit',
+]);
+
 const nothing: Generations = new Map();
 const generations = new WeakMap<Snapshot, Generations>();
 

@@ -75,12 +75,18 @@ test('--certificates asks each sidecar when its certificate ends', async () => {
   expect(second).toMatch(/ -$/);
 });
 
+function ago(ms: number): string {
+  return new Date(Date.now() - ms - 500).toISOString();
+}
+
+function endpoint(address: string, health: string): object {
+  return { address, health, workload: 'shop/api' };
+}
+
 test('--ejections asks each sidecar whom it leaves out, why, and who came back', async () => {
   for (const name of ['web-1', 'web-2', 'web-3']) {
     cluster.pod({ name, namespace: 'shop' }, meshed());
   }
-  const ago = (ms: number): string => new Date(Date.now() - ms - 500).toISOString();
-  const endpoint = (address: string, health: string) => ({ address, health, workload: 'shop/api' });
   const event = { workload: 'shop/api', reason: 'consecutive-gateway' };
   const clusters = [
     {

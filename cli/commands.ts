@@ -67,7 +67,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   explain: {
     usage: 'explain --from NS/SA --to NS/WORKLOAD [OPTION]... PATH...',
-    summary: 'whether a call is allowed, by which rule, or the nearest miss',
+    summary: 'where a call goes, whether it is allowed, by which rule, or the nearest miss',
     options: [
       ['--from NS/SA', 'the service account that calls; a SPIFFE identity; none: plaintext'],
       ['--to NS/WORKLOAD', 'who is called'],
@@ -129,6 +129,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ['-n, --namespace NS', '(all)'],
       ['-w, --watch', 'again and again, until it is interrupted'],
       ['--certificates', 'ask each sidecar when its certificate ends'],
+      ['--ejections', 'ask each sidecar which endpoints it leaves out, and why'],
       output,
       ...cluster,
     ],

@@ -2,10 +2,11 @@
 import { readArguments } from './arguments.ts';
 import type { MeshCall } from './calls/mesh-call.ts';
 import { CallError } from './calls/failure.ts';
-import { judgeCall } from './calls/judge-call.ts';
+import { explainCall } from './calls/explain-call.ts';
 import { loadModel, type MeshModel, modelOf } from './calls/model.ts';
 import { printProblems } from './calls/problems.ts';
 import { renderJson, renderText } from './calls/render.ts';
+import { wayLines } from './calls/way-text.ts';
 import { clusterOptions, openCluster, type OpenCluster, runInCluster } from './cluster/cluster.ts';
 import { readCluster } from './cluster/resources.ts';
 import type { Io } from './io.ts';
@@ -24,8 +25,8 @@ export async function explain(
         { name: 'explain', io, open },
         () => values,
         async ({ client }) => {
-          const { resources, problems } = await readCluster(client);
-          return judge(modelOf(resources, problems), values, io);
+          const { resources, problems, whole } = await readCluster(client);
+          return judge(modelOf(resources, problems, whole), values, io);
         },
       );
     }
@@ -40,9 +41,11 @@ export async function explain(
 
 async function judge(model: MeshModel, values: Values, io: Io): Promise<number> {
   printProblems(model.problems, io);
-  const judged = await judgeCall(model, callOf(values));
-  const json = `${JSON.stringify(renderJson(judged), null, 2)}\n`;
-  io.stdout.write(values.output === 'json' ? json : renderText(judged, io.tty));
+  const { judged, way } = await explainCall(model, callOf(values));
+  const data = { ...renderJson(judged), way };
+  const json = `${JSON.stringify(data, null, 2)}\n`;
+  const text = renderText(judged, io.tty, wayLines(way, judged.workload, io.tty));
+  io.stdout.write(values.output === 'json' ? json : text);
   return judged.outcome.decision === 'allow' ? 0 : 1;
 }
 

@@ -16,6 +16,7 @@ import { askControl } from './cluster/control.ts';
 import { readInventory } from './cluster/inventory.ts';
 import { sidecarOf } from './cluster/pods.ts';
 import { sidecarCertificates } from './cluster/sidecar-certificates.ts';
+import { sidecarEjections } from './cluster/sidecar-ejections.ts';
 import { sidecarsOf } from './cluster/sidecars.ts';
 import { meshStatus, renderStatus, statusJson } from './cluster/status-table.ts';
 import type { Io } from './io.ts';
@@ -27,6 +28,8 @@ interface StatusOptions extends ClusterValues {
   readonly watch: boolean;
   /** Ask each sidecar when its certificate ends. */
   readonly certificates: boolean;
+  /** Ask each sidecar which endpoints it leaves out. */
+  readonly ejections: boolean;
   readonly json: boolean;
 }
 
@@ -64,7 +67,8 @@ async function show(cluster: Cluster, options: StatusOptions, io: Io): Promise<S
   ]);
   const meshed = inventory.pods.filter((pod) => sidecarOf(pod) !== undefined);
   const ends = options.certificates ? await sidecarCertificates(cluster, meshed) : null;
-  const found = meshStatus(sidecarsOf(answer), inventory, ends);
+  const ejections = options.ejections ? await sidecarEjections(cluster, meshed) : null;
+  const found = meshStatus(sidecarsOf(answer), inventory, { ends, ejections });
   const text = options.json
     ? `${JSON.stringify(statusJson(found), null, 2)}\n`
     : renderStatus(found, Date.now(), io.tty);
@@ -104,13 +108,15 @@ function readOptions(args: string[]): StatusOptions {
     namespace: { type: 'string', short: 'n' },
     watch: { type: 'boolean', short: 'w' },
     certificates: { type: 'boolean' },
+    ejections: { type: 'boolean' },
     output: { type: 'string', short: 'o' },
   });
   if (positionals.length > 0) throw new CallError(`what is "${positionals[0]}"? give only options`);
-  const { watch = false, certificates = false, output = 'text' } = values;
+  const { watch = false, certificates = false, ejections = false, output = 'text' } = values;
   if (output !== 'text' && output !== 'json') {
     throw new CallError(`--output is text or json, not "${output}"`);
   }
   const { kubeconfig, context, namespace } = values;
-  return { kubeconfig, context, namespace, watch, certificates, json: output === 'json' };
+  const json = output === 'json';
+  return { kubeconfig, context, namespace, watch, certificates, ejections, json };
 }

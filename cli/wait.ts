@@ -3,6 +3,7 @@ import { setTimeout as pass } from 'node:timers/promises';
 
 import { kinds } from '#api/kinds/table.ts';
 import { nearest } from '#api/spelling.ts';
+import { enforcedKinds } from '#control/status/report.ts';
 import { KubeError } from '#runtime/kubernetes/kube-error.ts';
 
 import { readArguments } from './arguments.ts';
@@ -135,8 +136,14 @@ function kindOf(word: string): { group: string; kind: string } {
   const found = enforceable.find(({ kind }) =>
     [kind, `${kind}s`, kind.replace(/y$/, 'ies')].some((one) => one.toLowerCase() === given),
   );
+  if (found !== undefined && !enforcedKinds.has(found.kind)) {
+    const { kind } = found;
+    throw new CallError(
+      `sidecars do not tell which ${kind} they enforce: see its condition Accepted, and \`selvage status\``,
+    );
+  }
   if (found !== undefined) return found;
-  const names = enforceable.map(({ kind }) => kind);
+  const names = enforceable.map(({ kind }) => kind).filter((kind) => enforcedKinds.has(kind));
   const similar = nearest(word, names);
   const hint = similar === null ? `kinds are ${names.join(', ')}` : `did you mean ${similar}?`;
   throw new CallError(`there is no kind ${word} that sidecars enforce; ${hint}`);

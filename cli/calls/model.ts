@@ -10,6 +10,7 @@ import { type ApiKeys, compileApiKeys } from '#policy/api-keys/compile.ts';
 import { type CompiledPolicies, compilePolicies } from '#policy/compile.ts';
 
 import { readPaths } from '../paths.ts';
+import { withPods } from './callable.ts';
 import { CallError } from './failure.ts';
 
 export interface MeshModel {
@@ -18,6 +19,8 @@ export interface MeshModel {
   readonly tests: readonly PolicyTestDocument[];
   /** Resources with errors are not in the mesh, as a cluster would refuse them. */
   readonly problems: readonly Problem[];
+  /** The resources with all that is behind Services, so far as it is known: for what callers reach. */
+  callable(): MeshResources;
   /** What the workload's sidecar enforces; compiled once. */
   policiesOf(workload: Workload): CompiledPolicies;
   /** Null: it asks for no key. */
@@ -37,21 +40,27 @@ export async function loadModel(paths: readonly string[], cwd: string): Promise<
   return modelOf(resources, problems);
 }
 
-/** A model of resources that are loaded already. */
+/**
+ * A model of resources that are loaded already.
+ * @param whole of a cluster: with its pods and EndpointSlices, each of them
+ */
 export function modelOf(
   resources: readonly AnyResource[],
   problems: readonly Problem[],
+  whole?: readonly AnyResource[],
 ): MeshModel {
   const mesh = collectMesh(resources);
+  const workloads = workloadsOf(mesh);
   const compiled = new Map<Workload, CompiledPolicies>();
   const keyed = new ApiKeyResolver().resolve(mesh.extensions, mesh.secrets);
   const extensions = new Extensions({ ...mesh, extensions: keyed.extensions });
   return {
     resources: mesh,
-    workloads: workloadsOf(mesh),
+    workloads,
     tests: resources.filter((resource) => resource.kind === 'PolicyTest'),
     problems,
     apiKeysOf: (workload) => compileApiKeys(extensions.of(workload)),
+    callable: () => (whole === undefined ? withPods(mesh, workloads) : collectMesh(whole)),
     policiesOf: (workload) => {
       let policies = compiled.get(workload);
       if (policies === undefined) {

@@ -13,17 +13,15 @@ export function describeCall(call: MeshCall, port: number | undefined): string {
   return `${what} from ${call.from} to ${call.to}${port === undefined ? '' : `:${port}`}`;
 }
 
-/** The whole explanation, indented under its verdict. Ends with a line end. */
-export function renderText(judged: JudgedCall, tty: boolean): string {
+/**
+ * The whole explanation, indented under its verdict. Ends with a line end.
+ * @param way what the caller's sidecar does with the call
+ */
+export function renderText(judged: JudgedCall, tty: boolean, way: readonly string[] = []): string {
   const { outcome, call, recorded } = judged;
   const word = paint(verdictWord(judged), outcome.decision === 'allow' ? 'green' : 'red', tty);
   const head = `${word}  ${describeCall(call, recorded.destination.port)}\n`;
-  return (
-    head +
-    reasonLines(judged, tty)
-      .map((line) => `  ${line}\n`)
-      .join('')
-  );
+  return head + [...way, ...reasonLines(judged, tty)].map((line) => `  ${line}\n`).join('');
 }
 
 /** Why, line by line, without the verdict itself. */

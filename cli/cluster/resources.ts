@@ -8,8 +8,15 @@ import type { KubeClient, KubeObject } from '#runtime/kubernetes/client.ts';
 
 import { getOrNull, listAll, pathOf, servedKinds } from './discovery.ts';
 
-/** What is read of a cluster but means nothing to a check of policies; Secrets are nobody's business here. */
-const leftOut: ReadonlySet<string> = new Set(['EndpointSlice', 'Secret']);
+/** Nobody's business here. */
+const leftOut: ReadonlySet<string> = new Set(['Secret']);
+/** What means nothing to a check of policies, but says what callers reach. */
+const ofEndpoints: ReadonlySet<string> = new Set(['EndpointSlice']);
+
+export interface LoadedCluster extends Loaded {
+  /** All, with what was left out of `resources`: pods that a workload made, EndpointSlices. */
+  readonly whole: readonly AnyResource[];
+}
 
 /** Where the mesh's configuration is, the first that is there. */
 const configMaps = ['selvage-system', 'istio-system'].map(
@@ -17,16 +24,35 @@ const configMaps = ['selvage-system', 'istio-system'].map(
 );
 
 /** Lists every kind that means something. Rejects with KubeError when one may not be listed. */
-export async function readCluster(client: KubeClient): Promise<Loaded> {
-  const entries = [...kinds.values()].filter(({ kind }) => !leftOut.has(kind));
-  const groups = [...new Set(entries.map(({ group }) => group))];
-  const lists = await Promise.all([
+export async function readCluster(client: KubeClient): Promise<LoadedCluster> {
+  const entries = [...kinds.values()].filter(
+    ({ kind }) => !ofEndpoints.has(kind) && !leftOut.has(kind),
+  );
+  const behind = [...kinds.values()].filter(({ kind }) => ofEndpoints.has(kind));
+  const [config, endpoints, ...lists] = await Promise.all([
     meshConfigOf(client),
-    ...groups.map((group) => listGroup(client, group, entries)),
+    // Not everybody may list them; what callers reach is then what Services select.
+    listAllOf(client, behind).catch(() => []),
+    listAllOf(client, entries),
   ]);
+  const objects = [...config, ...lists.flat()];
+  const kept = withoutOwned(objects);
+  const { resources, problems } = readAll(kept);
+  const known = new Set(kept);
+  const left = readAll([...objects.filter((object) => !known.has(object)), ...endpoints]);
+  return { resources, problems, whole: [...resources, ...left.resources] };
+}
+
+async function listAllOf(client: KubeClient, entries: readonly KindEntry[]): Promise<KubeObject[]> {
+  const groups = [...new Set(entries.map(({ group }) => group))];
+  const lists = await Promise.all(groups.map((group) => listGroup(client, group, entries)));
+  return lists.flat();
+}
+
+function readAll(objects: readonly KubeObject[]): Loaded {
   const resources: AnyResource[] = [];
   const problems: Problem[] = [];
-  for (const object of withoutOwned(lists.flat())) {
+  for (const object of objects) {
     const { kind = '', metadata } = object;
     const { name, namespace = '' } = metadata;
     const origin = clusterOrigin({ kind, metadata: { name, namespace } });

@@ -3,6 +3,7 @@ import { type Cell, paint, table } from '../table.ts';
 import { formatAge } from './age.ts';
 import type { Inventory } from './inventory.ts';
 import { type Missing, missingSidecar } from './missing.ts';
+import { ejectionLines, type Ejections, type LeftOut } from './sidecar-ejections.ts';
 import { type LivePod, sidecarOf, versionOf } from './pods.ts';
 import type { Sidecar } from './sidecars.ts';
 
@@ -12,6 +13,8 @@ export interface MeshStatus {
   readonly missing: readonly Missing[];
   /** Sidecars were asked for their certificates. */
   readonly certificates: boolean;
+  /** null: nobody was asked. */
+  readonly ejections: Ejections | null;
   readonly well: boolean;
 }
 
@@ -25,14 +28,18 @@ export interface SidecarRow {
   readonly certificateEndsMs: number | null;
 }
 
-/**
- * Joins them; pods of namespaces that were not read are left out.
- * @param ends of certificates, ms since 1970 by `namespace/pod`; null: nobody was asked
- */
+/** What sidecars were asked themselves, by `namespace/pod`; null: nobody was asked. */
+export interface Asked {
+  /** Of certificates, ms since 1970. */
+  readonly ends: ReadonlyMap<string, number> | null;
+  readonly ejections: Ejections | null;
+}
+
+/** Joins them; pods of namespaces that were not read are left out. */
 export function meshStatus(
   sidecars: readonly Sidecar[],
   inventory: Inventory,
-  ends: ReadonlyMap<string, number> | null,
+  { ends, ejections }: Asked,
 ): MeshStatus {
   const known = new Map(sidecars.map((one) => [`${one.namespace}/${one.pod}`, one]));
   const pods = inventory.pods.toSorted((a, b) => compare(nameOf(a), nameOf(b)));
@@ -49,6 +56,7 @@ export function meshStatus(
     rows,
     missing,
     certificates: ends !== null,
+    ejections,
     well: synced && missing.every(({ chosen }) => chosen),
   };
 }
@@ -56,8 +64,9 @@ export function meshStatus(
 const heading = ['POD', 'WORKLOAD', 'VERSION', 'IN SYNC', 'SINCE', 'CONTROL'];
 
 export function renderStatus(status: MeshStatus, nowMs: number, tty: boolean): string {
-  const { rows, missing, certificates } = status;
+  const { rows, missing, certificates, ejections } = status;
   const lines = [...refusals(rows), ...missing.flatMap((one) => missingLines(one, tty))];
+  if (rows.length > 0 && ejections !== null) lines.push(...ejectionLines(ejections, nowMs, tty));
   if (rows.length === 0 && lines.length === 0) {
     return 'no pod has a sidecar, and none asks for one\n';
   }
@@ -86,7 +95,7 @@ function missingLines({ pod, why, mend, chosen }: Missing, tty: boolean): string
 }
 
 /** The same as data, for other programs; its fields only grow. */
-export function statusJson({ rows, missing, well }: MeshStatus): object {
+export function statusJson({ rows, missing, ejections, well }: MeshStatus): object {
   return {
     well,
     sidecars: rows.map(({ pod, version, sidecar, certificateEndsMs }) => ({
@@ -102,6 +111,7 @@ export function statusJson({ rows, missing, well }: MeshStatus): object {
       connectedSince: timeOf(sidecar?.connectedSinceMs),
       control: sidecar?.replica ?? null,
       certificateEnds: timeOf(certificateEndsMs),
+      ejections: ejectionsJson(ejections?.get(nameOf(pod))),
     })),
     missing: missing.map(({ pod, why, mend, chosen }) => ({
       namespace: pod.namespace,
@@ -112,6 +122,15 @@ export function statusJson({ rows, missing, well }: MeshStatus): object {
       chosen,
     })),
   };
+}
+
+function ejectionsJson(ejections: readonly LeftOut[] | undefined): readonly object[] | null {
+  if (ejections === undefined) return null;
+  return ejections.map(({ atMs, reason, ...one }) => ({
+    ...one,
+    reason: reason || null,
+    at: timeOf(atMs),
+  }));
 }
 
 function cellsOf({ pod, version, sidecar }: SidecarRow, nowMs: number): Cell[] {

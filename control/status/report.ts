@@ -42,6 +42,19 @@ export interface ReplicaReport {
   readonly sidecars: readonly SidecarPolicies[];
 }
 
+/** Of these kinds snapshots say the generation, so each sidecar's ack does. */
+export const enforcedKinds: ReadonlySet<string> = new Set([
+  'AuthorizationPolicy',
+  'RequestAuthentication',
+  'PeerAuthentication',
+  'RateLimit',
+  'ApiKeyAuthentication',
+  'TokenExchange',
+  'Filter',
+  'ResponseCache',
+  'Transformation',
+]);
+
 const nothing: Generations = new Map();
 const generations = new WeakMap<Snapshot, Generations>();
 
@@ -77,13 +90,14 @@ export function reportOf(
   };
 }
 
-/** The policies of a snapshot; the same map for the same snapshot. */
+/** The policies and extensions of a snapshot; the same map for the same snapshot. */
 export function generationsOf(snapshot: Snapshot | null): Generations {
   if (snapshot === null) return nothing;
   let found = generations.get(snapshot);
   if (found === undefined) {
+    const { policies, extensions = [] } = snapshot;
     found = new Map(
-      snapshot.policies.map((policy) => [resourceKey(policy), policy.metadata.generation ?? 0]),
+      [...policies, ...extensions].map((one) => [resourceKey(one), one.metadata.generation ?? 0]),
     );
     generations.set(snapshot, found);
   }

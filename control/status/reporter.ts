@@ -9,7 +9,7 @@ import { isMeshParent } from '#api/traffic/references.ts';
 import type { Census } from './census.ts';
 import { StatusCollections, type StatusTarget } from './collections.ts';
 import { conditionsOf, type Difference, statusOf, statusWith } from './conditions.ts';
-import type { Generations } from './report.ts';
+import { enforcedKinds, type Generations } from './report.ts';
 import { routeStatus } from './route-parents.ts';
 import { Schedule, type ScheduleTiming } from './schedule.ts';
 import { type Enforcement, Tally } from './tally.ts';
@@ -45,18 +45,6 @@ const usualTiming: ReporterTiming = {
   setbackGraceMs: 30_000,
 };
 
-/** Of these kinds snapshots say the generation, so each sidecar's ack does. */
-const enforcedKinds = new Set([
-  'AuthorizationPolicy',
-  'RequestAuthentication',
-  'PeerAuthentication',
-  'RateLimit',
-  'ApiKeyAuthentication',
-  'TokenExchange',
-  'Filter',
-  'ResponseCache',
-  'Transformation',
-]);
 /** Reasons of what the next acknowledgement may change. */
 const onItsWay = new Set(['Pending', 'Refused']);
 /** Written before the next look, so that what changed meanwhile does not wait for minutes. */

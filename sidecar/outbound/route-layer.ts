@@ -20,7 +20,7 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import type { Destination } from './destination.ts';
 import { mirrorTo } from './mirror.ts';
 import { retryPolicyOf } from './retry.ts';
-import { routeTo } from './route-target.ts';
+import { groupOfService, routeTo } from './route-target.ts';
 
 /** Costs a call one look where no route names its host. */
 export function routeLayer(upstreams: Upstreams): Layer {
@@ -43,12 +43,7 @@ export function routeLayer(upstreams: Upstreams): Layer {
 /** The host as the mesh knows it, whatever the caller called it. */
 function groupOf(routing: RouteIndex, to: Destination): CompiledGroup | null {
   if (to.kind === 'external') return routing.find(to.host, to.port);
-  const { service, port } = to.route;
-  for (const host of service.hosts) {
-    const found = routing.find(host, port.port);
-    if (found !== null) return found;
-  }
-  return null;
+  return groupOfService(routing, to.route);
 }
 
 function judgeOrigin(x: Exchange, cors: CompiledCors): Outcome {

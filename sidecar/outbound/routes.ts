@@ -2,6 +2,7 @@
 import type { Endpoint, Service, ServicePort, Snapshot } from '#api/snapshot.ts';
 
 import { replaceServices } from './replaced-services.ts';
+import { Patterns } from './patterns.ts';
 
 /** Where calls to one port of one service go. Made once per snapshot. */
 export interface Route {
@@ -41,6 +42,8 @@ export interface RouteTable {
 interface Names {
   readonly byKey: ReadonlyMap<string, number>;
   readonly hosts: ReadonlySet<string>;
+  /** Null: no service has a wildcard or a block of addresses. */
+  readonly patterns: Patterns | null;
 }
 
 /** `host`, `host:port`, `[v6]`, `[v6]:port`, the parts of an authority. */
@@ -68,17 +71,23 @@ export function compileRoutes({ services, workload }: Snapshot): RouteTable {
   const byKey = new Map<string, number>();
   const hosts = new Set<string>();
   const routes: Route[] = [];
+  let patterns: Patterns | null = null;
   for (const service of services) {
     const names = namesOf(service, workload.namespace);
     const [fqdn = service.name] = names;
     for (const name of names) hosts.add(name);
     for (const port of service.ports) {
       const key = `${fqdn}:${port.port}`;
-      for (const name of names) setOnce(byKey, `${name}:${port.port}`, routes.length);
+      for (const name of names) {
+        setOnce(byKey, `${name}:${port.port}`, routes.length);
+        if (!Patterns.isPattern(name)) continue;
+        patterns ??= new Patterns();
+        patterns.add(name, port.port, routes.length);
+      }
       routes.push({ service, port, key, sni: `outbound_.${port.port}_._.${fqdn}` });
     }
   }
-  return tableOf(services, routes, { byKey, hosts });
+  return tableOf(services, routes, { byKey, hosts, patterns });
 }
 
 function tableOf(services: readonly Service[], routes: readonly Route[], names: Names): RouteTable {
@@ -116,7 +125,7 @@ function indexEndpoints(routes: readonly Route[]): Map<string, Route> {
 /** Lower-case authorities with a port are keys as they are: the usual call costs one lookup. */
 function find(
   routes: readonly Route[],
-  { byKey, hosts }: Names,
+  { byKey, hosts, patterns }: Names,
   authority: string,
   defaultPort: number,
 ): Found {
@@ -125,8 +134,11 @@ function find(
   const parts = splitAuthority(authority);
   if (parts === null) return 'unknown-host';
   const { host, port } = parts;
-  const route = routes[byKey.get(`${host}:${port === 0 ? defaultPort : port}`) ?? -1];
-  return route ?? (hosts.has(host) ? 'unknown-port' : 'unknown-host');
+  const asked = port === 0 ? defaultPort : port;
+  const route = routes[byKey.get(`${host}:${asked}`) ?? -1];
+  if (route !== undefined) return route;
+  if (hosts.has(host)) return 'unknown-port';
+  return routes[patterns?.find(host, asked) ?? -1] ?? 'unknown-host';
 }
 
 /** All names of a service, the fully qualified one first, lower-cased. */

@@ -3,7 +3,7 @@ import type { HttpRoute, RouteGroup, RouteMatch, TextMatch } from '#api/traffic/
 import { lowerAscii } from '#policy/match/text.ts';
 import { TextTree, type Visitor } from '#policy/match/text-tree.ts';
 
-import type { RequestView } from '../exchange.ts';
+import type { RequestFacts } from '#policy/facts.ts';
 import { compileRoute } from './compile-route.ts';
 import type { CompiledGroup, CompiledRoute } from './compiled-route.ts';
 import { pathEnd } from './query.ts';
@@ -120,7 +120,7 @@ class LoopedGroup implements CompiledGroup {
     this.entries = entries;
   }
 
-  route(request: RequestView): CompiledRoute | null {
+  route(request: RequestFacts): CompiledRoute | null {
     const end = pathEnd(request.path);
     for (const { matcher, compiled } of this.entries) {
       if (matcher === null || matcher.matches(request, end)) return compiled;
@@ -149,7 +149,7 @@ class IndexedGroup implements CompiledGroup {
     this.anyCase = anyCase;
   }
 
-  route(request: RequestView): CompiledRoute | null {
+  route(request: RequestFacts): CompiledRoute | null {
     const { search } = this;
     const end = search.begin(request);
     this.exactCase?.walk(request.path, 0, end, search);
@@ -161,11 +161,11 @@ class IndexedGroup implements CompiledGroup {
 
 /** Keeps the earliest entry that a request meets; one for a group, since nothing in a search waits. */
 class Search implements Visitor<Entry> {
-  private request: RequestView | null = null;
+  private request: RequestFacts | null = null;
   private end = 0;
   private best: Entry | null = null;
 
-  begin(request: RequestView): number {
+  begin(request: RequestFacts): number {
     this.request = request;
     this.best = null;
     this.end = pathEnd(request.path);

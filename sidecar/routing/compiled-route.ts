@@ -12,7 +12,7 @@ import type {
   WeightedDestination,
 } from '#api/traffic/route.ts';
 
-import type { RequestView } from '../exchange.ts';
+import type { RequestFacts } from '#policy/facts.ts';
 import type { CompiledCors } from './cors.ts';
 import type { CompiledEdits } from './header-edits.ts';
 import type { PathEdit } from './path-edit.ts';
@@ -21,7 +21,7 @@ import type { PathEdit } from './path-edit.ts';
 export interface CompiledGroup {
   readonly group: RouteGroup;
   /** The first route that matches. Null: none does, which is 404 (`route_not_found`, flag NR). */
-  route(request: RequestView): CompiledRoute | null;
+  route(request: RequestFacts): CompiledRoute | null;
 }
 
 /** One match of a route: as in Envoy, a route with three matches is compiled to three. */

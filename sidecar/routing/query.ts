@@ -1,5 +1,5 @@
 // Query parameters and cookies of a request as Envoy reads them: the first of a name, nothing decoded.
-import type { RequestView } from '../exchange.ts';
+import type { RequestFacts } from '#policy/facts.ts';
 
 /** Where the path ends and the query, with its `?`, begins. */
 export function pathEnd(path: string): number {
@@ -23,7 +23,7 @@ export function queryValue(path: string, name: string): string | null {
 }
 
 /** The first cookie of that name, without its quotes; null when there is none. */
-export function cookieValue(request: RequestView, name: string): string | null {
+export function cookieValue(request: RequestFacts, name: string): string | null {
   for (const line of request.values('cookie')) {
     for (const pair of line.split(';')) {
       const at = pair.indexOf('=');
@@ -39,7 +39,7 @@ export function cookieValue(request: RequestView, name: string): string | null {
  * The lines of a header as one text, joined as Envoy joins them; null when there is none.
  * @param name lower-case, or a pseudo-header's: `:path`, `:authority`, `:method`, `:scheme`
  */
-export function headerText(request: RequestView, name: string): string | null {
+export function headerText(request: RequestFacts, name: string): string | null {
   switch (name) {
     case ':authority':
     case 'host':

@@ -1,14 +1,14 @@
 // Whether a request meets a match: path, method, scheme, authority, headers and query, all that are given.
 import type { NamedMatch, RouteMatch, TextMatch } from '#api/traffic/route.ts';
 
-import type { RequestView } from '../exchange.ts';
+import type { RequestFacts } from '#policy/facts.ts';
 import { headerText, queryValue } from './query.ts';
 import type { RegexFactory } from './regex.ts';
 import { compileText, type TextMatcher } from './text-matcher.ts';
 
 export interface RequestMatcher {
   /** @param pathEnd where the path's query begins */
-  matches(request: RequestView, pathEnd: number): boolean;
+  matches(request: RequestFacts, pathEnd: number): boolean;
 }
 
 /**
@@ -23,7 +23,7 @@ export function compileMatch(
   const { path, method, scheme, authority, headers = [], query = [] } = match;
   const checks: Check[] = [];
   if (path !== undefined && !pathKnown) checks.push(new PathCheck(compileText(path, regexes)));
-  const text = (given: TextMatch | undefined, read: (request: RequestView) => string): void => {
+  const text = (given: TextMatch | undefined, read: (request: RequestFacts) => string): void => {
     if (given !== undefined) checks.push(new FieldCheck(compileText(given, regexes), read));
   };
   text(method, (request) => request.method);
@@ -45,7 +45,7 @@ class AllChecks implements Check {
     this.checks = checks;
   }
 
-  matches(request: RequestView, pathEnd: number): boolean {
+  matches(request: RequestFacts, pathEnd: number): boolean {
     for (const check of this.checks) if (!check.matches(request, pathEnd)) return false;
     return true;
   }
@@ -58,21 +58,21 @@ class PathCheck implements Check {
     this.matcher = matcher;
   }
 
-  matches(request: RequestView, pathEnd: number): boolean {
+  matches(request: RequestFacts, pathEnd: number): boolean {
     return this.matcher.matches(request.path, pathEnd);
   }
 }
 
 class FieldCheck implements Check {
   private readonly matcher: TextMatcher;
-  private readonly read: (request: RequestView) => string;
+  private readonly read: (request: RequestFacts) => string;
 
-  constructor(matcher: TextMatcher, read: (request: RequestView) => string) {
+  constructor(matcher: TextMatcher, read: (request: RequestFacts) => string) {
     this.matcher = matcher;
     this.read = read;
   }
 
-  matches(request: RequestView): boolean {
+  matches(request: RequestFacts): boolean {
     const text = this.read(request);
     return this.matcher.matches(text, text.length);
   }
@@ -89,7 +89,7 @@ class HeaderCheck implements Check {
     this.matcher = match === null ? null : compileText(match, regexes);
   }
 
-  matches(request: RequestView): boolean {
+  matches(request: RequestFacts): boolean {
     const value = headerText(request, this.name);
     if (this.matcher === null) return (value !== null) !== this.not;
     // Istio has absent headers of `withoutHeaders` read as empty ones, so `.*` holds for them.
@@ -109,7 +109,7 @@ class QueryCheck implements Check {
     this.matcher = match === null ? null : compileText(match, regexes);
   }
 
-  matches(request: RequestView): boolean {
+  matches(request: RequestFacts): boolean {
     const value = queryValue(request.path, this.name);
     if (value === null) return this.not;
     return (this.matcher === null || this.matcher.matches(value, value.length)) !== this.not;

@@ -71,6 +71,55 @@ test('explain --live judges by what the cluster has', async () => {
   expect(denied.out).toMatch('nearest: shop/admit rule 0 (AuthorizationPolicy shop/admit)');
 });
 
+test('explain --live names the route, and the pods behind it by their addresses', async () => {
+  const ports = [{ name: 'http', port: 8080 }];
+  const route = [{ destination: { host: 'web' } }];
+  const spec = { hosts: ['web'], http: [{ timeout: '3s', route }] };
+  const endpoints = [
+    {
+      addresses: ['10.1.0.7'],
+      conditions: { ready: true },
+      targetRef: { kind: 'Pod', name: 'web-5d9-c', namespace: 'shop' },
+    },
+  ];
+  const container = { name: 'web', ports: [{ containerPort: 8080 }] };
+  const owned = { app: 'web', 'pod-template-hash': '5d9' };
+  cluster.put('/api/v1/pods', {
+    metadata: {
+      name: 'web-5d9-c',
+      namespace: 'shop',
+      labels: owned,
+      ownerReferences: [owner('ReplicaSet', 'r')],
+    },
+    spec: { containers: [container] },
+    status: {
+      phase: 'Running',
+      podIP: '10.1.0.7',
+      conditions: [{ type: 'Ready', status: 'True' }],
+    },
+  });
+  const named = { name: 'web', namespace: 'shop' };
+  cluster.put('/api/v1/services', {
+    metadata: named,
+    spec: { selector: { app: 'web' }, ports: [{ ...ports[0], targetPort: 8080 }] },
+  });
+  cluster.put('/apis/networking.istio.io/v1/virtualservices', { metadata: named, spec });
+  cluster.put('/apis/discovery.k8s.io/v1/endpointslices', {
+    metadata: { ...named, labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports,
+    endpoints,
+  });
+  const { out } = await run(explain, '--live', '--from', 'shop/default', '--to', 'shop/web');
+  expect(out).toContain(
+    [
+      '  route: VirtualService shop/web, spec.http[0]',
+      '    timeout 3s',
+      '    100 % to web.shop.svc.cluster.local:8080: 1 endpoint (10.1.0.7:8080)',
+    ].join('\n'),
+  );
+});
+
 test('the pods of a workload are no workloads of their own; others are', async () => {
   cluster.pod({ name: 'job-x', namespace: 'shop', ownerReferences: [owner('Job', 'j')] });
   cluster.pod({ name: 'job-y', namespace: 'shop', ownerReferences: [owner('Job', 'j')] });

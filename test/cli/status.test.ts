@@ -75,6 +75,67 @@ test('--certificates asks each sidecar when its certificate ends', async () => {
   expect(second).toMatch(/ -$/);
 });
 
+function ago(ms: number): string {
+  return new Date(Date.now() - ms - 500).toISOString();
+}
+
+function endpoint(address: string, health: string): object {
+  return { address, health, workload: 'shop/api' };
+}
+
+test('--ejections asks each sidecar whom it leaves out, why, and who came back', async () => {
+  for (const name of ['web-1', 'web-2', 'web-3']) {
+    cluster.pod({ name, namespace: 'shop' }, meshed());
+  }
+  const event = { workload: 'shop/api', reason: 'consecutive-gateway' };
+  const clusters = [
+    {
+      cluster: 'api.shop.svc.cluster.local:80',
+      endpoints: [
+        endpoint('10.0.0.1:80', 'ejected'),
+        endpoint('10.0.0.2:80', 'healthy'),
+        endpoint('10.0.0.3:80', 'failing'),
+        endpoint('10.0.0.4:80', 'healthy'),
+      ],
+      ejections: [
+        { ...event, at: ago(90_000), event: 'ejected', address: '10.0.0.2:80', forMs: 30_000 },
+        { ...event, at: ago(9000), event: 'returned', address: '10.0.0.2:80', forMs: 0 },
+        { ...event, at: ago(5000), event: 'ejected', address: '10.0.0.1:80', forMs: 30_000 },
+      ],
+    },
+  ];
+  cluster.control = (_, pod) => {
+    if (pod === 'web-3') throw new Error('no such container');
+    if (pod === 'web-2') return [];
+    return pod === 'web-1' ? clusters : ['web-1', 'web-2', 'web-3'].map((name) => sidecar(name));
+  };
+  const { out, status: code } = await run('--ejections');
+  expect(code).toBe(0);
+  expect(out).toContain(
+    [
+      'shop/web-1:',
+      '    10.0.0.1:80 (shop/api) of api.shop.svc.cluster.local:80 ejected 5s ago for at least 30s: gateway errors in a row',
+      '    10.0.0.2:80 (shop/api) of api.shop.svc.cluster.local:80 came back 9s ago, after gateway errors in a row',
+      '    10.0.0.3:80 (shop/api) of api.shop.svc.cluster.local:80 fails its health checks',
+      '3 of 3 sidecars in sync',
+    ].join('\n'),
+  );
+  const json = JSON.parse((await run('--ejections', '--output', 'json')).out) as unknown;
+  expect(json).toMatchObject({
+    sidecars: [
+      { pod: 'web-1', ejections: [{ state: 'ejected', reason: 'consecutive-gateway' }, {}, {}] },
+      { pod: 'web-2', ejections: [] },
+      { pod: 'web-3', ejections: null },
+    ],
+  });
+});
+
+test('--ejections says when nobody is left out', async () => {
+  cluster.pod({ name: 'web-1', namespace: 'shop' }, meshed());
+  cluster.control = (_, pod) => (pod === 'web-1' ? [] : [sidecar('web-1')]);
+  expect((await run('--ejections')).out).toContain('\nno endpoint is left out\n');
+});
+
 test('--watch writes what changed, says what fails meanwhile, and ends with how it is', async () => {
   cluster.pod({ name: 'web-1', namespace: 'shop' }, meshed());
   const ended = new AbortController();

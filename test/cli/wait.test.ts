@@ -87,6 +87,7 @@ test.each([
   [[], 'say what to wait for'],
   [['AuthorizationPolicy'], 'is not KIND/NAME'],
   [['AuthorizationPolcy/x'], 'did you mean AuthorizationPolicy?'],
+  [['VirtualService/x'], 'sidecars do not tell which VirtualService they enforce'],
   [['Deployment/x'], 'there is no kind Deployment that sidecars enforce; kinds are'],
   [
     ['AuthorizationPolicy/x', '--timeout', 'soon'],

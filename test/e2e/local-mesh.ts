@@ -18,11 +18,12 @@ export class TestMesh {
   readonly running: RunningMesh;
   /** What a person would have read so far. */
   readonly output: () => string;
-  readonly #state: string;
+  /** Where the mesh keeps its keys, pods and logs. */
+  readonly state: string;
 
   private constructor(folder: string, state: string, running: RunningMesh, output: () => string) {
     this.folder = folder;
-    this.#state = state;
+    this.state = state;
     this.running = running;
     this.output = output;
   }
@@ -94,7 +95,7 @@ export class TestMesh {
 
   async stop(): Promise<void> {
     await this.running.stop();
-    await rm(this.#state, { recursive: true, force: true });
+    await rm(this.state, { recursive: true, force: true });
     await rm(join(this.folder, '..'), { recursive: true, force: true });
   }
 }

@@ -31,6 +31,7 @@ const served: Readonly<Record<string, readonly (readonly [plural: string, kind: 
     ['serviceentries', 'ServiceEntry'],
     ['virtualservices', 'VirtualService'],
   ],
+  '/apis/discovery.k8s.io/v1': [['endpointslices', 'EndpointSlice']],
   '/apis/selvage.dev/v1alpha1': [['ratelimits', 'RateLimit']],
 };
 

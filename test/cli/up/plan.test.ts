@@ -17,6 +17,7 @@ function modelOf(text: string): MeshModel {
     tests: [],
     problems,
     apiKeysOf: () => null,
+    callable: () => mesh,
     policiesOf: () => {
       throw new Error('no policy is asked for here');
     },

@@ -67,6 +67,36 @@ test('of two services with one name the first keeps it', () => {
   expect(typeof found === 'string' ? found : found.service.name).toBe('entry');
 });
 
+const patterns = compileRoutes(
+  snapshotOf({
+    services: [
+      { ...serviceOf('wide', []), hosts: ['*.example.com'] },
+      { ...serviceOf('narrow', []), hosts: ['*.eu.example.com'] },
+      { ...serviceOf('late', []), hosts: ['*.example.com'] },
+      { ...serviceOf('net', []), hosts: ['net.test'], addresses: ['10.0.0.0/8', '2001:db8::/32'] },
+      { ...serviceOf('subnet', []), hosts: ['subnet.test'], addresses: ['10.1.0.0/16'] },
+      entry,
+    ],
+  }),
+);
+
+test.each([
+  ['img.example.com', 'wide'],
+  ['IMG.example.com:80', 'wide'],
+  ['a.eu.example.com', 'narrow'],
+  ['api.example.com', 'entry'],
+  ['10.2.3.4', 'net'],
+  ['10.1.3.4:80', 'subnet'],
+  ['[2001:db8::1]', 'net'],
+  ['example.com', 'unknown-host'],
+  ['img.example.com:81', 'unknown-host'],
+  ['11.0.0.1', 'unknown-host'],
+  ['10.1.3.4:81', 'unknown-host'],
+])('%s means %s: wildcards and blocks, the most specific first', (authority, name) => {
+  const found = patterns.find(authority, 80);
+  expect(typeof found === 'string' ? found : found.service.name).toBe(name);
+});
+
 test('no authority makes the table throw, and no lookup depends on case', () => {
   assert(
     property(string({ maxLength: 30 }), (text) => {

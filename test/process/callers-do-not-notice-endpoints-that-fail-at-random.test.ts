@@ -13,7 +13,7 @@ import { clustersOf, type ClusterView } from '#sidecar/admin/views.ts';
 
 import { Rig, serviceOf, spiffe, type TestSidecar } from '../sidecar/rig.ts';
 import { ChaosEndpoint, moods } from './chaos-endpoint.ts';
-import { dice, load, type Tally } from './chaos-load.ts';
+import { dice, leave, load, type Tally } from './chaos-load.ts';
 
 /** Of one's own choice, to look for more: `CHAOS_SEED=7 CHAOS_SECONDS=300 npx vitest run …`. */
 const seed = Number(process.env['CHAOS_SEED'] ?? 20_261_127);
@@ -152,6 +152,8 @@ describe('a service whose endpoints fail at random under load', () => {
     [tally] = await Promise.all([
       load(client.outboundPort, 'http://payments/', 24, untilMs),
       torment(dice(seed), untilMs),
+      leave(client.outboundPort, 'http://payments/', dice(seed + 1), untilMs),
+      leave(client.outboundPort, 'http://payments/', dice(seed + 2), untilMs),
     ]);
     // Ejections last longer each time, here 3 s at most; all are over when each was quiet for long enough.
     for (let i = 0; i < 1000 && ejectedNow() > 0; i += 1) await sleep(20);
@@ -186,7 +188,9 @@ describe('a service whose endpoints fail at random under load', () => {
     }
   });
 
-  test('every try has ended, once', () => {
+  test('every try has ended, once, also of callers that left', () => {
+    const left = client.telemetry.flags.filter((flags) => flags.includes('DC'));
+    expect(left.length).toBeGreaterThan(10 * seconds);
     expect(seen().endpoints.map(({ active }) => active)).toEqual(Array(endpoints).fill(0));
     const [[, cluster] = []] = [...client.upstreams!.all()];
     expect(cluster?.active).toBe(0);

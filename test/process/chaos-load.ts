@@ -42,6 +42,24 @@ export async function load(
   return tally;
 }
 
+/** Callers that go before their answer is there, whenever that is. */
+export async function leave(
+  port: number,
+  url: string,
+  random: () => number,
+  untilMs: number,
+): Promise<void> {
+  while (performance.now() < untilMs) {
+    const asked = request({ agent: false, host: '127.0.0.1', port, path: url, method: 'POST' });
+    asked.on('error', () => undefined);
+    asked.on('response', (response) => response.resume());
+    asked.write('half');
+    if (random() < 0.7) asked.end();
+    await sleep(random() * 40);
+    asked.destroy();
+  }
+}
+
 function ask(agent: Agent, port: number, url: string, body: string): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const method = body === '' ? 'GET' : 'POST';

@@ -4,7 +4,7 @@ import type { MeshResources, MeshWorkload } from '#api/mesh.ts';
 import { placeOf } from '#api/origin.ts';
 import { Extensions } from '#control/extensions.ts';
 import type { Outcome } from '#policy/judge.ts';
-import { compileMatch } from '#sidecar/limit/match.ts';
+import { compileRequestMatch } from '#policy/request-match.ts';
 
 export interface MetLimit {
   /** `namespace/name`. */
@@ -30,7 +30,7 @@ export function limitsOf(
     .filter((resource): resource is typeof resource & RateLimit => resource.kind === 'RateLimit')
     .flatMap(({ metadata, spec, origin }) =>
       spec.limits.flatMap((limit, i): MetLimit[] => {
-        const matches = compileMatch(limit.match, trustDomains);
+        const matches = compileRequestMatch(limit.match, { trustDomains });
         if (matches !== null && !matches(facts.connection, request)) return [];
         const { file, line } = placeOf(origin, `spec.limits[${i}]`);
         return [

@@ -8,7 +8,7 @@ import type {
 import type { ExtensionResource } from '#api/kinds/extension.ts';
 import { placeOf } from '#api/origin.ts';
 
-import { compileKeyMatch, type RequestTest } from './match.ts';
+import { compileRequestMatch, type RequestTest } from '../request-match.ts';
 import { compilePlace, type KeyPlace } from './places.ts';
 
 export interface KeyRule {
@@ -57,7 +57,7 @@ function compileRule({ metadata, spec, origin }: ApiKeyAuthentication): KeyRule 
   const owners = ownersOf(spec);
   return {
     source: `${metadata.namespace}/${metadata.name}${at}`,
-    matches: compileKeyMatch(spec.match),
+    matches: compileRequestMatch(spec.match, { broken: 'throw' }),
     places: (spec.from ?? usualPlaces).map(compilePlace),
     optional: spec.optional,
     consumerHeader: spec.forwardConsumerHeader.toLowerCase(),

@@ -3,7 +3,7 @@ import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { ResponseCache } from '#api/kinds/response-cache.ts';
 
 import { durationMs } from '../duration.ts';
-import { compileRequestMatch, type RequestTest } from '../extension-match.ts';
+import { compileRequestMatch, type RequestTest } from '#policy/request-match.ts';
 import { ResponseStore } from './store.ts';
 
 export interface Caches {

@@ -3,7 +3,7 @@ import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { Filter } from '#api/kinds/filter.ts';
 
 import { durationMs } from '../duration.ts';
-import { compileRequestMatch, type RequestTest } from '../extension-match.ts';
+import { compileRequestMatch, type RequestTest } from '#policy/request-match.ts';
 import { FilterHost } from './host.ts';
 
 export interface Filters {

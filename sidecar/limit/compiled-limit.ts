@@ -10,7 +10,7 @@ import type { Algorithm } from './algorithm.ts';
 import { algorithmOf, scriptArgumentsOf, type ScriptArguments } from './algorithms.ts';
 import { compileKeyPart, type KeyPart } from './key.ts';
 import { KeyHash } from './key-hash.ts';
-import { compileMatch, type RequestTest } from './match.ts';
+import { compileRequestMatch, type RequestTest } from '#policy/request-match.ts';
 import type { KeyTable } from './table.ts';
 
 export type HeaderStyle = 'ietf' | 'x-ratelimit' | 'none';
@@ -65,7 +65,7 @@ export class CompiledLimit {
     this.signature = signatureOf(limit);
     this.algorithm = algorithmOf(limit);
     this.enforce = limit.enforce;
-    this.#matches = compileMatch(limit.match, trustDomains);
+    this.#matches = compileRequestMatch(limit.match, { trustDomains });
     this.#parts = (limit.key ?? []).map(compileKeyPart);
     this.scriptArguments = shared ? scriptArgumentsOf(limit) : null;
     this.state = stateOf(this, this.algorithm, this.#parts.length === 0 ? 1 : limit.maxKeys);

@@ -7,7 +7,7 @@ import type {
   TransformationRule,
 } from '#api/kinds/transformation.ts';
 
-import { compileRequestMatch, type RequestTest } from '../extension-match.ts';
+import { compileRequestMatch, type RequestTest } from '#policy/request-match.ts';
 import { compileEdits, type CompiledEdits } from '../routing/header-edits.ts';
 import { compilePathEdit, type PathEdit } from '../routing/path-edit.ts';
 import { pathEnd } from '../routing/query.ts';

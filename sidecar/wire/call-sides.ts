@@ -40,6 +40,8 @@ export abstract class CallSides implements RequestStream, UpstreamCall {
   /** What a layer has read of the body, or put in its place, as content; null: it passes as it comes. */
   protected content: Buffer | null = null;
   protected collector: BodyCollector | null = null;
+  /** A layer works on the answer, and may look at the request: no other may be in it then. */
+  layerWaits = false;
 
   constructor(
     path: RequestPath,

@@ -162,7 +162,7 @@ export abstract class Call extends CallSides {
     this.upstream = null;
     upstream?.abort();
     const failure = failures[code];
-    if (!this.decided) this.abandon();
+    if (!this.decided || this.layerWaits) this.abandon();
     if (this.headSent || failure.status === 0) {
       x.failure = failure;
       if (x.details === '') x.details = failure.details;

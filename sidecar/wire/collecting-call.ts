@@ -123,6 +123,14 @@ export class CollectingCall implements UpstreamCall {
     return true;
   }
 
+  private async waitFor(given: Promise<Buffer>): Promise<Buffer> {
+    const { call } = this;
+    call.layerWaits = true;
+    const made = await given;
+    call.layerWaits = false;
+    return made;
+  }
+
   private async pass(trailers: Trailers | null): Promise<void> {
     const { held, call } = this;
     if (held === null) return;
@@ -131,7 +139,7 @@ export class CollectingCall implements UpstreamCall {
     call.answerHeld(held.bytes);
     try {
       const given = this.tap.whole(call.exchange, held.head, body, trailers);
-      const next = given instanceof Promise ? await given : given;
+      const next = given instanceof Promise ? await this.waitFor(given) : given;
       // Its time ran out while the layer worked on it, or the path would rather have another answer.
       if (!call.listensTo(this)) return;
       held.head.reframe(next.length);

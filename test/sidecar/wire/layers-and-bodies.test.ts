@@ -439,3 +439,40 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     await expect.poll(() => reads).toEqual(['gone']);
   });
 });
+
+test('while a layer works on an answer, no other request takes the place of its own', async () => {
+  const { port } = await upstream('http1', () => ({ status: 200, body: 'hello' }));
+  const seen: string[] = [];
+  let release = (): void => undefined;
+  const rig = await engine('http1', port, (pool) => ({
+    start: (x) => {
+      x.tap = {
+        begin: () => 1000,
+        whole: async (one, _head, body) => {
+          const before = one.request.path;
+          await new Promise<void>((resolve) => (release = resolve));
+          seen.push(`${before} ${one.request.path}`);
+          return body;
+        },
+        tooLong: () => undefined,
+        failed: () => undefined,
+      };
+      x.stream.limitTime(60, 0);
+      x.stream.forward(pool());
+    },
+  }));
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const get = async (path: string): Promise<number> => {
+    const request = http.request({ port: rig.port, host: '127.0.0.1', path, agent }).end();
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    await textOf(response);
+    return response.statusCode ?? 0;
+  };
+  expect(await get('/first')).toBe(504);
+  const first = release;
+  expect(await get('/second')).toBe(504);
+  first();
+  release();
+  await expect.poll(() => seen.toSorted()).toEqual(['/first /first', '/second /second']);
+  agent.destroy();
+});

@@ -67,7 +67,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   explain: {
     usage: 'explain --from NS/SA --to NS/WORKLOAD [OPTION]... PATH...',
-    summary: 'where a call goes, whether it is allowed, by which rule, or the nearest miss',
+    summary: 'where a call goes, whether it may, by which rule or why not',
     options: [
       ['--from NS/SA', 'the service account that calls; a SPIFFE identity; none: plaintext'],
       ['--to NS/WORKLOAD', 'who is called'],

@@ -24,9 +24,9 @@ import type { Sidecar } from './kinds/sidecar.ts';
 import type { WorkloadEntry } from './kinds/workload-entry.ts';
 import type { VirtualService } from './kinds/virtual-service.ts';
 import type { AnyResource, MeshConfigResource } from './load.ts';
-import { protocolOf } from './port-protocol.ts';
 import type { ObjectMeta, Origin } from './resource.ts';
-import type { Workload, WorkloadPort } from './workload.ts';
+import { type PortDeclarers, noDeclarers, portDeclarers, portsOf } from './workload-ports.ts';
+import type { Workload } from './workload.ts';
 
 export interface MeshResources {
   /** The defaults where nobody configured the mesh. */
@@ -147,14 +147,13 @@ const DEPLOYMENT = /^(Deployment|StatefulSet|DaemonSet)$/;
 
 /** Every workload: those of Deployments and their like, and the pods that none of them owns. */
 export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
-  const services = servicesByNamespace(mesh.services);
-  const servicesIn = (namespace: string): readonly ServiceResource[] =>
-    services.get(namespace) ?? [];
+  const declarers = portDeclarers(mesh);
+  const declaring = (namespace: string): PortDeclarers => declarers.get(namespace) ?? noDeclarers;
   const stanceOf = stances(mesh.namespaces);
   const workloads = mesh.deployments.map((deployment): MeshWorkload => {
     const { kind, metadata, spec, origin } = deployment;
     const { metadata: pod, spec: podSpec } = spec.template;
-    const described = describe(servicesIn, metadata, pod.labels, podSpec, [metadata, pod]);
+    const described = describe(declaring, metadata, pod.labels, podSpec, [metadata, pod]);
     const injected = wantsSidecar(stanceOf(metadata.namespace), metadata, pod);
     return { ...described, injected, kind, resource: deployment, origin };
   });
@@ -167,37 +166,27 @@ export function workloadsOf(mesh: MeshResources): MeshWorkload[] {
     if (owned.has(name)) continue;
     owned.add(name);
     const own = { ...metadata, name: owner };
-    const described = describe(servicesIn, own, metadata.labels, spec, [metadata]);
+    const described = describe(declaring, own, metadata.labels, spec, [metadata]);
     const injected = wantsSidecar(stanceOf(metadata.namespace), metadata);
     workloads.push({ ...described, injected, kind, resource: pod, origin });
   }
   return workloads;
 }
 
-/** The labels of a selector are all there. @param selector one without labels selects everything */
-export function selects(
-  selector: Readonly<Record<string, string>>,
-  labels: Readonly<Record<string, string>>,
-): boolean {
-  return Object.entries(selector).every(
-    ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
-  );
-}
-
-/** The workload that a pod of a cluster stands for. @param services of its namespace */
-export function workloadOfPod(pod: Pod, services: readonly ServiceResource[]): Workload {
+/** The workload that a pod of a cluster stands for. @param declarers of its namespace */
+export function workloadOfPod(pod: Pod, declarers: PortDeclarers): Workload {
   const { namespace, name, labels, annotations } = pod.metadata;
   return {
     namespace,
     name: annotations[workloadAnnotation] ?? name,
     labels,
     serviceAccount: pod.spec.serviceAccountName,
-    ports: portsOf(services, labels, pod.spec),
+    ports: portsOf(declarers, labels, pod.spec),
   };
 }
 
 function describe(
-  servicesIn: (namespace: string) => readonly ServiceResource[],
+  declaring: (namespace: string) => PortDeclarers,
   metadata: ObjectMeta,
   labels: Readonly<Record<string, string>>,
   spec: PodSpec,
@@ -205,41 +194,9 @@ function describe(
 ): Omit<MeshWorkload, 'kind' | 'resource' | 'origin' | 'injected'> {
   const { namespace, name } = metadata;
   const { serviceAccountName: serviceAccount, containers } = spec;
-  const ports = portsOf(servicesIn(namespace), labels, spec);
+  const ports = portsOf(declaring(namespace), labels, spec);
   const marks = injectionMarks(...marked);
   return { namespace, name, labels, serviceAccount, ports, marks, containers };
-}
-
-/**
- * Ports that Services name come first and with their protocol; the first Service of a port wins.
- */
-function portsOf(
-  services: readonly ServiceResource[],
-  labels: Readonly<Record<string, string>>,
-  spec: PodSpec,
-): WorkloadPort[] {
-  const ports = new Map<number, WorkloadPort>();
-  const containerPorts = spec.containers
-    .flatMap((container) => container.ports)
-    .filter(({ protocol }) => protocol === 'TCP');
-  for (const service of services) {
-    const { selector = {}, ports: declared } = service.spec;
-    if (Object.keys(selector).length === 0 || !selects(selector, labels)) continue;
-    for (const one of declared) {
-      if (one.protocol !== 'TCP') continue;
-      const target = one.targetPort ?? one.port;
-      const port =
-        typeof target === 'number'
-          ? target
-          : containerPorts.find(({ name }) => name === target)?.containerPort;
-      if (port === undefined || ports.has(port)) continue;
-      ports.set(port, { port, name: one.name, protocol: protocolOf(one) });
-    }
-  }
-  for (const { containerPort: port, name } of containerPorts) {
-    if (!ports.has(port)) ports.set(port, { port, name, protocol: 'detect' });
-  }
-  return [...ports.values()];
 }
 
 function byAge<R extends { readonly metadata: ObjectMeta }>(resources: readonly R[]): R[] {
@@ -249,18 +206,4 @@ function byAge<R extends { readonly metadata: ObjectMeta }>(resources: readonly 
     if (older === undefined || newer === undefined) return 0;
     return older.localeCompare(newer) || a.metadata.name.localeCompare(b.metadata.name);
   });
-}
-
-/** Map.groupBy would do, but users' own tests run this on Node 20 too, which has none. */
-function servicesByNamespace(
-  services: readonly ServiceResource[],
-): ReadonlyMap<string, readonly ServiceResource[]> {
-  const grouped = new Map<string, ServiceResource[]>();
-  for (const service of services) {
-    const { namespace } = service.metadata;
-    const group = grouped.get(namespace);
-    if (group === undefined) grouped.set(namespace, [service]);
-    else group.push(service);
-  }
-  return grouped;
 }

@@ -1,16 +1,18 @@
 // The workloads that pods of a cluster stand for: one for each set of labels and account that a workload's pods have.
 import { hasProxy } from '#api/in-mesh.ts';
 import type { Pod } from '#api/kinds/pod.ts';
-import type { ServiceResource } from '#api/kinds/service.ts';
 import { workloadOfPod, type MeshResources } from '#api/mesh.ts';
 import { isOfCluster } from '#api/origin.ts';
+import { noDeclarers, type PortDeclarers, portDeclarers } from '#api/workload-ports.ts';
 import type { Workload } from '#api/workload.ts';
+
+import { sameItems } from './same-items.ts';
 
 interface Variant {
   readonly workload: Workload;
   /** The pod that it was read from. */
   readonly pod: Pod;
-  readonly services: readonly ServiceResource[];
+  readonly declarers: PortDeclarers;
 }
 
 const keys = new WeakMap<Pod, string>();
@@ -23,11 +25,11 @@ export class PodWorkloads {
   /** Key of the variant by `namespace/pod`; only pods with a sidecar. */
   readonly #byPod = new Map<string, string>();
   readonly #variants = new Map<string, Variant>();
-  readonly #services: Map<string, readonly ServiceResource[]>;
+  readonly #declarers: ReadonlyMap<string, PortDeclarers>;
 
   constructor(mesh: MeshResources, previous: PodWorkloads | null) {
     const pods = mesh.pods.filter((pod) => isOfCluster(pod) && hasProxy(pod.spec));
-    this.#services = servicesOf(mesh, previous === null ? new Map() : previous.#services);
+    this.#declarers = declarersOf(mesh, previous === null ? new Map() : previous.#declarers);
     for (const pod of pods) {
       const key = keyOf(pod);
       this.#byPod.set(`${pod.metadata.namespace}/${pod.metadata.name}`, key);
@@ -50,10 +52,10 @@ export class PodWorkloads {
   }
 
   #variant(pod: Pod, key: string, previous: PodWorkloads | null): Variant {
-    const services = this.#services.get(pod.metadata.namespace) ?? [];
+    const declarers = this.#declarers.get(pod.metadata.namespace) ?? noDeclarers;
     const old = previous === null ? undefined : previous.#variants.get(key);
-    if (old !== undefined && old.pod.spec === pod.spec && old.services === services) return old;
-    return { workload: workloadOfPod(pod, services), pod, services };
+    if (old !== undefined && old.pod.spec === pod.spec && old.declarers === declarers) return old;
+    return { workload: workloadOfPod(pod, declarers), pod, declarers };
   }
 }
 
@@ -61,7 +63,7 @@ export class PodWorkloads {
 function keyOf(pod: Pod): string {
   let key = keys.get(pod);
   if (key === undefined) {
-    const { namespace, name, labels } = workloadOfPod(pod, []);
+    const { namespace, name, labels } = workloadOfPod(pod, noDeclarers);
     const sorted = Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1));
     key = `${namespace}/${name} ${JSON.stringify([pod.spec.serviceAccountName, sorted])}`;
     keys.set(pod, key);
@@ -69,17 +71,16 @@ function keyOf(pod: Pod): string {
   return key;
 }
 
-/** Services by namespace; the same list where nothing changed. */
-function servicesOf(
+/** By namespace; the same object where nothing changed. */
+function declarersOf(
   mesh: MeshResources,
-  before: ReadonlyMap<string, readonly ServiceResource[]>,
-): Map<string, readonly ServiceResource[]> {
-  const services = Map.groupBy(mesh.services, ({ metadata }) => metadata.namespace);
-  const result = new Map<string, readonly ServiceResource[]>();
-  for (const [namespace, list] of services) {
+  before: ReadonlyMap<string, PortDeclarers>,
+): Map<string, PortDeclarers> {
+  const declarers = portDeclarers(mesh);
+  for (const [namespace, { services, entries }] of declarers) {
     const old = before.get(namespace);
-    const same = old?.length === list.length && list.every((one, i) => one === old[i]);
-    result.set(namespace, same ? old : list);
+    if (old === undefined || !sameItems(old.services, services)) continue;
+    if (sameItems(old.entries, entries)) declarers.set(namespace, old);
   }
-  return result;
+  return declarers;
 }

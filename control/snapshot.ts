@@ -3,6 +3,7 @@ import type { MeshResources } from '#api/mesh.ts';
 import type { Snapshot } from '#api/snapshot.ts';
 import type { Workload } from '#api/workload.ts';
 
+import { keptFor, madeFrom } from './made-of.ts';
 import { MeshView } from './view.ts';
 
 /** The snapshot of a workload; `jwksUri` stays where it is written. @param version its number */
@@ -18,7 +19,7 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
   const destinations = view.destinations(workload, services);
   const routes = scope.cutRoutes(view.routes(workload));
   const extensions = view.extensions(workload);
-  return {
+  const snapshot: Snapshot = {
     version,
     mesh: view.mesh,
     workload,
@@ -29,4 +30,21 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
     ...(extensions.length > 0 && { extensions }),
     ...(scope.outbound !== null && { scope: scope.outbound }),
   };
+  return madeFrom(snapshot, scope.sidecar === null ? [] : [scope.sidecar]);
+}
+
+/** A snapshot that is used on, because the newest is equal but for its number: its parts are made of the newest resources. */
+export function keepSnapshot(kept: Snapshot, newest: Snapshot): void {
+  keptFor(kept, newest);
+  keepList(kept.routes, newest.routes);
+  keepList(kept.destinations, newest.destinations);
+}
+
+/** Equal lists: what is at one place is equal too. */
+function keepList(kept: readonly object[] = [], newest: readonly object[] = []): void {
+  if (kept === newest) return;
+  for (const [i, one] of kept.entries()) {
+    const made = newest[i];
+    if (made !== undefined && made !== one) keptFor(one, made);
+  }
 }

@@ -2,7 +2,7 @@
 import type { Snapshot } from '#api/snapshot.ts';
 
 import { diffSnapshots, isEmptyDelta } from './deltas.ts';
-import { buildSnapshot } from './snapshot.ts';
+import { buildSnapshot, keepSnapshot } from './snapshot.ts';
 import type { Asking, MeshView } from './view.ts';
 
 interface Entry {
@@ -46,6 +46,7 @@ export class Snapshots {
     if (this.#view === null || described === undefined) return entry?.snapshot ?? null;
     const next = buildSnapshot(this.#view, described, this.#revision);
     if (entry !== undefined && isEmptyDelta(diffSnapshots(entry.snapshot, next))) {
+      keepSnapshot(entry.snapshot, next);
       entry.revision = this.#revision;
       return entry.snapshot;
     }

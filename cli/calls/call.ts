@@ -1,7 +1,8 @@
 // A call as people write it, turned into what a sidecar would see.
 import { isIP } from 'node:net';
 
-import { type MeshWorkload, selects } from '#api/mesh.ts';
+import type { MeshWorkload } from '#api/mesh.ts';
+import { selects } from '#api/workload-ports.ts';
 import type { Workload, WorkloadPort } from '#api/workload.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';
 

@@ -89,7 +89,7 @@ export function statusOf(present: unknown, type: string): unknown {
   return fieldsOf(conditions.find((entry) => fieldsOf(entry)['type'] === type))['status'];
 }
 
-function enforcedCondition(generation: number, enforcement: Enforcement): Condition {
+export function enforcedCondition(generation: number, enforcement: Enforcement): Condition {
   const { enforced, of } = enforcement;
   const counted = `enforced by ${enforced} of ${of} sidecars`;
   if (enforcement.generation !== generation) {

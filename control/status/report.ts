@@ -1,6 +1,7 @@
 // What one replica of control knows of its sidecars: which generation of which resource each has, and should have.
 import type { Snapshot } from '#api/snapshot.ts';
 
+import { madeOf, madeOfChanges, type Written } from '../made-of.ts';
 import type { Snapshots } from '../snapshots.ts';
 import type { Sessions } from '../push/sessions.ts';
 
@@ -42,7 +43,7 @@ export interface ReplicaReport {
   readonly sidecars: readonly SidecarPolicies[];
 }
 
-/** Of these kinds snapshots say the generation, so each sidecar's ack does. */
+/** Of these kinds control knows the generation in each snapshot, so each sidecar's ack says which it enforces. */
 export const enforcedKinds: ReadonlySet<string> = new Set([
   'AuthorizationPolicy',
   'RequestAuthentication',
@@ -53,10 +54,20 @@ export const enforcedKinds: ReadonlySet<string> = new Set([
   'Filter',
   'ResponseCache',
   'Transformation',
+  'VirtualService',
+  'HTTPRoute',
+  'GRPCRoute',
+  'DestinationRule',
+  'CircuitBreaker',
+  'HealthCheck',
+  'Sidecar',
 ]);
 
 const nothing: Generations = new Map();
-const generations = new WeakMap<Snapshot, Generations>();
+const generations = new WeakMap<
+  Snapshot,
+  { readonly found: Generations; readonly changes: number }
+>();
 
 /** What this replica knows now. */
 export function reportOf(
@@ -90,25 +101,27 @@ export function reportOf(
   };
 }
 
-/** The policies and extensions of a snapshot; the same map for the same snapshot. */
+/** The resources that a snapshot was made of; the same map for the same snapshot while that stays true. */
 export function generationsOf(snapshot: Snapshot | null): Generations {
   if (snapshot === null) return nothing;
-  let found = generations.get(snapshot);
-  if (found === undefined) {
-    const { policies, extensions = [] } = snapshot;
-    found = new Map(
-      [...policies, ...extensions].map((one) => [resourceKey(one), one.metadata.generation ?? 0]),
-    );
-    generations.set(snapshot, found);
+  const changes = madeOfChanges();
+  const known = generations.get(snapshot);
+  if (known?.changes === changes) return known.found;
+  const found = new Map<string, number>();
+  const note = (one: Written): void => {
+    found.set(resourceKey(one), one.metadata.generation ?? 0);
+  };
+  const { policies, extensions = [], routes = [], destinations = [] } = snapshot;
+  for (const one of policies) note(one);
+  for (const one of extensions) note(one);
+  for (const part of [snapshot, ...routes, ...destinations]) {
+    for (const one of madeOf(part)) note(one);
   }
+  generations.set(snapshot, { found, changes });
   return found;
 }
 
 /** `Kind/namespace/name` */
-export function resourceKey(resource: {
-  readonly kind: string;
-  readonly metadata: { readonly namespace: string; readonly name: string };
-}): string {
-  const { namespace, name } = resource.metadata;
-  return `${resource.kind}/${namespace}/${name}`;
+export function resourceKey({ kind, metadata }: Written): string {
+  return `${kind}/${metadata.namespace}/${metadata.name}`;
 }

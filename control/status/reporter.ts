@@ -10,7 +10,7 @@ import type { Census } from './census.ts';
 import { StatusCollections, type StatusTarget } from './collections.ts';
 import { conditionsOf, type Difference, statusOf, statusWith } from './conditions.ts';
 import { enforcedKinds, type Generations } from './report.ts';
-import { routeStatus } from './route-parents.ts';
+import { enforcedOf, routeStatus } from './route-parents.ts';
 import { Schedule, type ScheduleTiming } from './schedule.ts';
 import { type Enforcement, Tally } from './tally.ts';
 import { StatusWriter, type StatusWrite } from './writer.ts';
@@ -150,7 +150,7 @@ export class Reporter {
       const inForce = known.get(key);
       const own = problems.get(`${kind} ${namespace}/${name}`) ?? [];
       const looked = byParent
-        ? this.#lookAtRoute(target, inForce === generation, own, now)
+        ? this.#lookAtRoute(target, inForce === generation, own, tally.of(key), now)
         : lookAt(target, inForce, own, enforcedKinds.has(kind) ? tally.of(key) : null, now);
       open ||= looked.pending;
       const { status, difference, setback } = looked;
@@ -166,22 +166,30 @@ export class Reporter {
     target: StatusTarget,
     inForce: boolean,
     problems: readonly Problem[],
+    enforcement: Enforcement,
     now: Date,
   ): Looked {
     const { object } = target;
+    const { generation = 0 } = object.metadata;
     const { parentRefs } = (object['spec'] ?? {}) as { parentRefs?: readonly unknown[] };
     const finding = {
-      generation: object.metadata.generation ?? 0,
+      generation,
       parentRefs: parentRefs ?? [],
       verdicts: inForce
         ? (this.#options.snapshots.view?.routeVerdicts(keyOf(target)) ?? null)
         : null,
       problems,
       isOurs: (ref: unknown) => isMeshParent(ref as Parameters<typeof isMeshParent>[0]),
+      enforcement,
     };
-    const found = routeStatus(finding, object['status'], now);
+    const present = object['status'];
+    const found = routeStatus(finding, present, now);
     const { status = null, difference = 'none' } = found ?? {};
-    return { status, difference, pending: !inForce && found === null, setback: false };
+    const next = enforcedOf(status, generation);
+    const coming = next.some(({ reason }) => onItsWay.has(String(reason)));
+    const pending = coming || (!inForce && found === null);
+    const setback = coming && enforcedOf(present, generation).some(({ holds }) => holds);
+    return { status, difference, pending, setback };
   }
 }
 

@@ -2,7 +2,8 @@
 import type { Problem } from '#api/problem.ts';
 
 import type { ParentVerdict, Verdict } from '../traffic/route-verdicts.ts';
-import type { Difference } from './conditions.ts';
+import { type Difference, enforcedCondition } from './conditions.ts';
+import type { Enforcement } from './tally.ts';
 
 /** By this name others know which parents of a route are ours. */
 export const controllerName = 'selvage.dev/mesh';
@@ -17,6 +18,7 @@ export interface RouteFinding {
   readonly problems: readonly Problem[];
   /** Whether a parent is a Service or a service entry. */
   readonly isOurs: (ref: unknown) => boolean;
+  readonly enforcement: Enforcement;
 }
 
 export interface RouteStatus {
@@ -59,25 +61,49 @@ export function routeStatus(
   return { status: { parents: [...others, ...parents] }, difference };
 }
 
+/** The condition Enforced of each parent that is ours, as far as it is about this generation. */
+export function enforcedOf(
+  status: unknown,
+  generation: number,
+): readonly { readonly holds: boolean; readonly reason: unknown }[] {
+  return listOf(fieldsOf(status)['parents'])
+    .map(fieldsOf)
+    .filter((one) => one['controllerName'] === controllerName)
+    .flatMap((one) => listOf(one['conditions']).map(fieldsOf))
+    .filter((one) => one['type'] === 'Enforced' && one['observedGeneration'] === generation)
+    .map((one) => ({ holds: one['status'] === 'True', reason: one['reason'] }));
+}
+
+const notAccepted: Verdict = {
+  holds: false,
+  reason: 'NotAccepted',
+  message: 'not accepted, so nothing enforces it here',
+};
+
 interface WantedParent {
   readonly ref: unknown;
   readonly conditions: Readonly<Record<string, Verdict>>;
 }
 
 function wantedParents(finding: RouteFinding): WantedParent[] | null {
-  const { parentRefs, verdicts, problems, isOurs } = finding;
+  const { generation, parentRefs, verdicts, problems, isOurs, enforcement } = finding;
   if (verdicts === null) {
     const errors = problems.filter(({ severity }) => severity === 'error');
     if (errors.length === 0) return null;
     const message = errors.map((one) => one.message).join('; ');
     const accepted = { holds: false, reason: 'UnsupportedValue', message };
-    return parentRefs.filter(isOurs).map((ref) => ({ ref, conditions: { Accepted: accepted } }));
+    const conditions = { Accepted: accepted, Enforced: notAccepted };
+    return parentRefs.filter(isOurs).map((ref) => ({ ref, conditions }));
   }
+  const { status, reason, message } = enforcedCondition(generation, enforcement);
+  const inForce: Verdict = { holds: status === 'True', reason, message };
   return parentRefs.flatMap((ref, i) => {
     const verdict = verdicts[i] ?? null;
     if (verdict === null) return [];
     const { accepted, resolvedRefs } = verdict;
-    return [{ ref, conditions: { Accepted: accepted, ResolvedRefs: resolvedRefs } }];
+    const enforced = accepted.holds ? inForce : notAccepted;
+    const conditions = { Accepted: accepted, ResolvedRefs: resolvedRefs, Enforced: enforced };
+    return [{ ref, conditions }];
   });
 }
 

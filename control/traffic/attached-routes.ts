@@ -3,6 +3,7 @@ import type { BackendObjectRef } from '#api/kinds/gateway-route.ts';
 import type { MeshResources } from '#api/mesh.ts';
 import type { RouteGroup } from '#api/traffic/route.ts';
 
+import { madeFrom } from '../made-of.ts';
 import { compileGatewayRoute, type GatewayRoute, type RankedRoute } from './gateway-route.ts';
 import { References } from '#api/traffic/references.ts';
 
@@ -145,7 +146,7 @@ function groupsOf(key: string, host: string, attachments: readonly Attachment[])
       const own = attachments.filter((one) => one.port === 0 || one.port === port);
       // One that names the Service and its port is attached twice.
       const compiled = [...new Set(own.map((one) => one.compiled))];
-      return {
+      const group: RouteGroup = {
         key: port === 0 ? key : `${key} ${port}`,
         hosts: [host],
         port,
@@ -153,6 +154,10 @@ function groupsOf(key: string, host: string, attachments: readonly Attachment[])
         tls: [],
         tcp: [],
       };
+      return madeFrom(
+        group,
+        compiled.map(({ resource }) => resource),
+      );
     });
 }
 

@@ -9,6 +9,7 @@ import type { Service } from '#api/snapshot.ts';
 import type { DestinationPolicy } from '#api/traffic/destination.ts';
 import type { Workload } from '#api/workload.ts';
 
+import { madeFrom, type Written } from '../made-of.ts';
 import { breakerOf, healthCheckOf } from './extras.ts';
 import { fullHost } from '#api/traffic/host.ts';
 import { HostMap } from '#api/traffic/hosts.ts';
@@ -30,6 +31,7 @@ interface Pick {
   /** The one host that all of it was written for, where that is a wildcard. */
   readonly wildcard: string | null;
   readonly compiled: CompiledRule;
+  readonly written: readonly Written[];
   /** The same objects: the same pick. */
   readonly inputs: readonly unknown[];
   readonly made: Map<string, DestinationPolicy>;
@@ -152,6 +154,7 @@ export class Destinations {
         ...(breaker !== null && { breaker: breakerOf(breaker) }),
         ...(healthCheck !== null && { healthCheck: healthCheckOf(healthCheck) }),
       }),
+      written,
       inputs,
       made: new Map(),
     };
@@ -172,9 +175,12 @@ function writtenOf({
   ];
 }
 
-function policyOf({ source, compiled, made }: Pick, host: string): DestinationPolicy {
+function policyOf({ source, compiled, written, made }: Pick, host: string): DestinationPolicy {
   let policy = made.get(host);
-  if (policy === undefined) made.set(host, (policy = { host, source, ...compiled }));
+  if (policy === undefined) {
+    policy = madeFrom<DestinationPolicy>({ host, source, ...compiled }, written);
+    made.set(host, policy);
+  }
   return policy;
 }
 

@@ -6,6 +6,7 @@ import type { MeshResources } from '#api/mesh.ts';
 import { isWildcard } from '#api/traffic/host.ts';
 import type { RouteGroup } from '#api/traffic/route.ts';
 
+import { keptFor } from '../made-of.ts';
 import { type AttachedRoutes, AttachedRouteSets, compare, createdAt } from './attached-routes.ts';
 import { delegateKey, type Delegates } from './delegate.ts';
 import { type ParentVerdict, RouteVerdicts } from './route-verdicts.ts';
@@ -165,7 +166,8 @@ function nameKey({ metadata }: VirtualService): string {
 
 /** One that something was taken from is made anew each time. */
 function again(old: RouteGroup | undefined, group: RouteGroup): RouteGroup {
-  return old !== undefined && old !== group && isDeepStrictEqual(old, group) ? old : group;
+  if (old === undefined || old === group || !isDeepStrictEqual(old, group)) return group;
+  return keptFor(old, group);
 }
 
 function same(a: readonly unknown[], b: readonly unknown[]): boolean {

@@ -25,12 +25,19 @@ const cutServices = new WeakMap<Service, Map<string, Service>>();
 
 export class Scope {
   readonly outbound: OutboundScope | null;
+  /** The resource that says so. */
+  readonly sidecar: Sidecar | null;
   readonly #seen: readonly Seen[] | null;
   readonly #key: string;
 
   /** @param seen null: everything */
-  constructor(outbound: OutboundScope | null, seen: readonly Seen[] | null) {
+  constructor(
+    outbound: OutboundScope | null,
+    seen: readonly Seen[] | null,
+    sidecar: Sidecar | null,
+  ) {
     this.outbound = outbound;
+    this.sidecar = sidecar;
     this.#seen = seen;
     this.#key = JSON.stringify(seen);
   }
@@ -107,7 +114,7 @@ export class Scopes {
 
   constructor({ sidecars, meshConfig }: MeshResources) {
     this.#mesh = meshConfig;
-    this.#open = new Scope(meshOutbound(meshConfig), null);
+    this.#open = new Scope(meshOutbound(meshConfig), null, null);
     for (const sidecar of sidecars) {
       const { namespace } = sidecar.metadata;
       const list = this.#byNamespace.get(namespace);
@@ -145,7 +152,8 @@ export class Scopes {
       }),
     );
     const always = authorizersOf(this.#mesh).map((host) => ({ namespace: '*', host, port: 0 }));
-    const scope = new Scope(outbound, egress.length === 0 ? null : [...seen, ...always]);
+    const all = egress.length === 0 ? null : [...seen, ...always];
+    const scope = new Scope(outbound, all, sidecar);
     if (!isShared) this.#scopes.set(sidecar, scope);
     return scope;
   }

@@ -1,6 +1,8 @@
 // Leaves out what routes say of hosts that earlier ones have taken: of several for a host and port the first counts, whole.
 import type { RouteGroup } from '#api/traffic/route.ts';
 
+import { madeFrom, madeOf } from '../made-of.ts';
+
 /** The ports of a host that are taken; 0: all. */
 type Taken = Map<string, Set<number>>;
 
@@ -14,12 +16,13 @@ export function withoutShadowed(groups: readonly RouteGroup[]): RouteGroup[] {
     const rest = group.tls.length + group.tcp.length > 0 ? take(connections, group) : null;
     const { length } = group.hosts;
     if ((http?.length ?? length) === length && (rest?.length ?? length) === length) return [group];
-    return [
+    const left: RouteGroup[] = [
       ...(http !== null && http.length > 0 ? [{ ...group, hosts: http, tls: [], tcp: [] }] : []),
       ...(rest !== null && rest.length > 0
         ? [{ ...group, key: `${group.key} connections`, hosts: rest, http: [] }]
         : []),
     ];
+    return left.map((one) => madeFrom(one, madeOf(group)));
   });
 }
 

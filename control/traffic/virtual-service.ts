@@ -16,6 +16,7 @@ import { stickyOf } from '#api/validate/sticky.ts';
 import type { Workload } from '#api/workload.ts';
 import { selectsLabels } from '#policy/attach.ts';
 
+import { madeFrom } from '../made-of.ts';
 import { type Delegates, rulesWithDelegates, type WrittenRule } from './delegate.ts';
 import { originWithin } from './parts.ts';
 import {
@@ -124,11 +125,10 @@ export class VirtualServiceProgram {
       ...this.#hosts.filter(isWildcard).map((host) => ({ suffix: ` ${host}`, hosts: [host] })),
     ];
     return several.flatMap(({ suffix, hosts }) =>
-      parts.map((part) => ({
-        key: `${name}${suffix}${part.port === 0 ? '' : ` ${part.port}`}`,
-        hosts,
-        ...part,
-      })),
+      parts.map((part) => {
+        const key = `${name}${suffix}${part.port === 0 ? '' : ` ${part.port}`}`;
+        return madeFrom({ key, hosts, ...part }, this.inputs);
+      }),
     );
   }
 

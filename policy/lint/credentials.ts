@@ -2,7 +2,8 @@
 import type { ApiKeyAuthentication } from '#api/kinds/api-key-authentication.ts';
 import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { TokenExchange } from '#api/kinds/token-exchange.ts';
-import { type MeshWorkload, selects } from '#api/mesh.ts';
+import type { MeshWorkload } from '#api/mesh.ts';
+import { selects } from '#api/workload-ports.ts';
 import { joinIndex } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 

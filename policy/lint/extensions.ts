@@ -1,6 +1,7 @@
 // Kinds of our own: Services that are not there, and workloads that nobody has or that have no sidecar.
 import type { ExtensionResource } from '#api/kinds/extension.ts';
-import { type MeshWorkload, selects } from '#api/mesh.ts';
+import type { MeshWorkload } from '#api/mesh.ts';
+import { selects } from '#api/workload-ports.ts';
 import { joinIndex } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 

@@ -1,5 +1,5 @@
 // Ports: policies mean the workload's own port, not the Service's.
-import { selects } from '#api/mesh.ts';
+import { selects } from '#api/workload-ports.ts';
 import type { Problem } from '#api/problem.ts';
 
 import { type LintContext, namesOf, warning } from './context.ts';

@@ -1,5 +1,6 @@
 // Services: selectors that find nothing, and target ports that no container has.
-import { type MeshWorkload, selects } from '#api/mesh.ts';
+import type { MeshWorkload } from '#api/mesh.ts';
+import { selects } from '#api/workload-ports.ts';
 import { joinIndex } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 

@@ -94,6 +94,53 @@ test('a Service of another namespace, or without a selector, gives a workload no
   ]);
 });
 
+const entry = (name: string, more: string): string => `---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: ${name}, namespace: shop}
+spec: {hosts: [${name}.example], location: MESH_INTERNAL, resolution: STATIC, ${more}}
+`;
+
+test('a ServiceEntry that selects a workload declares its ports too, where no Service does', () => {
+  const entries = [
+    entry(
+      'first',
+      `workloadSelector: {labels: {app: db}}, ports: [
+        {number: 80, targetPort: 9100, name: web, protocol: HTTP},
+        {number: 8080, name: other, protocol: TCP}]`,
+    ),
+    entry(
+      'second',
+      `workloadSelector: {labels: {app: db}}, ports: [
+        {number: 9100, name: late, protocol: TCP}, {number: 9200, name: rpc, protocol: GRPC}]`,
+    ),
+    entry(
+      'elsewhere',
+      `workloadSelector: {labels: {app: lone}}, ports: [{number: 9300, name: odd, protocol: HTTP}]`,
+    ),
+    entry(
+      'all',
+      `workloadSelector: {labels: {}}, ports: [{number: 9400, name: odd, protocol: HTTP}]`,
+    ),
+    entry('outside', 'ports: [{number: 9500, name: odd, protocol: HTTP}]'),
+  ];
+  const { resources } = loadText(shop + entries.join(''), 'f');
+  const [db, lone] = workloadsOf(collectMesh(resources));
+  expect(db?.ports).toEqual([
+    { port: 5432, name: 'tcp-sql', protocol: 'tcp' },
+    { port: 8080, name: 'http-admin', protocol: 'http' },
+    { port: 9100, name: 'web', protocol: 'http' },
+    { port: 9200, name: 'rpc', protocol: 'grpc' },
+  ]);
+  expect(lone?.ports.map(({ port }) => port)).toEqual([9300]);
+  const foreign = entries[0]?.replace('namespace: shop', 'namespace: other');
+  expect(workloadsOf(meshOf(`${shop}${foreign}`))[0]?.ports[2]).toEqual({
+    port: 9100,
+    name: '',
+    protocol: 'detect',
+  });
+});
+
 test('fields of pods that are not known here are kept', () => {
   const [db] = workloadsOf(meshOf(shop));
   expect(db?.containers[0]).toMatchObject({ image: 'db:1', command: [], env: [] });

@@ -77,6 +77,22 @@ test('0 of 0 is told plainly', async () => {
   });
 });
 
+test.each([
+  ['/apis/networking.istio.io/v1/virtualservices', 'VirtualService'],
+  ['/apis/networking.istio.io/v1/destinationrules', 'DestinationRule'],
+  ['/apis/gateway.networking.k8s.io/v1/httproutes', 'HTTPRoute'],
+])('what traffic follows is waited for too: %s', async (path, kind) => {
+  cluster.put(path, { metadata: { name: 'pay', namespace: 'shop' }, spec: {} });
+  cluster.control = (asked) => {
+    expect(asked).toBe(`/enforced?kind=${kind}&namespace=shop&name=pay`);
+    return { generation: 1, enforced: 2, of: 2, missing: [] };
+  };
+  expect(await run(`${kind}/pay`)).toMatchObject({
+    status: 0,
+    out: `${kind} shop/pay: enforced by 2 of 2 sidecars\n`,
+  });
+});
+
 test('a policy that is not there is said at once', async () => {
   const { status, err } = await run('AuthorizationPolicy/other', '-n', 'billing');
   expect(status).toBe(2);
@@ -87,7 +103,7 @@ test.each([
   [[], 'say what to wait for'],
   [['AuthorizationPolicy'], 'is not KIND/NAME'],
   [['AuthorizationPolcy/x'], 'did you mean AuthorizationPolicy?'],
-  [['VirtualService/x'], 'sidecars do not tell which VirtualService they enforce'],
+  [['ServiceEntry/x'], 'sidecars do not tell which ServiceEntry they enforce'],
   [['Deployment/x'], 'there is no kind Deployment that sidecars enforce; kinds are'],
   [
     ['AuthorizationPolicy/x', '--timeout', 'soon'],

@@ -112,3 +112,30 @@ test('a pod whose labels change moves to their snapshot; a pod elsewhere changes
   expect(before?.policies).toHaveLength(0);
   expect(after?.policies).toHaveLength(1);
 });
+
+test('a ServiceEntry that selects pods tells their sidecars what their ports speak', () => {
+  const snapshots = new Snapshots();
+  const web = resource(pod({ name: 'web-1' }));
+  const entry = (protocol: string, labels: object = { app: 'web' }) =>
+    resource({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'ServiceEntry',
+      metadata: { name: 'web', namespace: 'shop' },
+      spec: {
+        hosts: ['web.example'],
+        location: 'MESH_INTERNAL',
+        resolution: 'STATIC',
+        ports: [{ number: 80, targetPort: 8080, name: 'main', protocol }],
+        workloadSelector: { labels },
+      },
+    });
+  const told = (...resources: AnyResource[]): unknown => {
+    publish(snapshots, web, ...resources);
+    return snapshots.for(asks('web-1'))?.workload.ports;
+  };
+  expect(told(entry('HTTP'))).toEqual([{ port: 8080, name: 'main', protocol: 'http' }]);
+  expect(told(entry('GRPC'))).toMatchObject([{ protocol: 'grpc' }]);
+  expect(told(entry('HTTP', { app: 'other' }))).toMatchObject([{ protocol: 'detect' }]);
+  expect(told(resource(service), entry('HTTP'))).toMatchObject([{ protocol: 'grpc' }]);
+  expect(told()).toMatchObject([{ protocol: 'detect' }]);
+});

@@ -37,7 +37,10 @@ beforeAll(async () => {
 });
 afterAll(() => mesh.stop());
 
-/** Who calls, a service with an identity of its own, and one of another namespace. */
+/**
+ * Who calls, a service with an identity of its own, and one of another namespace. The first learns from a ServiceEntry
+ * alone what its port speaks: its program knows no HTTP/2.
+ */
 const others = `
 ---
 ${deployment('visitor', 'atlas', 'inject: "true"')}
@@ -51,10 +54,15 @@ kind: Service
 metadata: { name: far, namespace: elsewhere }
 spec: { selector: { app: far }, ports: [{ name: http, port: 80, targetPort: 8080 }] }
 ---
-apiVersion: v1
-kind: Service
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
 metadata: { name: machine, namespace: atlas }
-spec: { selector: { app: machine }, ports: [{ name: http, port: 80, targetPort: 8080 }] }
+spec:
+  hosts: [machine.atlas.example]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{ number: 80, targetPort: 8080, name: web, protocol: HTTP }]
+  workloadSelector: { labels: { app: machine } }
 ---
 apiVersion: v1
 kind: ServiceAccount

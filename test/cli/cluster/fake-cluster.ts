@@ -30,7 +30,9 @@ const served: Readonly<Record<string, readonly (readonly [plural: string, kind: 
   '/apis/networking.istio.io/v1': [
     ['serviceentries', 'ServiceEntry'],
     ['virtualservices', 'VirtualService'],
+    ['destinationrules', 'DestinationRule'],
   ],
+  '/apis/gateway.networking.k8s.io/v1': [['httproutes', 'HTTPRoute']],
   '/apis/discovery.k8s.io/v1': [['endpointslices', 'EndpointSlice']],
   '/apis/selvage.dev/v1alpha1': [['ratelimits', 'RateLimit']],
 };

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
 
-import { controllerName, type RouteFinding, routeStatus } from '#control/status/route-parents.ts';
+import {
+  controllerName,
+  enforcedOf,
+  type RouteFinding,
+  routeStatus,
+} from '#control/status/route-parents.ts';
 
 const now = new Date('2026-01-01T00:00:00.123Z');
 const ref = { group: '', kind: 'Service', name: 'payments' };
@@ -12,6 +17,7 @@ const finding: RouteFinding = {
   verdicts: [null, verdict],
   problems: [],
   isOurs: (one) => one === ref,
+  enforcement: { generation: 3, enforced: 1, of: 2, missing: ['shop/web-1'], refusals: [] },
 };
 
 test('only parents that are ours get conditions, with the generation they are about', () => {
@@ -32,6 +38,12 @@ test('only parents that are ours get conditions, with the generation they are ab
               lastTransitionTime: '2026-01-01T00:00:00Z',
             },
             expect.objectContaining({ type: 'ResolvedRefs', reason: 'ResolvedRefs' }),
+            expect.objectContaining({
+              type: 'Enforced',
+              status: 'False',
+              reason: 'Pending',
+              message: 'enforced by 1 of 2 sidecars',
+            }),
           ],
         },
       ],
@@ -54,6 +66,19 @@ test('what is written already is no difference; a time changes only with its sta
   const bad = { ...verdict, accepted: { holds: false, reason: 'NoMatchingParent', message: 'no' } };
   const changed = routeStatus({ ...finding, verdicts: [null, bad] }, first, later);
   expect(JSON.stringify(changed?.status).match(/2027/g)).toHaveLength(1);
+  expect(enforcedOf(changed?.status, 3)).toEqual([{ holds: false, reason: 'NotAccepted' }]);
+});
+
+test('a route is enforced once all sidecars that it concerns have it, at the parents that accept it', () => {
+  const enforcement = { ...finding.enforcement, enforced: 2, missing: [] };
+  const { status } = routeStatus({ ...finding, enforcement }, {}, now) ?? {};
+  expect(enforcedOf(status, 3)).toEqual([{ holds: true, reason: 'Enforced' }]);
+  expect(enforcedOf(status, 4)).toEqual([]);
+  const nowhere = { ...finding.enforcement, enforced: 0, of: 0 };
+  const unused = routeStatus({ ...finding, enforcement: nowhere }, {}, now);
+  expect(enforcedOf(unused?.status, 3)).toEqual([{ holds: false, reason: 'NoSidecars' }]);
+  const foreign = { parents: [{ controllerName: 'other', conditions: [{ type: 'Enforced' }] }] };
+  expect(enforcedOf(foreign, 3)).toEqual([]);
 });
 
 test('a parent that is no longer named loses our conditions, and keeps those of others', () => {
@@ -71,6 +96,7 @@ test('an invalid route is told what is wrong; one that control has not read is l
     {
       conditions: [
         { type: 'Accepted', status: 'False', reason: 'UnsupportedValue', message: 'no expression' },
+        { type: 'Enforced', status: 'False', reason: 'NotAccepted' },
       ],
     },
   ]);

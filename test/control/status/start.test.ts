@@ -148,11 +148,56 @@ test('a route of the Gateway API is told what became of it at each parent', asyn
   await until(() => parents().length === 2);
   expect(parents()[0]?.controllerName).toBe('other.dev/one');
   expect(parents()[1]).toMatchObject({ parentRef, controllerName: 'selvage.dev/mesh' });
-  expect(reasons()).toEqual(['Accepted', 'BackendNotFound']);
+  expect(reasons()).toEqual(['Accepted', 'BackendNotFound', 'NoSidecars']);
   control.take(service('payments'), service('absent'), route);
   await until(() => reasons()[1] === 'ResolvedRefs');
   control.take(service('absent'), route);
   await until(() => reasons()[0] === 'NoMatchingParent');
+});
+
+test('routes and rules are enforced when every sidecar acknowledged the snapshot that they went into', async () => {
+  const routes = '/apis/gateway.networking.k8s.io/v1/httproutes';
+  const rules = '/apis/networking.istio.io/v1/destinationrules';
+  const metadata = { name: 'r', namespace: 'shop', generation: 1 };
+  const route = {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata,
+    spec: {
+      parentRefs: [{ group: '', kind: 'Service', name: 'payments' }],
+      rules: [{ backendRefs: [{ name: 'payments', port: 80 }] }],
+    },
+  };
+  const rule = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'DestinationRule',
+    metadata,
+    spec: { host: 'payments', trafficPolicy: { loadBalancer: { simple: 'RANDOM' } } },
+  };
+  api.put(routes, route);
+  api.put(rules, rule);
+  control.connect('web-0');
+  control.take(webDeployment, service('payments'), route, rule);
+  interface Told {
+    conditions?: { type: string; status: string; message: string }[];
+    parents?: Told[];
+  }
+  const enforced = (path: string): string => {
+    const told = api.get(path, 'r', 'shop')?.['status'] as Told | undefined;
+    const { conditions = [] } = told?.parents?.[0] ?? told ?? {};
+    const { status: holds, message } = conditions.find(({ type }) => type === 'Enforced') ?? {};
+    return `${holds}: ${message}`;
+  };
+  start('a');
+  const both = (text: string): boolean => [routes, rules].every((path) => enforced(path) === text);
+  await until(() => both('False: enforced by 0 of 1 sidecars'));
+  control.acknowledge();
+  await until(() => both('True: enforced by 1 of 1 sidecars'));
+  expect(api.get(routes, 'r', 'shop')?.['status']).toMatchObject({
+    parents: [
+      { conditions: [{ type: 'Accepted' }, { type: 'ResolvedRefs' }, { observedGeneration: 1 }] },
+    ],
+  });
 });
 
 test('conditions that another controller wrote stay', async () => {

@@ -1,6 +1,9 @@
 // What `selvage explain` prints, and what it answers to the shell.
 import { expect, test } from 'vitest';
 
+import { loadText } from '#api/load.ts';
+import { explainCall } from '#cli/calls/explain-call.ts';
+import { modelOf } from '#cli/calls/model.ts';
 import { explain } from '#cli/explain.ts';
 
 import { testIo } from './output.ts';
@@ -228,4 +231,34 @@ test('API keys and exchanges of tokens that a call meets are named; a refused ca
   expect(io.out()).toMatch(
     /\n {2}ApiKeyAuthentication edge\/partners \(.*:\d+\): wants an API key\n/,
   );
+});
+
+test('a call to a host outside of the mesh is told of its new token, and bytes are given none', async () => {
+  const yaml = `
+apiVersion: v1
+kind: Pod
+metadata: { name: web, namespace: s, annotations: { inject: "true" } }
+spec: { containers: [{ name: web }] }
+---
+apiVersion: selvage.dev/v1alpha1
+kind: TokenExchange
+metadata: { name: out, namespace: s }
+spec: { hosts: ["*.partner.example"], tokenEndpoint: "https://id.example/token" }
+`;
+  const model = modelOf(loadText(yaml, 's.yaml').resources, []);
+  const exchanges = async (host: string, tcp = false): Promise<unknown> => {
+    const { way } = await explainCall(model, {
+      from: 's/default',
+      to: 's/web',
+      port: 80,
+      host,
+      tcp,
+    });
+    return way?.exchanges;
+  };
+  expect(await exchanges('api.partner.example:443')).toEqual([
+    { resource: 'TokenExchange s/out', at: 's.yaml:10' },
+  ]);
+  expect(await exchanges('partner.example')).toEqual([]);
+  expect(await exchanges('api.partner.example', true)).toEqual([]);
 });

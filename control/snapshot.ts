@@ -15,9 +15,9 @@ export function snapshotOf(resources: MeshResources, workload: Workload, version
 /** The snapshot of a workload, from a view that many of them share. */
 export function buildSnapshot(view: MeshView, workload: Workload, version: number): Snapshot {
   const scope = view.scope(workload);
-  const services = scope.cut(view.services(workload.namespace));
-  const destinations = view.destinations(workload, services);
   const routes = scope.cutRoutes(view.routes(workload));
+  const services = scope.cut(view.services(workload.namespace), routes);
+  const destinations = view.destinations(workload, services);
   const extensions = view.extensions(workload);
   const snapshot: Snapshot = {
     version,

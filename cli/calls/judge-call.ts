@@ -6,6 +6,7 @@ import type { RecordedCall } from '#policy/judge/call.ts';
 
 import { resolveCall } from './call.ts';
 import { limitsOf, type MetLimit } from './limits.ts';
+import { type MetExtension, metExtensions } from './met-extensions.ts';
 import type { MeshCall } from './mesh-call.ts';
 import type { MeshModel } from './model.ts';
 
@@ -18,6 +19,8 @@ export interface JudgedCall {
   readonly policies: CompiledPolicies;
   /** Limits that the call meets once it is allowed. */
   readonly limits: readonly MetLimit[];
+  /** What else of our own kinds takes part then. */
+  readonly extensions: readonly MetExtension[];
 }
 
 /** Takes a call the way through the callee's sidecar. @throws CallError for an unknown workload or account */
@@ -31,5 +34,6 @@ export async function judgeCall(model: MeshModel, call: MeshCall): Promise<Judge
     apiKeys: model.apiKeysOf(workload),
   });
   const limits = limitsOf(model.resources, workload, outcome, policies.trustDomains);
-  return { call, recorded, workload, outcome, policies, limits };
+  const extensions = metExtensions(model.resources, workload, outcome);
+  return { call, recorded, workload, outcome, policies, limits, extensions };
 }

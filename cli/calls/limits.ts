@@ -1,10 +1,11 @@
 // Which limits of the callee's sidecar a call meets, as its RateLimits say.
 import type { Limit, LimitKey, RateLimit } from '#api/kinds/rate-limit.ts';
 import type { MeshResources, MeshWorkload } from '#api/mesh.ts';
-import { placeOf } from '#api/origin.ts';
 import { Extensions } from '#control/extensions.ts';
 import type { Outcome } from '#policy/judge.ts';
 import { compileRequestMatch } from '#policy/request-match.ts';
+
+import { sourceAt } from './source.ts';
 
 export interface MetLimit {
   /** `namespace/name`. */
@@ -28,16 +29,16 @@ export function limitsOf(
   return new Extensions(resources)
     .of(workload)
     .filter((resource): resource is typeof resource & RateLimit => resource.kind === 'RateLimit')
-    .flatMap(({ metadata, spec, origin }) =>
-      spec.limits.flatMap((limit, i): MetLimit[] => {
+    .flatMap((resource) =>
+      resource.spec.limits.flatMap((limit, i): MetLimit[] => {
         const matches = compileRequestMatch(limit.match, { trustDomains });
         if (matches !== null && !matches(facts.connection, request)) return [];
-        const { file, line } = placeOf(origin, `spec.limits[${i}]`);
+        const { metadata } = resource;
         return [
           {
             rateLimit: `${metadata.namespace}/${metadata.name}`,
             limit: limit.name,
-            at: line === undefined ? null : `${file}:${line}`,
+            at: sourceAt(resource, `spec.limits[${i}]`).at,
             enforced: limit.enforce,
             allows: allowsOf(limit),
           },

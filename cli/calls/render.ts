@@ -5,6 +5,7 @@ import type { Miss, NearMiss } from '#policy/verdict.ts';
 import { type Colour, paint } from '../table.ts';
 import type { MeshCall } from './mesh-call.ts';
 import { renderLimit } from './limits.ts';
+import { renderExtension } from './met-extensions.ts';
 import type { JudgedCall } from './judge-call.ts';
 
 /** `POST /charges from shop/web to billing/payments:8080`. */
@@ -38,6 +39,7 @@ export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
   for (const rule of explanation?.audited ?? []) lines.push(`audited by ${rule}`);
   lines.push(...(explanation?.dryRun ?? []));
   for (const limit of judged.limits) lines.push(renderLimit(limit));
+  for (const met of judged.extensions) lines.push(renderExtension(met));
   const { mode, policy, at } = policies.mtls(recorded.destination.port);
   const by = policy === '' ? 'by default' : `by ${policy}${at === null ? '' : ` (${at})`}`;
   lines.push(paint(`mutual TLS: ${mode} ${by}`, 'dim', tty));
@@ -81,6 +83,7 @@ export function renderJson(judged: JudgedCall): Readonly<Record<string, unknown>
     dryRun: explanation?.dryRun ?? [],
     authorizer,
     limits: judged.limits,
+    extensions: judged.extensions,
     sidecar: judged.workload.injected,
     mtls: policies.mtls(recorded.destination.port),
     call: recorded,

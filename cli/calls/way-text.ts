@@ -4,22 +4,27 @@ import type { HttpRoute } from '#api/traffic/route.ts';
 import { paint } from '../table.ts';
 import type { MeshWorkload } from '#api/mesh.ts';
 import { durationText, policyWords } from './policy-words.ts';
-import { reaches, type Source, type Way, type WayDestination } from './way.ts';
+import { sourceText } from './source.ts';
+import { reaches, type Way, type WayDestination } from './way.ts';
 
 const endpointsMax = 5;
 
 /** Empty where nothing is said of the call: it goes to any endpoint of the service. */
 export function wayLines(way: Way | null, callee: MeshWorkload, tty: boolean): string[] {
   if (way === null) return [];
-  const { route, destinations, rewritten } = way;
+  const { route, destinations, rewritten, exchanges } = way;
   const notes = notesOn(way, callee).map((note) => paint(`note: ${note}`, 'yellow', tty));
-  const isPlain = route === null && destinations.every((one) => one.policyFrom.length === 0);
+  const isPlain =
+    route === null &&
+    exchanges.length === 0 &&
+    destinations.every((one) => one.policyFrom.length === 0);
   if (isPlain) return notes;
   const lines = [`${way.caller} calls ${way.called}`];
   if (route !== null) lines.push(routeLine(way));
   if (route?.http) lines.push(...httpLines(route.http).map((line) => `  ${line}`));
   if (rewritten !== null) lines.push(`  ${rewrittenLine(rewritten)}`);
   for (const one of destinations) lines.push(...destinationLines(one).map((line) => `  ${line}`));
+  lines.push(...exchanges.map((one) => `  gets another token: ${sourceText(one)}`));
   return [...lines, ...notes];
 }
 
@@ -123,8 +128,4 @@ function missedNote({ route, destinations }: Way, { namespace, name }: MeshWorkl
   }
   const hosts = destinations.filter(({ percent }) => percent > 0).map(({ host }) => host);
   return `the call does not get to ${to}, but to ${hosts.join(', ') || 'nobody'}`;
-}
-
-function sourceText({ resource, at }: Source): string {
-  return at === null ? resource : `${resource} (${at})`;
 }

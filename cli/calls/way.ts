@@ -22,14 +22,8 @@ import {
 } from '#sidecar/upstream/policies.ts';
 
 import type { MeshModel } from './model.ts';
-
-/** Something that somebody wrote. */
-export interface Source {
-  /** `DestinationRule shop/payments`. */
-  readonly resource: string;
-  /** `file:line`; null where it has none. */
-  readonly at: string | null;
-}
+import { atOf, type Source } from './source.ts';
+import { exchangesOf } from './way-exchanges.ts';
 
 export interface WayRoute extends Source {
   /** `spec.http[1]`; '' where none of its rules matches. */
@@ -72,6 +66,8 @@ export interface Way {
   readonly scope: Snapshot['scope'] | null;
   /** What the callee is asked, where the route writes it anew. */
   readonly rewritten: { readonly path?: string; readonly host?: string } | null;
+  /** TokenExchanges that give it another token. */
+  readonly exchanges: readonly Source[];
 }
 
 /** What a caller's sidecar has in force. */
@@ -107,15 +103,22 @@ export async function wayOf(model: MeshModel, recorded: RecordedCall): Promise<W
     destinations: [],
     scope: snapshot.scope ?? null,
     rewritten: null,
+    exchanges: [],
   } as const;
-  if (found === 'unknown-host') return base;
+  const isHttp = recorded.kind !== 'tcp';
+  if (found === 'unknown-host') {
+    const leaves = isHttp && snapshot.scope?.mode !== 'REGISTRY_ONLY';
+    const host = authority.replace(/:\d*$/, '').toLowerCase();
+    return leaves ? { ...base, exchanges: exchangesOf(snapshot, [[host]]) } : base;
+  }
   if (found === 'unknown-port') return { ...base, kind: 'unknown-port' };
-  return {
-    ...base,
-    kind: 'service',
-    called: found.key,
-    ...throughRoutes(sidecar, found, recorded),
-  };
+  const through = throughRoutes(sidecar, found, recorded);
+  const called = through.destinations.map(({ host, port }) => {
+    const to = sidecar.table.find(`${host}:${port}`, 80);
+    return typeof to === 'string' ? [] : to.service.hosts;
+  });
+  const exchanges = isHttp ? exchangesOf(snapshot, called) : [];
+  return { ...base, kind: 'service', called: found.key, ...through, exchanges };
 }
 
 /** Whether a share of the calls gets to a workload: to pods that are named for it, or have the labels of its pods. */
@@ -277,8 +280,4 @@ function policySources(
       const found = written.find((one) => nameOf(one) === name);
       return { resource: name, at: atOf(placeOf(found?.origin, 'spec')) };
     });
-}
-
-function atOf({ file, line }: ReturnType<typeof placeOf>): string | null {
-  return line === undefined ? null : `${file}:${line}`;
 }

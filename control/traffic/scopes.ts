@@ -3,13 +3,16 @@ import type { MeshConfig } from '#api/kinds/mesh-config.ts';
 import type { Sidecar } from '#api/kinds/sidecar.ts';
 import type { MeshResources } from '#api/mesh.ts';
 import { nameOf } from '#api/origin.ts';
-import type { Service, ServicePort } from '#api/snapshot.ts';
+import type { Service } from '#api/snapshot.ts';
 import type { OutboundScope } from '#api/traffic/destination.ts';
 import type { RouteGroup } from '#api/traffic/route.ts';
 import type { Workload } from '#api/workload.ts';
 import { selectsLabels } from '#policy/attach.ts';
 
 import { hostCovers } from '#api/traffic/host.ts';
+
+import { keepPorts } from './cut-service.ts';
+import { withRouted } from './routed-services.ts';
 
 interface Seen {
   /** `*` stands for each. */
@@ -21,7 +24,6 @@ interface Seen {
 
 /** Cut to what a scope lets be seen, by the scope's key. Lists of services are shared, so what is cut of them is as well. */
 const cuts = new WeakMap<readonly Service[], Map<string, readonly Service[]>>();
-const cutServices = new WeakMap<Service, Map<string, Service>>();
 
 export class Scope {
   readonly outbound: OutboundScope | null;
@@ -47,8 +49,11 @@ export class Scope {
     return this.#seen === null || this.#seen.some((one) => matches(one, namespace, host));
   }
 
-  /** The same objects where nothing is cut from them, and the same list for the same list. */
-  cut(services: readonly Service[]): readonly Service[] {
+  /**
+   * The same objects where nothing is cut from them, and the same list for the same lists.
+   * @param routes those that are seen, as `cutRoutes` gives them: what they lead to is seen too
+   */
+  cut(services: readonly Service[], routes: readonly RouteGroup[]): readonly Service[] {
     const seen = this.#seen;
     if (seen === null) return services;
     let lists = cuts.get(services);
@@ -58,7 +63,7 @@ export class Scope {
       list = services.flatMap((service) => cutService(service, seen));
       lists.set(this.#key, list);
     }
-    return list;
+    return withRouted(list, services, routes);
   }
 
   /** As `cut`, of routes. */
@@ -92,18 +97,8 @@ function cutService(service: Service, seen: readonly Seen[]): readonly Service[]
   const ports = seen.filter((one) => matches(one, service.namespace, host)).map(({ port }) => port);
   if (ports.length === 0) return [];
   if (ports.includes(0)) return [service];
-  const kept = service.ports.filter(({ port }) => ports.includes(port));
-  if (kept.length === 0) return [];
-  return [kept.length === service.ports.length ? service : withPorts(service, kept)];
-}
-
-function withPorts(service: Service, ports: readonly ServicePort[]): Service {
-  const key = ports.map(({ port }) => port).join(' ');
-  let forms = cutServices.get(service);
-  if (forms === undefined) cutServices.set(service, (forms = new Map()));
-  let form = forms.get(key);
-  if (form === undefined) forms.set(key, (form = { ...service, ports }));
-  return form;
+  const kept = keepPorts(service, (port) => ports.includes(port));
+  return kept === null ? [] : [kept];
 }
 
 export class Scopes {

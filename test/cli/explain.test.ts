@@ -1,6 +1,9 @@
 // What `selvage explain` prints, and what it answers to the shell.
 import { expect, test } from 'vitest';
 
+import { loadText } from '#api/load.ts';
+import { explainCall } from '#cli/calls/explain-call.ts';
+import { modelOf } from '#cli/calls/model.ts';
 import { explain } from '#cli/explain.ts';
 
 import { testIo } from './output.ts';
@@ -166,4 +169,96 @@ test('each algorithm is said in words, and a limit that is not enforced is marke
     '200 in any 60s (counter), for each claim sub, counted by each pod',
     '2 under way, for each peer address, counted by each pod',
   ]);
+});
+
+interface Told {
+  readonly extensions: { readonly resource: string; readonly at: string; readonly does: string }[];
+  readonly way: { readonly exchanges: { readonly resource: string; readonly at: string }[] } | null;
+}
+
+/** Of an example folder of `manifests/examples`, whose namespace has its name. */
+async function told(folder: string, caller: string, ...more: string[]): Promise<Told> {
+  const io = testIo();
+  const call = ['--from', `${folder}/${caller}`, '--to', `${folder}/api`, '--output', 'json'];
+  await explain([...call, ...more, `manifests/examples/${folder}`], { ...io, cwd: '.' });
+  return JSON.parse(io.out()) as Told;
+}
+
+const does = (one: Told): string[] =>
+  one.extensions.map(({ resource, does: what }) => `${resource}: ${what}`);
+
+test('transformations, caches and filters that an allowed call meets are named with what they do', async () => {
+  const edited = await told('transformations', 'caller', '--path', '/json/x');
+  expect(does(edited)).toEqual([
+    'Transformation transformations/json: edits json of the request and json of the response',
+  ]);
+  expect(edited.extensions[0]?.at).toMatch(/^manifests\/examples\/transformations\/json.yaml:\d+$/);
+  expect(does(await told('transformations', 'caller', '--path', '/other'))).toEqual([]);
+  const cached = ['caching', 'caller', '--path', '/catalogue/x'] as const;
+  expect(does(await told(...cached))).toEqual([
+    'ResponseCache caching/proxy-cache: may answer from its cache; what says no time stays fresh for 1m',
+  ]);
+  expect(does(await told(...cached, '--method', 'POST'))).toEqual([
+    'ResponseCache caching/proxy-cache: keeps no answer to POST',
+  ]);
+  expect(does(await told('caching', 'caller', '--path', '/mine/x'))).toEqual([
+    'ResponseCache caching/per-caller: may answer from its cache, for each caller apart; what says no time stays fresh for 30s',
+  ]);
+  expect(does(await told('filters', 'caller', '--path', '/tenants/x'))).toEqual([
+    'Filter filters/tenants: runs tenants.ts on the request and the answer',
+  ]);
+});
+
+test('API keys and exchanges of tokens that a call meets are named; a refused call meets nothing more', async () => {
+  const key = ['--header', 'x-api-key=acme-key-e5b1c6f0'];
+  const keyed = await told('edge', 'web', '--path', '/v1/x', ...key);
+  expect(does(keyed)).toEqual(['ApiKeyAuthentication edge/partners: wants an API key']);
+  expect(keyed.way?.exchanges).toEqual([
+    {
+      resource: 'TokenExchange edge/web-to-api',
+      at: expect.stringMatching(/token-exchange\.yaml:\d+$/) as string,
+    },
+  ]);
+  const without = await told('edge', 'web', '--path', '/v1/x');
+  expect(without).toMatchObject({ status: 401, extensions: [] });
+  const elsewhere = await told('edge', 'web', '--path', '/v1/health', '--host', 'else.example');
+  expect(does(elsewhere)).toEqual([]);
+  expect(elsewhere.way?.exchanges).toEqual([]);
+  const io = testIo();
+  const call = ['--from', 'edge/web', '--to', 'edge/api', '--path', '/v1/x', ...key];
+  await explain([...call, 'manifests/examples/edge'], { ...io, cwd: '.' });
+  expect(io.out()).toMatch(/\n {4}gets another token: TokenExchange edge\/web-to-api \(.*:\d+\)\n/);
+  expect(io.out()).toMatch(
+    /\n {2}ApiKeyAuthentication edge\/partners \(.*:\d+\): wants an API key\n/,
+  );
+});
+
+test('a call to a host outside of the mesh is told of its new token, and bytes are given none', async () => {
+  const yaml = `
+apiVersion: v1
+kind: Pod
+metadata: { name: web, namespace: s, annotations: { inject: "true" } }
+spec: { containers: [{ name: web }] }
+---
+apiVersion: selvage.dev/v1alpha1
+kind: TokenExchange
+metadata: { name: out, namespace: s }
+spec: { hosts: ["*.partner.example"], tokenEndpoint: "https://id.example/token" }
+`;
+  const model = modelOf(loadText(yaml, 's.yaml').resources, []);
+  const exchanges = async (host: string, tcp = false): Promise<unknown> => {
+    const { way } = await explainCall(model, {
+      from: 's/default',
+      to: 's/web',
+      port: 80,
+      host,
+      tcp,
+    });
+    return way?.exchanges;
+  };
+  expect(await exchanges('api.partner.example:443')).toEqual([
+    { resource: 'TokenExchange s/out', at: 's.yaml:10' },
+  ]);
+  expect(await exchanges('partner.example')).toEqual([]);
+  expect(await exchanges('api.partner.example', true)).toEqual([]);
 });

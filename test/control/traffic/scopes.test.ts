@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { buildSnapshot } from '#control/snapshot.ts';
 import { MeshView } from '#control/view.ts';
 
-import { document, meshOf, snapshot } from './meshes.ts';
+import { bank, document, meshOf, snapshot, web } from './meshes.ts';
 
 const sidecar = (name: string, spec: string): string => document('Sidecar', name, spec);
 
@@ -65,6 +65,69 @@ test('"." of the root namespace means the namespace of the caller', () => {
   const root = sidecar('istio-system/d', '{ egress: [{ hosts: ["./*"] }] }');
   expect(seen([root], 'shop')).toEqual(['shop/web:80,90']);
   expect(seen([root], 'money')).toEqual(['money/bank:80']);
+});
+
+test.each([
+  [
+    'the port of a destination',
+    'hosts: [bank.shop], http: [{ route: [DESTINATION] }]',
+    'money/bank:80',
+  ],
+  [
+    'a mirror',
+    'hosts: [x.shop], http: [{ route: [WEB], mirror: { host: BANK } }]',
+    'money/bank:80',
+  ],
+  ['connections', 'hosts: [x.shop], tcp: [{ route: [DESTINATION] }]', 'money/bank:80'],
+  ['a port that is not there', 'hosts: [x.shop], http: [{ route: [PORT] }]', null],
+  ['no route that is seen', 'hosts: [y.money], http: [{ route: [DESTINATION] }]', null],
+])('what routes lead to is seen too, by %s', (what, spec, added) => {
+  const written = spec
+    .replace('DESTINATION', '{ destination: { host: BANK } }')
+    .replace('PORT', '{ destination: { host: BANK, port: { number: 81 } } }')
+    .replace('WEB', '{ destination: { host: web } }')
+    .replaceAll('BANK', bank);
+  const namespace = what === 'no route that is seen' ? 'money' : 'shop';
+  const route = document('VirtualService', `${namespace}/v`, `{ ${written} }`);
+  const own = sidecar('shop/s', '{ egress: [{ hosts: ["./*"] }] }');
+  expect(seen([own, route])).toEqual(['shop/web:80,90', ...(added === null ? [] : [added])]);
+});
+
+test('of what only routes lead to, the ports that they name are seen; what is seen already gets no more', () => {
+  const route = document(
+    'VirtualService',
+    'money/v',
+    `{ hosts: [x.money], http: [{ route: [{ destination: { host: ${web}, port: { number: 90 } } }] }] }`,
+  );
+  const own = sidecar('money/s', '{ egress: [{ hosts: ["./*"] }] }');
+  expect(seen([own, route], 'money')).toEqual(['money/bank:80', 'shop/web:90']);
+  const some = '{ egress: [{ port: { number: 80, protocol: HTTP }, hosts: ["*/*"] }] }';
+  expect(seen([sidecar('money/s', some), route], 'money')).toEqual([
+    'money/bank:80',
+    'shop/web:80',
+  ]);
+  expect(seen([sidecar('money/s', '{ egress: [{ hosts: ["~/*"] }] }'), route], 'money')).toEqual(
+    [],
+  );
+});
+
+test('callers of one scope share what routes add to it', () => {
+  const route = document(
+    'VirtualService',
+    'shop/v',
+    `{ hosts: [x.shop], http: [{ route: [{ destination: { host: ${bank} } }] }] }`,
+  );
+  const mesh = meshOf(sidecar('shop/s', '{ egress: [{ hosts: ["./*"] }] }'), route);
+  const view = new MeshView(mesh, [], null);
+  const [one, other] = ['a', 'b'].map((name) =>
+    buildSnapshot(
+      view,
+      { namespace: 'shop', name, labels: {}, serviceAccount: 'default', ports: [] },
+      1,
+    ),
+  );
+  expect(one?.services).toHaveLength(2);
+  expect(other?.services).toBe(one?.services);
 });
 
 test('a Sidecar without egress shows everything', () => {

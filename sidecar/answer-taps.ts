@@ -90,12 +90,7 @@ class TapPair implements ResponseTap {
     return Math.max(first, second);
   }
 
-  async whole(
-    x: Exchange,
-    head: HeldAnswer,
-    body: Buffer,
-    trailers: AnswerTrailers | null,
-  ) {
+  async whole(x: Exchange, head: HeldAnswer, body: Buffer, trailers: AnswerTrailers | null) {
     const made =
       this.#wantedFirst === 0
         ? body

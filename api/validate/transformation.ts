@@ -34,7 +34,11 @@ export function validateTransformation({ spec }: Resource<string, Transformation
   return findings;
 }
 
-function checkRule({ match, request, response, grpcJson }: TransformationRule, at: string, add: Add): void {
+function checkRule(
+  { match, request, response, grpcJson }: TransformationRule,
+  at: string,
+  add: Add,
+): void {
   checkRequestMatches(match, at, add);
   const steps = [...Object.values(request ?? {}), ...Object.values(response ?? {})];
   if (grpcJson !== undefined) checkGrpcJson(grpcJson, `${at}.grpcJson`, add);

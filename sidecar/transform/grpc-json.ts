@@ -3,7 +3,13 @@ import type { GrpcJsonSpec } from '#api/kinds/transformation.ts';
 
 import { Remade, tapAnswer } from '../answer-taps.ts';
 import { ProtobufError } from '../authorizer/protobuf.ts';
-import type { AnswerTrailers, Exchange, HeldAnswer, ResponseTap, ResponseView } from '../exchange.ts';
+import type {
+  AnswerTrailers,
+  Exchange,
+  HeldAnswer,
+  ResponseTap,
+  ResponseView,
+} from '../exchange.ts';
 import { failures, type Failure, type FailureCode } from '../failures.ts';
 import { ENDED, PASS, type Outcome } from '../request-path.ts';
 import { pathEnd } from '../routing/query.ts';

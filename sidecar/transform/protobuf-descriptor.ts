@@ -92,8 +92,8 @@ export function readDescriptors(set: Buffer): Descriptors {
 
 function link(message: MessageType, field: FieldType, { messages, enums }: Known): void {
   const { kind, typeName } = field;
-  if (kind === kinds.message) field.message = messages.get(typeName) ?? null;
-  if (kind === kinds.enum) field.enumType = enums.get(typeName) ?? null;
+  if (kind === kinds.message) field.message = resolve(typeName, message.name, messages);
+  if (kind === kinds.enum) field.enumType = resolve(typeName, message.name, enums);
   if (kind === kinds.group) throw new ProtobufError(`${message.name}.${field.name} is a group`);
   const linked = field.message !== null || field.enumType !== null;
   if ((kind === kinds.message || kind === kinds.enum) && !linked) {
@@ -101,6 +101,18 @@ function link(message: MessageType, field: FieldType, { messages, enums }: Known
       `${typeName}, the type of ${message.name}.${field.name}, is not in the set: make it with --include_imports`,
     );
   }
+}
+
+/** A name that begins with a dot is whole; another is looked for from the inside out. */
+function resolve<T>(name: string, within: string, types: ReadonlyMap<string, T>): T | null {
+  if (name.startsWith('.')) return types.get(name.slice(1)) ?? null;
+  const scopes = within.split('.');
+  for (let depth = scopes.length; depth > 0; depth -= 1) {
+    const scope = scopes.slice(0, depth).join('.');
+    const found = types.get(`${scope}.${name}`);
+    if (found !== undefined) return found;
+  }
+  return types.get(name) ?? null;
 }
 
 function readFile(file: Buffer, known: Known): void {
@@ -173,7 +185,7 @@ function readField(bytes: Buffer, packs: boolean): FieldType {
     repeated: numbers.get(4) === repeatedLabel,
     packed,
     oneof: numbers.get(17) === 1 ? -1 : (numbers.get(9) ?? -1),
-    typeName: (texts.get(6) ?? '').replace(/^\./, ''),
+    typeName: texts.get(6) ?? '',
     message: null,
     enumType: null,
   };

@@ -73,7 +73,9 @@ function addRepeated(json: JsonObject, field: FieldType, one: WireField, depth: 
   }
   const list = (json[jsonName] ??= []) as unknown[];
   if (one.type === wanted) {
-    list.push(message === null ? scalarOf(field, one) : writeMessage(message, one.bytes, depth + 1));
+    list.push(
+      message === null ? scalarOf(field, one) : writeMessage(message, one.bytes, depth + 1),
+    );
   } else if (one.type === wire.bytes && isPackable(kind)) {
     const packed = new WireReader(one.bytes);
     while (!packed.done) {

@@ -77,5 +77,7 @@ export function writeFieldMask(paths: readonly string[]): string {
 /** With three, six or nine digits, or none. */
 function fractionOf(nanos: number): string {
   if (nanos === 0) return '';
-  return `.${String(nanos).padStart(9, '0').replace(/(?:000){1,2}$/, '')}`;
+  return `.${String(nanos)
+    .padStart(9, '0')
+    .replace(/(?:000){1,2}$/, '')}`;
 }

@@ -60,7 +60,7 @@ function checkRule(
 }
 
 function checkGrpcJson({ descriptorSet, services }: GrpcJsonSpec, at: string, add: Add): void {
-  if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(descriptorSet)) {
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(descriptorSet.replaceAll(/\s/g, ''))) {
     const hint = 'write it as protoc --include_imports -o set.pb and base64 -w0 set.pb have it';
     add(`${at}.descriptorSet`, 'the descriptor set is no base64', hint);
   }

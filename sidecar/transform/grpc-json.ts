@@ -152,10 +152,10 @@ class AnswerTap implements ResponseTap {
   whole(x: Exchange, head: HeldAnswer, body: Buffer, trailers: AnswerTrailers | null): Remade {
     const status = readStatus(head, trailers);
     const json = status.code === codes.ok ? this.#answer(body) : errorJson(status);
+    cutUnanswered(head);
     const lines = head.lines().map(([name, value]) => [name.toLowerCase(), value] as const);
     const kept = lines.filter(([name]) => name !== 'content-type' && !name.startsWith('grpc-'));
     const made = new StoredHead(httpStatusOf(status.code), kept);
-    cutUnanswered(made);
     forgetContent(made);
     made.append('content-type', 'application/json');
     x.grpcStatus = String(status.code);

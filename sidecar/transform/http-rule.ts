@@ -3,7 +3,7 @@ import { ProtobufError, readFields } from '../authorizer/protobuf.ts';
 import { bytesOf, textOf } from './protobuf-descriptor.ts';
 
 export interface HttpRule {
-  /** Upper-case; `*`: any. */
+  /** Upper-case; `*` stands for every method. */
   readonly method: string;
   readonly template: string;
   /** `*`: the body is the message; a field: it is that; '': there is none. */

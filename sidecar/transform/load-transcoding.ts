@@ -15,9 +15,11 @@ export function prepareTranscoding({
     .filter(isTransformation)
     .some(({ spec }) => spec.rules.some((rule) => rule.grpcJson !== undefined));
   if (!wanted) return null;
-  return import('./grpc-json.ts').then((library) => {
-    loaded = library.compileTranscoder;
-  });
+  return load();
+}
+
+async function load(): Promise<void> {
+  loaded = (await import('./grpc-json.ts')).compileTranscoder;
 }
 
 /** Throws where it was not prepared. */

@@ -1,5 +1,5 @@
 // The JSON mapping of proto3, compared with protobufjs message by message.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { ProtobufError } from '#sidecar/authorizer/protobuf.ts';
@@ -28,6 +28,15 @@ function toWire(text: string, type = allType, ignoreUnknown = false): Buffer {
 
 function again(text: string, type = knownType): unknown {
   return JSON.parse(JSON.stringify(writeMessage(type, toWire(text, type))));
+}
+
+function thrownBy(run: () => unknown): unknown {
+  try {
+    run();
+    return null;
+  } catch (error) {
+    return error;
+  }
 }
 
 function asOracle(bytes: Uint8Array): Record<string, unknown> {
@@ -112,11 +121,8 @@ test('any bytes are a message or are refused', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
       for (const type of [allType, knownType]) {
-        try {
-          JSON.stringify(writeMessage(type, Buffer.from(bytes)));
-        } catch (error) {
-          expect(error).toBeInstanceOf(ProtobufError);
-        }
+        const thrown = thrownBy(() => JSON.stringify(writeMessage(type, Buffer.from(bytes))));
+        expect(thrown === null || thrown instanceof ProtobufError).toBe(true);
       }
     }),
   );
@@ -126,11 +132,8 @@ test('any JSON is a message or is refused, and a set of descriptors that is none
   fc.assert(
     fc.property(fc.jsonValue(), fc.constantFrom(...allType.named.keys()), (value, name) => {
       for (const json of [value, { [name]: value }]) {
-        try {
-          toWire(JSON.stringify(json));
-        } catch (error) {
-          expect(error).toBeInstanceOf(JsonMismatch);
-        }
+        const thrown = thrownBy(() => toWire(JSON.stringify(json)));
+        expect(thrown === null || thrown instanceof JsonMismatch).toBe(true);
       }
     }),
   );
@@ -138,11 +141,8 @@ test('any JSON is a message or is refused, and a set of descriptors that is none
     fc.property(fc.nat(all.bytes.length - 1), fc.nat(255), (at, byte) => {
       const broken = Buffer.from(all.bytes);
       broken[at] = byte;
-      try {
-        readDescriptors(broken);
-      } catch (error) {
-        expect(error).toBeInstanceOf(ProtobufError);
-      }
+      const thrown = thrownBy(() => readDescriptors(broken));
+      expect(thrown === null || thrown instanceof ProtobufError).toBe(true);
     }),
   );
 });
@@ -231,7 +231,7 @@ test.each([
 
 test('what is unknown may be left out, and nesting has an end', () => {
   expect(toWire('{"nope": {"a": 1}, "anInt": 1}', allType, true)).toEqual(toWire('{"anInt": 1}'));
-  const deep = `${'{"inner":'}${'{"more":['.repeat(120)}{}${']}'.repeat(120)}}`;
+  const deep = `{"inner":${'{"more":['.repeat(120)}{}${']}'.repeat(120)}}`;
   expect(() => toWire(deep)).toThrow('deeper than 100');
   let wire: Buffer = Buffer.alloc(0);
   for (let i = 0; i < 110; i += 1) {

@@ -86,7 +86,7 @@ export const transformationRule = z.object({
   grpcJson: grpcJson
     .optional()
     .describe(
-      'Calls of JSON become calls of gRPC (unary ones), by google.api.http or POST /pkg.Service/Method, after the edits of the request and before those of the response. Other requests pass. A body over maxBodyBytes is refused.',
+      'Calls of JSON become calls of gRPC (unary ones), by google.api.http or POST /pkg.Service/Method, after the edits of the request and before those of the response. Other requests pass, policies see all as they came. A body over maxBodyBytes is refused.',
     ),
   request: z
     .object({

@@ -71,7 +71,7 @@ function arrayOf(value: unknown, path: string): readonly unknown[] {
 
 /** As the JSON mapping has it: only of booleans and numbers of enums is a string none. */
 function valueOf({ kind, message, enumType }: FieldType, text: string, path: string): unknown {
-  const scalar = message === null ? kind : wrappers[message.name];
+  const scalar = message === null ? kind : wrappers.get(message.name);
   if (scalar === kinds.bool) return booleanOf(text);
   if (enumType !== null && /^-?\d{1,10}$/.test(text)) return new NumberText(text);
   if (scalar !== undefined || texts.has(message?.name ?? '')) return text;

@@ -19,39 +19,43 @@ export function isJsonObject(value: unknown): value is JsonObject {
 }
 
 /** Fields `value` of google.protobuf's wrappers. */
-export const wrappers: Readonly<Record<string, number>> = {
-  'google.protobuf.DoubleValue': kinds.double,
-  'google.protobuf.FloatValue': kinds.float,
-  'google.protobuf.Int64Value': kinds.int64,
-  'google.protobuf.UInt64Value': kinds.uint64,
-  'google.protobuf.Int32Value': kinds.int32,
-  'google.protobuf.UInt32Value': kinds.uint32,
-  'google.protobuf.BoolValue': kinds.bool,
-  'google.protobuf.StringValue': kinds.string,
-  'google.protobuf.BytesValue': kinds.bytes,
-};
+export const wrappers: ReadonlyMap<string, number> = new Map([
+  ['google.protobuf.DoubleValue', kinds.double],
+  ['google.protobuf.FloatValue', kinds.float],
+  ['google.protobuf.Int64Value', kinds.int64],
+  ['google.protobuf.UInt64Value', kinds.uint64],
+  ['google.protobuf.Int32Value', kinds.int32],
+  ['google.protobuf.UInt32Value', kinds.uint32],
+  ['google.protobuf.BoolValue', kinds.bool],
+  ['google.protobuf.StringValue', kinds.string],
+  ['google.protobuf.BytesValue', kinds.bytes],
+]);
 export const depthMax = 100;
 
+type Reader = (value: unknown, at: string, depth: number) => Buffer;
+
 /** What is read as something else than an object of fields. */
-const readers: Readonly<Record<string, (value: unknown, at: string, depth: number) => Buffer>> = {
-  'google.protobuf.Timestamp': (value, at) => timesOf(readTimestamp(value, at)),
-  'google.protobuf.Duration': (value, at) => timesOf(readDuration(value, at)),
-  'google.protobuf.FieldMask': (value, at) => {
-    const out = new WireWriter();
-    for (const path of readFieldMask(value, at)) out.key(1, wire.bytes).bytes(Buffer.from(path));
-    return out.finish();
-  },
-  'google.protobuf.Struct': structOf,
-  'google.protobuf.ListValue': listOf,
-  'google.protobuf.Value': valueOf,
-  'google.protobuf.Any': (_value, at) => {
-    throw new JsonMismatch(`${at} is a google.protobuf.Any, which is not transcoded`);
-  },
-};
+const readers: ReadonlyMap<string, Reader> = new Map(
+  Object.entries<Reader>({
+    'google.protobuf.Timestamp': (value, at) => timesOf(readTimestamp(value, at)),
+    'google.protobuf.Duration': (value, at) => timesOf(readDuration(value, at)),
+    'google.protobuf.FieldMask': (value, at) => {
+      const out = new WireWriter();
+      for (const path of readFieldMask(value, at)) out.key(1, wire.bytes).bytes(Buffer.from(path));
+      return out.finish();
+    },
+    'google.protobuf.Struct': structOf,
+    'google.protobuf.ListValue': listOf,
+    'google.protobuf.Value': valueOf,
+    'google.protobuf.Any': (_value, at) => {
+      throw new JsonMismatch(`${at} is a google.protobuf.Any, which is not transcoded`);
+    },
+  }),
+);
 
 /** Whether its value is written in JSON by itself, not as an object of its fields. */
 export function isWellKnown({ name }: MessageType): boolean {
-  return wrappers[name] !== undefined || readers[name] !== undefined;
+  return wrappers.has(name) || readers.has(name);
 }
 
 /** @param at names the message in what is thrown: JsonMismatch */
@@ -64,13 +68,13 @@ export function readMessage(
 ): Buffer {
   if (depth > depthMax) throw new JsonMismatch(`the body is deeper than ${depthMax} messages`);
   const out = new WireWriter();
-  const kind = wrappers[type.name];
+  const kind = wrappers.get(type.name);
   if (kind !== undefined) {
     out.key(1, wireTypeOf(kind));
     writeScalar(out, { kind, enumType: null }, value, at);
     return out.finish();
   }
-  const reader = readers[type.name];
+  const reader = readers.get(type.name);
   if (reader !== undefined) return reader(value, at, depth);
   if (!isJsonObject(value)) throw new JsonMismatch(`${at} is no object`);
   const seen = new Set<FieldType>();

@@ -8,29 +8,33 @@ import { wire, type WireField, WireReader, wireTypeOf } from './protobuf-wire.ts
 
 const none: Buffer = Buffer.alloc(0);
 
+type Writer = (bytes: Buffer, depth: number) => unknown;
+
 /** What is written as something else than an object of fields. */
-const writers: Readonly<Record<string, (bytes: Buffer, depth: number) => unknown>> = {
-  'google.protobuf.Timestamp': (bytes) => writeTimestamp(timesOf(bytes)),
-  'google.protobuf.Duration': (bytes) => writeDuration(timesOf(bytes)),
-  'google.protobuf.FieldMask': (bytes) =>
-    writeFieldMask(fieldsOf(bytes).flatMap((one) => (one.number === 1 ? String(one.bytes) : []))),
-  'google.protobuf.Struct': structOf,
-  'google.protobuf.ListValue': listOf,
-  'google.protobuf.Value': valueOf,
-  'google.protobuf.Any': () => {
-    throw new ProtobufError('the answer has a google.protobuf.Any, which is not transcoded');
-  },
-};
+const writers: ReadonlyMap<string, Writer> = new Map(
+  Object.entries<Writer>({
+    'google.protobuf.Timestamp': (bytes) => writeTimestamp(timesOf(bytes)),
+    'google.protobuf.Duration': (bytes) => writeDuration(timesOf(bytes)),
+    'google.protobuf.FieldMask': (bytes) =>
+      writeFieldMask(fieldsOf(bytes).flatMap((one) => (one.number === 1 ? String(one.bytes) : []))),
+    'google.protobuf.Struct': structOf,
+    'google.protobuf.ListValue': listOf,
+    'google.protobuf.Value': valueOf,
+    'google.protobuf.Any': () => {
+      throw new ProtobufError('the answer has a google.protobuf.Any, which is not transcoded');
+    },
+  }),
+);
 
 /** @returns what JSON.stringify writes. Throws ProtobufError */
 export function writeMessage(type: MessageType, bytes: Buffer, depth = 0): unknown {
   checkDepth(depth);
-  const kind = wrappers[type.name];
+  const kind = wrappers.get(type.name);
   if (kind !== undefined) {
     const last = fieldsOf(bytes).findLast((one) => isOf(one, 1, kind));
     return scalarOf({ kind, enumType: null }, last ?? zeroOf(kind));
   }
-  const writer = writers[type.name];
+  const writer = writers.get(type.name);
   if (writer !== undefined) return writer(bytes, depth);
   const json = emptyObject();
   const oneofs = new Map<number, FieldType>();

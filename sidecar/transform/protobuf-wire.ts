@@ -15,6 +15,8 @@ export interface WireField {
 }
 
 const none: Buffer = Buffer.alloc(0);
+const varintBytesMax = 10;
+const firstBytes = 32;
 const low64 = 0xffff_ffff_ffff_ffffn;
 
 /** Scalars of fixed length. */
@@ -88,37 +90,59 @@ export class WireReader {
 
 /** Writes what it is told, in that order. */
 export class WireWriter {
-  private readonly parts: Buffer[] = [];
+  private out: Buffer = none;
   private length = 0;
 
   key(number: number, type: number): this {
-    return this.varint(BigInt(number * 8 + type));
+    return this.small(number * 8 + type);
   }
 
   /** Negative ones as their two's complement. */
   varint(value: bigint): this {
-    const bytes: number[] = [];
+    if (value >= 0n && value < 0x8000_0000n) return this.small(Number(value));
     let rest = BigInt.asUintN(64, value);
+    this.reserve(varintBytesMax);
     while (rest >= 0x80n) {
-      bytes.push(Number(rest & 0x7fn) | 0x80);
+      this.out[this.length++] = Number(rest & 0x7fn) | 0x80;
       rest >>= 7n;
     }
-    bytes.push(Number(rest));
-    return this.raw(Buffer.from(bytes));
+    this.out[this.length++] = Number(rest);
+    return this;
   }
 
   /** With its length. */
   bytes(value: Buffer): this {
-    return this.varint(BigInt(value.length)).raw(value);
+    return this.small(value.length).raw(value);
   }
 
   raw(value: Buffer): this {
-    this.parts.push(value);
+    this.reserve(value.length);
+    value.copy(this.out, this.length);
     this.length += value.length;
     return this;
   }
 
   finish(): Buffer {
-    return Buffer.concat(this.parts, this.length);
+    return this.out.subarray(0, this.length);
+  }
+
+  /** A varint below 2^32. */
+  private small(value: number): this {
+    this.reserve(varintBytesMax);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.out[this.length++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.out[this.length++] = rest;
+    return this;
+  }
+
+  private reserve(bytes: number): void {
+    const needed = this.length + bytes;
+    if (needed <= this.out.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(firstBytes, needed * 2));
+    this.out.copy(larger, 0, 0, this.length);
+    this.out = larger;
   }
 }

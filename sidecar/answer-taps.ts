@@ -1,5 +1,11 @@
 // Several layers that want an answer whole, and answers of our own that pass through all of them as the application's do.
-import type { Exchange, HeldAnswer, ResponseTap, ResponseView } from './exchange.ts';
+import type {
+  AnswerTrailers,
+  Exchange,
+  HeldAnswer,
+  ResponseTap,
+  ResponseView,
+} from './exchange.ts';
 import { failures, type FailureCode } from './failures.ts';
 import { refuse } from './request-path.ts';
 import { addAskedHeaders, setServer } from './response-edits.ts';
@@ -18,10 +24,30 @@ export async function answerThrough(x: Exchange, head: StoredHead, body: Buffer)
     refuse(x, failures[answered]);
     return;
   }
+  if (Buffer.isBuffer(answered)) send(x, head, answered);
+  else answered.answer(x);
+}
+
+/** An answer that a layer has made of another one. */
+export class Remade {
+  readonly head: StoredHead;
+  readonly body: Buffer;
+
+  constructor(head: StoredHead, body: Buffer) {
+    this.head = head;
+    this.body = body;
+  }
+
+  answer(x: Exchange): void {
+    send(x, this.head, this.body);
+  }
+}
+
+function send(x: Exchange, head: StoredHead, body: Buffer): void {
   setServer(x, head);
   transformResponse(x, head);
   addAskedHeaders(x, head);
-  x.stream.reply(head.status, head.text(), answered, false);
+  x.stream.reply(head.status, head.text(), body, false);
 }
 
 async function pass(
@@ -29,7 +55,7 @@ async function pass(
   tap: ResponseTap,
   head: StoredHead,
   body: Buffer,
-): Promise<Buffer | FailureCode> {
+): Promise<Buffer | Remade | FailureCode> {
   const wanted = head.status === 304 ? 0 : tap.begin(x, head);
   if (typeof wanted === 'string') return wanted;
   if (typeof wanted === 'function' || wanted === 0) return body;
@@ -64,16 +90,12 @@ class TapPair implements ResponseTap {
     return Math.max(first, second);
   }
 
-  async whole(
-    x: Exchange,
-    head: HeldAnswer,
-    body: Buffer,
-    trailers: { grpcStatus(): string } | null,
-  ) {
+  async whole(x: Exchange, head: HeldAnswer, body: Buffer, trailers: AnswerTrailers | null) {
     const made =
       this.#wantedFirst === 0
         ? body
         : await this.#one(this.#first, this.#wantedFirst, x, head, body, trailers);
+    if (made instanceof Remade) return this.#again(x, made);
     return this.#wantedSecond === 0
       ? made
       : this.#one(this.#second, this.#wantedSecond, x, head, made, trailers);
@@ -88,14 +110,26 @@ class TapPair implements ResponseTap {
     return this.#refusal ?? this.#first.failed(x, error) ?? this.#second.failed(x, error);
   }
 
+  /** What the second layer was asked before was of another answer. */
+  async #again(x: Exchange, { head, body }: Remade): Promise<Remade> {
+    const wanted = this.#second.begin(x, head);
+    if (typeof wanted === 'function' || wanted === 0) return new Remade(head, body);
+    if (typeof wanted === 'string') {
+      this.#refusal = wanted;
+      throw new Error('a layer refuses the answer');
+    }
+    const made = await this.#one(this.#second, wanted, x, head, body, null);
+    return Buffer.isBuffer(made) ? new Remade(head, made) : made;
+  }
+
   async #one(
     tap: ResponseTap,
     wanted: number,
     x: Exchange,
     head: HeldAnswer,
     body: Buffer,
-    trailers: { grpcStatus(): string } | null,
-  ): Promise<Buffer> {
+    trailers: AnswerTrailers | null,
+  ): Promise<Buffer | Remade> {
     if (body.length <= wanted) return tap.whole(x, head, body, trailers);
     this.#refusal = tap.tooLong(x);
     if (this.#refusal !== undefined) throw new Error('the answer is longer than a layer wants it');

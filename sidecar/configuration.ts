@@ -11,6 +11,7 @@ import { SnapshotDisk } from './config/disk.ts';
 import { readSnapshotFile } from './config/file.ts';
 import type { InForce, Prepared } from './in-force.ts';
 import { prepareRegexes } from './routing/regex.ts';
+import { prepareTranscoding } from './transform/load-transcoding.ts';
 import type { SidecarSettings } from './settings.ts';
 import { version } from './version.ts';
 
@@ -92,7 +93,9 @@ function fromControl(options: ConfigurationOptions, url: URL): Configuration {
         },
         prepare: (snapshot) => {
           const regexes = prepareRegexes(snapshot);
-          return regexes instanceof Promise ? regexes.then(() => undefined) : null;
+          const transcoding = prepareTranscoding(snapshot);
+          if (!(regexes instanceof Promise)) return transcoding;
+          return regexes.then(() => transcoding ?? undefined);
         },
         apply: (snapshot) => {
           const regexes = prepareRegexes(snapshot);
@@ -119,6 +122,7 @@ export async function applyPrepared(
   snapshot: Snapshot,
   tables: Prepared['tables'] = null,
 ): Promise<void> {
+  await prepareTranscoding(snapshot);
   inForce.apply(snapshot, { regexes: await prepareRegexes(snapshot), tables });
 }
 

@@ -5,6 +5,7 @@ import type { Endpoint, Service } from '#api/snapshot.ts';
 import type { ConnectionFacts, RequestFacts, TokenFacts } from '#policy/facts.ts';
 import type { Verdict } from '#policy/verdict.ts';
 
+import type { Remade } from './answer-taps.ts';
 import type { CacheUse } from './cache/layer.ts';
 import type { Failure, FailureCode } from './failures.ts';
 import type { Enforced } from './in-force.ts';
@@ -36,6 +37,8 @@ export interface RequestView extends RequestFacts {
   setPath(path: string): void;
   /** Rewrites `Host`; also changes `authority`. */
   setAuthority(authority: string): void;
+  /** Makes it the call of a gRPC method: POST of that path, with `te: trailers`. */
+  callGrpc(path: string): void;
   /** Cuts every line of a header. @param name lower-case */
   remove(name: string): void;
   /** As `remove`, for names that the application must believe: also `a_b` for `a-b`, as CGI reads them. */
@@ -65,6 +68,12 @@ export interface HeldAnswer extends ResponseView {
 /** A body that was read; `too-large`, `late`: not all of it. `gone`: so is the client. */
 export type BodyRead = Buffer | 'too-large' | 'late' | 'gone';
 
+/** What came behind an answer's body. */
+export interface AnswerTrailers {
+  grpcStatus(): string;
+  values(name: string): readonly string[];
+}
+
 /** A layer that wants the upstream's answer whole, before it goes on. */
 export interface ResponseTap {
   /**
@@ -73,13 +82,13 @@ export interface ResponseTap {
    * its place, or what answers in its place
    */
   begin(x: Exchange, head: ResponseView): number | FailureCode | (() => void);
-  /** @returns the body that goes on; `head` may be edited */
+  /** @returns the body that goes on, `head` may be edited; or another answer, without trailers */
   whole(
     x: Exchange,
     head: HeldAnswer,
     body: Buffer,
-    trailers: { grpcStatus(): string } | null,
-  ): Buffer | Promise<Buffer>;
+    trailers: AnswerTrailers | null,
+  ): Buffer | Remade | Promise<Buffer | Remade>;
   /** There is more of it than was wanted. @returns what is answered in its place; undefined: it passes as it comes */
   tooLong(x: Exchange): FailureCode | undefined;
   /** `whole` threw. @returns what is answered; undefined: 500 */

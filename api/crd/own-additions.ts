@@ -92,6 +92,8 @@ const transformation: SchemaAdditions = new Map<string, Record<string, unknown>>
   ...extension,
   ['rules', { maxItems: 256 }],
   ['rules[].match', { maxItems: 64 }],
+  ['rules[].grpcJson.descriptorSet', { maxLength: 1_048_576 }],
+  ['rules[].grpcJson.services', { maxItems: 64 }],
   [
     'rules[].request.path',
     rules({

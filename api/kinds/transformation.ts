@@ -69,8 +69,25 @@ export const convertEdit = z.object({
     .describe('What becomes of a body that cannot be converted. pass: untouched.'),
 });
 
+export const grpcJson = z.object({
+  descriptorSet: z
+    .string()
+    .min(1)
+    .describe('A FileDescriptorSet with all imports in base64: protoc --include_imports.'),
+  services: z.array(z.string()).min(1).describe('Full names, as shop.v1.Orders.'),
+  ignoreUnknown: z
+    .boolean()
+    .default(false)
+    .describe('Fields and query parameters that the message has not are left out, not refused.'),
+});
+
 export const transformationRule = z.object({
   match: requestMatches,
+  grpcJson: grpcJson
+    .optional()
+    .describe(
+      'Calls of JSON become calls of gRPC (unary ones), by google.api.http or POST /pkg.Service/Method, after the edits of the request and before those of the response. Other requests pass, policies see all as they came. A body over maxBodyBytes is refused.',
+    ),
   request: z
     .object({
       headers: headerEdits.optional().describe('Edits of the head.'),
@@ -121,6 +138,7 @@ export const transformationSpec = z.object({
 export type HeaderEditsSpec = z.infer<typeof headerEdits>;
 export type PathEditSpec = z.infer<typeof pathEdit>;
 export type QueryEditsSpec = z.infer<typeof queryEdits>;
+export type GrpcJsonSpec = z.infer<typeof grpcJson>;
 export type ConvertSpec = z.infer<typeof convertEdit>;
 export type JsonEditsSpec = z.infer<typeof jsonEdits>;
 export type TransformationRule = z.infer<typeof transformationRule>;

@@ -1,6 +1,7 @@
 // Transformation: edits that cannot be made as they are written.
 import { readJsonPath } from '../json-path.ts';
 import type {
+  GrpcJsonSpec,
   HeaderEditsSpec,
   JsonEditsSpec,
   PathEditSpec,
@@ -33,10 +34,15 @@ export function validateTransformation({ spec }: Resource<string, Transformation
   return findings;
 }
 
-function checkRule({ match, request, response }: TransformationRule, at: string, add: Add): void {
+function checkRule(
+  { match, request, response, grpcJson }: TransformationRule,
+  at: string,
+  add: Add,
+): void {
   checkRequestMatches(match, at, add);
   const steps = [...Object.values(request ?? {}), ...Object.values(response ?? {})];
-  if (steps.length === 0) {
+  if (grpcJson !== undefined) checkGrpcJson(grpcJson, `${at}.grpcJson`, add);
+  if (steps.length === 0 && grpcJson === undefined) {
     add(at, 'a rule without an edit does nothing', 'name one under request or response');
   }
   checkHeaders(request?.headers, `${at}.request.headers`, add);
@@ -51,6 +57,22 @@ function checkRule({ match, request, response }: TransformationRule, at: string,
     }
   }
   if (response?.json !== undefined) checkJson(response.json, `${at}.response.json`, add);
+}
+
+function checkGrpcJson({ descriptorSet, services }: GrpcJsonSpec, at: string, add: Add): void {
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(descriptorSet.replaceAll(/\s/g, ''))) {
+    const hint = 'write it as protoc --include_imports -o set.pb and base64 -w0 set.pb have it';
+    add(`${at}.descriptorSet`, 'the descriptor set is no base64', hint);
+  }
+  const seen = new Set<string>();
+  for (const [i, service] of services.entries()) {
+    const place = joinIndex(`${at}.services`, i);
+    if (!/^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$/.test(service)) {
+      add(place, `"${service}" is no full name of a service`, 'write it as shop.v1.Orders');
+    }
+    if (seen.has(service)) add(place, `"${service}" is there twice`, 'keep one of them');
+    seen.add(service);
+  }
 }
 
 function checkHeaders(edits: HeaderEditsSpec | undefined, at: string, add: Add): void {

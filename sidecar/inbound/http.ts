@@ -88,7 +88,8 @@ function forward(x: Exchange): Outcome {
   const { port, pool } = downstream.target;
   const protocol = enforced.policies.portProtocol(port);
   const http2 = protocol === 'detect' ? x.protocol === 'HTTP/2' : isHttp2(protocol);
-  x.stream.forward(http2 ? pool : pool.http1);
+  const grpc = x.transformed?.transcoded === true;
+  x.stream.forward(http2 || grpc ? pool : pool.http1);
   return ENDED;
 }
 

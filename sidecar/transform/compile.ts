@@ -14,7 +14,9 @@ import { pathEnd } from '../routing/query.ts';
 import type { RegexFactory } from '../routing/regex.ts';
 import { compileText } from '../routing/text-matcher.ts';
 import { jsonToXml, xmlToJson } from './convert.ts';
+import type { Transcoder } from './grpc-json.ts';
 import { compileJsonEdits, editJson } from './json-edit.ts';
+import { transcoding } from './load-transcoding.ts';
 import type { BodyType } from './readable.ts';
 import { isTransformation } from './needs-regexes.ts';
 import { compileQueryEdit, type QueryEdit } from './query-edit.ts';
@@ -34,6 +36,8 @@ export interface TransformRule {
   /** In order; each for bodies of its type. */
   readonly requestBody: readonly BodyEdit[];
   readonly responseBody: readonly BodyEdit[];
+  /** Null: nothing is transcoded. */
+  readonly grpcJson: Transcoder | null;
 }
 
 export interface BodyEdit {
@@ -66,7 +70,7 @@ export function compileTransforms(
 }
 
 function compileRule(
-  { match, request = {}, response = {} }: TransformationRule,
+  { match, grpcJson, request = {}, response = {} }: TransformationRule,
   bytesMax: number,
   regexes: RegexFactory,
   onProblem: (why: string) => void,
@@ -84,6 +88,10 @@ function compileRule(
     query: query === undefined ? null : compileQueryEdit(query),
     requestBody: bodyEditsOf(request, bytesMax, onProblem),
     responseBody: bodyEditsOf(response, bytesMax, onProblem),
+    grpcJson:
+      grpcJson === undefined
+        ? null
+        : attempt(() => transcoding()(grpcJson, bytesMax, onProblem), onProblem),
   };
 }
 

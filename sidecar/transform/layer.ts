@@ -6,6 +6,7 @@ import { HeldRequest } from '../inbound/held-request.ts';
 import { ENDED, PASS, type Outcome } from '../request-path.ts';
 import { applyRequestEdits } from '../routing/header-edits.ts';
 import type { BodyEdit, TransformRule } from './compile.ts';
+import type { Transcoder } from './grpc-json.ts';
 import { editQuery } from './query-edit.ts';
 import { codingOf, forgetContent, setType, typeOf } from './readable.ts';
 
@@ -14,6 +15,8 @@ export interface Transformed {
   readonly rules: readonly TransformRule[];
   /** Why a body was left as it is; '' when none was. */
   untouched: string;
+  /** The caller speaks JSON, the application gRPC. */
+  transcoded: boolean;
 }
 
 /** Costs a look where nothing is transformed. */
@@ -23,22 +26,35 @@ export function transformLayer(x: Exchange): Outcome | Promise<Outcome> {
 }
 
 /** Which rules hold is settled by the request as it came: none sees what another made of it. */
-function transform(x: Exchange, all: readonly TransformRule[]): Outcome | Promise<Outcome> {
+function transform(x: Exchange, known: readonly TransformRule[]): Outcome | Promise<Outcome> {
   const { request, downstream } = x;
-  const rules = all.filter(({ matches }) => matches?.(downstream.facts, request) ?? true);
+  const rules = known.filter(({ matches }) => matches?.(downstream.facts, request) ?? true);
   if (rules.length === 0) return PASS;
-  const transformed = { rules, untouched: '' };
+  const transformed = { rules, untouched: '', transcoded: false };
   x.transformed = transformed;
   // A tunnel is judged again by what the client asked for.
   if (request.upgrade !== '') x.judged ??= new HeldRequest(request);
   if (rules.some(({ responseBody }) => responseBody.length > 0)) tapAnswer(x, answerTap);
   for (const rule of rules) editHead(x, rule);
-  if (!request.hasBody) return PASS;
-  const edits = planOf(
-    request,
-    rules.flatMap(({ requestBody }) => requestBody),
-  );
-  return edits.length === 0 ? PASS : editBody(x, transformed, edits);
+  const all = request.hasBody ? rules.flatMap(({ requestBody }) => requestBody) : [];
+  const edits = planOf(request, all);
+  const edited = edits.length === 0 ? PASS : editBody(x, transformed, edits);
+  // What a rule edits is what the caller sent, JSON: it becomes gRPC after that.
+  const transcoder = rules.find(({ grpcJson }) => grpcJson !== null)?.grpcJson ?? null;
+  return transcoder === null ? edited : transcodeAfter(edited, x, transcoder, transformed);
+}
+
+async function transcodeAfter(
+  edited: Outcome | Promise<Outcome>,
+  x: Exchange,
+  transcoder: Transcoder,
+  transformed: Transformed,
+): Promise<Outcome> {
+  const outcome = await edited;
+  if (outcome !== PASS) return outcome;
+  return transcoder.transcode(x, () => {
+    transformed.transcoded = true;
+  });
 }
 
 function editHead(x: Exchange, { headers, path, query }: TransformRule): void {

@@ -142,6 +142,10 @@ export class CollectingCall implements UpstreamCall {
       const next = given instanceof Promise ? await this.waitFor(given) : given;
       // Its time ran out while the layer worked on it, or the path would rather have another answer.
       if (!call.listensTo(this)) return;
+      if (!Buffer.isBuffer(next)) {
+        call.answerInstead(() => next.answer(call.exchange), true);
+        return;
+      }
       held.head.reframe(next.length);
       const ends = trailers === null;
       call.head(held.head, next, 0, next.length, ends);

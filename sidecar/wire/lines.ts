@@ -126,6 +126,12 @@ export class HeaderLines {
     if (bytes >= 0) this.addText('content-length', String(bytes));
   }
 
+  /** Of a request for gRPC: some servers refuse one without it. */
+  protected acceptTrailers(): void {
+    this.cutName('te');
+    this.addText('te', 'trailers');
+  }
+
   private addText(name: string, value: string): void {
     const at = this.addedCount;
     const plain = !notPlain.test(value);

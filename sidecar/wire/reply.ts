@@ -47,8 +47,9 @@ function whole(status: number, headers: string, body: string | Buffer, headOnly:
   return { status, lines, body: headOnly ? '' : body };
 }
 
-/** The call is gRPC's: it is answered as gRPC wants it. */
+/** The call is gRPC's, and so is its caller: it is answered as gRPC wants it. */
 export function isGrpc(x: Exchange): boolean {
+  if (x.transformed?.transcoded === true) return false;
   const type = x.request.values('content-type')[0] ?? '';
   return type === 'application/grpc' || type.startsWith('application/grpc+');
 }

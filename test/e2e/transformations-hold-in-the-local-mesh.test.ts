@@ -80,6 +80,34 @@ test('XML for an application of JSON', async () => {
   );
 });
 
+test('JSON for an application of gRPC', async () => {
+  const orders = 'http://orders.transformations:8080/v1/orders';
+  const got = await mesh.call('caller', 'GET', `${orders}/a7`);
+  expect(got.headers.get('content-type')).toBe('application/json');
+  expect(JSON.parse(got.body)).toEqual({
+    id: 'a7',
+    totalCents: '1250',
+    items: [{ sku: 'tea', count: 2 }],
+  });
+  const body = '{"id":"b","total_cents":5}';
+  const made = await send({
+    host: '127.0.0.1',
+    port: mesh.pod('caller').sidecar?.outbound ?? 0,
+    method: 'POST',
+    target: orders,
+    headers: [
+      ['host', 'orders.transformations:8080'],
+      ['content-type', 'application/json'],
+    ],
+    body,
+    timeoutMs: 10_000,
+  });
+  expect(JSON.parse(made.body)).toEqual({ id: 'b', totalCents: '5' });
+  const missing = await mesh.call('caller', 'GET', `${orders}/none`);
+  expect(missing.status).toBe(404);
+  expect(JSON.parse(missing.body)).toEqual({ code: 5, message: 'no such order' });
+});
+
 test('an edit of the YAML is in force at once', async () => {
   const file = join(mesh.folder, 'headers.yaml');
   const text = await readFile(file, 'utf8');

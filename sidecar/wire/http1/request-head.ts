@@ -51,6 +51,12 @@ export class RequestHead extends MessageHead implements RequestMessage {
     this.authority = authority;
   }
 
+  callGrpc(path: string): void {
+    this.method = 'POST';
+    this.path = path;
+    this.acceptTrailers();
+  }
+
   /** Forgets what was read, for an exchange about something that is no request. */
   blank(): void {
     this.clear();

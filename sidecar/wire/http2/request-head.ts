@@ -80,6 +80,12 @@ export class Http2RequestHead extends FieldLines implements RequestMessage {
     this.authority = authority;
   }
 
+  callGrpc(path: string): void {
+    this.method = 'POST';
+    this.path = path;
+    this.acceptTrailers();
+  }
+
   http1BytesMax(): number {
     if (!this.isSendable()) return -1;
     const line = this.method.length + this.path.length + this.authority.length;

@@ -35,6 +35,13 @@ test('what is left out has its defaults', () => {
   });
 });
 
+test('a rule may transcode and do nothing else', () => {
+  const rule = '{ grpcJson: { descriptorSet: aaaa, services: [shop.v1.Orders] } }';
+  const { resources, problems } = load(`{ rules: [${rule}] }`);
+  expect(problems).toEqual([]);
+  expect(resources[0]).toMatchObject({ spec: { rules: [{ grpcJson: { ignoreUnknown: false } }] } });
+});
+
 test.each([
   ['no edit', '', 'a rule without an edit does nothing'],
   ['an empty list of matches', `match: [], ${edit}`, 'would mean everything'],
@@ -47,6 +54,9 @@ test.each([
   ['a bad header', 'response: { headers: { set: { "a b": x } } }', '"a b" is no header name'],
   ['framing', 'request: { headers: { remove: [Content-Length] } }', 'belongs to the connection'],
   ['a line break', 'response: { headers: { add: { a: "x\\ny" } } }', 'line breaks'],
+  ['no base64', 'grpcJson: { descriptorSet: "{}", services: [a.B] }', 'is no base64'],
+  ['no service', 'grpcJson: { descriptorSet: aaaa, services: ["/a.B"] }', 'is no full name'],
+  ['a service twice', 'grpcJson: { descriptorSet: aaaa, services: [a.B, a.B] }', 'is there twice'],
   ['no edit of a path', 'request: { path: {} }', 'a path has one edit'],
   [
     'two edits of a path',

@@ -87,6 +87,11 @@ export class FakeRequest implements RequestView {
     this.authority = authority;
   }
 
+  callGrpc(path: string): void {
+    this.method = 'POST';
+    this.path = path;
+  }
+
   remove(name: string): void {
     this.headers = this.headers.filter((header) => header[0] !== name);
   }

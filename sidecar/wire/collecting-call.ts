@@ -123,7 +123,7 @@ export class CollectingCall implements UpstreamCall {
     return true;
   }
 
-  private async waitFor(given: Promise<Buffer>): Promise<Buffer> {
+  private async waitFor<T>(given: Promise<T>): Promise<T> {
     const { call } = this;
     call.layerWaits = true;
     const made = await given;

@@ -12,7 +12,6 @@ test.each([
   '{ egress: [{ hosts: ["~/*"] }] }',
   '{ egress: [{ port: { number: 80, protocol: HTTP, name: http }, hosts: ["*/*"] }, { hosts: ["./*"] }] }',
   '{ outboundTrafficPolicy: {} }',
-  '{ inboundConnectionPool: { tcp: { maxConnections: 5 } } }',
 ])('%s is valid', (text) => {
   expect(sidecar(text)).toEqual([]);
 });
@@ -52,9 +51,19 @@ test.each([
     '{ outboundTrafficPolicy: { egressProxy: { host: a.b, port: { number: 1 } } } }',
     'an egressProxy goes with ALLOW_ANY',
   ],
-  ['{ inboundConnectionPool: {} }', 'a connectionPool needs tcp or http'],
 ])('%s: %s', (text, words) => {
   expect(sidecar(text)).toEqual([words]);
+});
+
+test.each([
+  ['{ tcp: { maxConnections: 5 } }', []],
+  ['{}', ['a connectionPool needs tcp or http']],
+])('an inboundConnectionPool of %s is not carried out, and says so', (pool, errors) => {
+  const warned = 'warning: inboundConnectionPool is not carried out: ';
+  expect(sidecar(`{ inboundConnectionPool: ${pool} }`)).toEqual([
+    ...errors,
+    `${warned}callers keep limits, not the callee`,
+  ]);
 });
 
 test.each(['', '127.0.0.1:80', '0.0.0.0:80', '"[::1]:80"', '":80"', 'unix:///s', 'unix://@s'])(

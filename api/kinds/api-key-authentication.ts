@@ -2,17 +2,12 @@
 import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';
-import { targetRef, workloadSelector } from './selector.ts';
+import { requestMatch, values } from './request-match.ts';
+import { workloadTarget } from './selector.ts';
 
-const values = (meaning: string) => z.array(z.string()).optional().describe(meaning);
-
-export const apiKeyMatch = z
-  .object({
-    paths: values('Paths without their query, normalised; {*} and {**} stand for segments.'),
-    notPaths: values('Paths that need no key.'),
-    methods: values('Methods of HTTP; for gRPC POST.'),
-    hosts: values('Host of the request, without regard to case.'),
-  })
+export const apiKeyMatch = requestMatch
+  .omit({ headers: true })
+  .extend({ notPaths: values('Paths that need no key.') })
   .describe('Fields of it must all match.');
 
 export const apiKeyPlace = z
@@ -36,11 +31,7 @@ export const apiKeyConsumer = z.object({
 });
 
 export const apiKeyAuthenticationSpec = z.object({
-  selector: workloadSelector.optional(),
-  targetRefs: z
-    .array(targetRef)
-    .optional()
-    .describe('Services of the namespace: the workloads behind them.'),
+  ...workloadTarget,
   match: z
     .array(apiKeyMatch)
     .optional()

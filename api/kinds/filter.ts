@@ -2,15 +2,11 @@
 import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';
-import { requestMatches } from './request-match.ts';
-import { targetRef, workloadSelector } from './selector.ts';
+import { bodyBytes, requestMatches } from './request-match.ts';
+import { workloadTarget } from './selector.ts';
 
 export const filterSpec = z.object({
-  selector: workloadSelector.optional(),
-  targetRefs: z
-    .array(targetRef)
-    .optional()
-    .describe('Services of the namespace: the workloads behind them.'),
+  ...workloadTarget,
   match: requestMatches,
   file: z
     .string()
@@ -27,13 +23,9 @@ export const filterSpec = z.object({
     .boolean()
     .default(false)
     .describe('onResponse is asked about answers, whole. Streams (gRPC, events) pass by.'),
-  maxBodyBytes: z
-    .number()
-    .int()
-    .min(1)
-    .max(64 * 1024 * 1024)
-    .default(1024 * 1024)
-    .describe('The largest body that it gets. Larger requests are refused with 413.'),
+  maxBodyBytes: bodyBytes.describe(
+    'The largest body that it gets. Larger requests are refused with 413.',
+  ),
   timeout: z
     .string()
     .default('100ms')

@@ -2,9 +2,9 @@
 import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';
-import { targetRef, workloadSelector } from './selector.ts';
+import { requestMatch, values } from './request-match.ts';
+import { workloadTarget } from './selector.ts';
 
-const values = (meaning: string) => z.array(z.string()).optional().describe(meaning);
 const positive = z.number().int().min(1).max(1_000_000_000);
 const limitOf = positive.describe('Requests that are admitted.');
 const rateOf = positive.describe('Requests that are admitted in each `per`, on average.');
@@ -14,12 +14,8 @@ const perOf = z
   .describe('The time that `rate` is counted in, as 1s, 1m, 1h.');
 const windowOf = z.string().default('1m').describe('Length of the window, as 10s, 1m, 1h.');
 
-export const limitMatch = z
-  .object({
-    paths: values('Paths without their query, normalised; {*} and {**} stand for segments.'),
-    notPaths: values('Paths that do not match.'),
-    methods: values('Methods of HTTP; for gRPC POST.'),
-    hosts: values('Host of the request, without regard to case.'),
+export const limitMatch = requestMatch
+  .extend({
     headers: z
       .record(z.string(), z.array(z.string()).min(1))
       .optional()
@@ -157,11 +153,7 @@ export const limit = z.object({
 });
 
 export const rateLimitSpec = z.object({
-  selector: workloadSelector.optional(),
-  targetRefs: z
-    .array(targetRef)
-    .optional()
-    .describe('Services of the namespace: the workloads behind them.'),
+  ...workloadTarget,
   limits: z
     .array(limit)
     .min(1)

@@ -1,7 +1,7 @@
-// Which requests a rule of our own kinds is for.
+// Which requests a rule of our own kinds is for, and how much of their bodies is read.
 import { z } from 'zod';
 
-const values = (meaning: string) => z.array(z.string()).optional().describe(meaning);
+export const values = (meaning: string) => z.array(z.string()).optional().describe(meaning);
 
 export const requestMatch = z
   .object({
@@ -20,5 +20,13 @@ export const requestMatches = z
   .array(requestMatch)
   .optional()
   .describe('Requests it is for; one of them must match. All, when left out.');
+
+/** The largest body that is kept whole in memory. */
+export const bodyBytes = z
+  .number()
+  .int()
+  .min(1)
+  .max(64 * 1024 * 1024)
+  .default(1024 * 1024);
 
 export type RequestMatch = z.infer<typeof requestMatch>;

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';
-import { requestMatches } from './request-match.ts';
-import { targetRef, workloadSelector } from './selector.ts';
+import { bodyBytes, requestMatches } from './request-match.ts';
+import { workloadTarget } from './selector.ts';
 
 export const cacheRule = z.object({
   match: requestMatches,
@@ -20,11 +20,7 @@ export const cacheRule = z.object({
 });
 
 export const responseCacheSpec = z.object({
-  selector: workloadSelector.optional(),
-  targetRefs: z
-    .array(targetRef)
-    .optional()
-    .describe('Services of the namespace: the workloads behind them.'),
+  ...workloadTarget,
   rules: z.array(cacheRule).min(1).describe('The first that matches a request holds.'),
   maxBytes: z
     .number()
@@ -35,13 +31,7 @@ export const responseCacheSpec = z.object({
     .describe(
       'What each thread of a sidecar keeps at most; of more, what was unused for longest goes.',
     ),
-  maxBodyBytes: z
-    .number()
-    .int()
-    .min(1)
-    .max(64 * 1024 * 1024)
-    .default(1024 * 1024)
-    .describe('The largest body that is kept.'),
+  maxBodyBytes: bodyBytes.describe('The largest body that is kept.'),
 });
 
 export type ResponseCacheSpec = z.infer<typeof responseCacheSpec>;

@@ -19,3 +19,12 @@ export const targetRef = z
     namespace: z.string().optional().describe('Must be empty: targets are in the same namespace.'),
   })
   .describe('A resource this is attached to. Sidecars ignore whatever has one.');
+
+/** How our own kinds choose workloads. */
+export const workloadTarget = {
+  selector: workloadSelector.optional(),
+  targetRefs: z
+    .array(targetRef)
+    .optional()
+    .describe('Services of the namespace: the workloads behind them.'),
+};

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';
-import { requestMatches } from './request-match.ts';
-import { targetRef, workloadSelector } from './selector.ts';
+import { bodyBytes, requestMatches } from './request-match.ts';
+import { workloadTarget } from './selector.ts';
 
 const texts = (meaning: string) => z.record(z.string(), z.string()).optional().describe(meaning);
 const names = (meaning: string) => z.array(z.string()).optional().describe(meaning);
@@ -117,22 +117,12 @@ export const transformationRule = z.object({
 });
 
 export const transformationSpec = z.object({
-  selector: workloadSelector.optional(),
-  targetRefs: z
-    .array(targetRef)
-    .optional()
-    .describe('Services of the namespace: the workloads behind them.'),
+  ...workloadTarget,
   rules: z
     .array(transformationRule)
     .min(1)
     .describe('Each that matches the request as it came is applied, in order.'),
-  maxBodyBytes: z
-    .number()
-    .int()
-    .min(1)
-    .max(64 * 1024 * 1024)
-    .default(1024 * 1024)
-    .describe('The largest body that is read to be edited.'),
+  maxBodyBytes: bodyBytes.describe('The largest body that is read to be edited.'),
 });
 
 export type HeaderEditsSpec = z.infer<typeof headerEdits>;

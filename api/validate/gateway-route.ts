@@ -5,9 +5,11 @@ import type {
   MirrorFilter,
   ParentRef,
 } from '../kinds/gateway-route.ts';
-import { joinIndex } from '../origin.ts';
+import { type Finding, joinIndex } from '../origin.ts';
+import type { Resource } from '../resource.ts';
 import { regexFault } from './regex.ts';
 import type { Add } from './route-values.ts';
+import { stickyFault } from './sticky.ts';
 
 /** A filter of either kind. */
 export interface AnyFilter {
@@ -40,7 +42,34 @@ const parentsMax = 32;
 const rulesMax = 16;
 const matchesMax = 128;
 
-export function checkParents(parents: readonly ParentRef[], add: Add): void {
+interface AnyRule {
+  readonly name?: string;
+  readonly matches: readonly unknown[];
+}
+
+interface AnyRoute<Rule> {
+  readonly parentRefs: readonly ParentRef[];
+  readonly rules: readonly Rule[];
+}
+
+/** What is wrong with a route of either kind. @param checkRule what is wrong with one rule of the kind */
+export function routeFindings<Rule extends AnyRule>(
+  { spec, metadata }: Resource<string, AnyRoute<Rule>>,
+  checkRule: (rule: Rule, at: string, add: Add) => void,
+): Finding[] {
+  const findings: Finding[] = [];
+  const add: Add = (path, message, mend) => {
+    findings.push({ severity: 'error', code: 'route-invalid', path, message, mend });
+  };
+  checkParents(spec.parentRefs, add);
+  checkRuleCount(spec.rules, add);
+  for (const [i, rule] of spec.rules.entries()) checkRule(rule, joinIndex('spec.rules', i), add);
+  const sticky = stickyFault(metadata.annotations);
+  if (sticky !== null) add(sticky.path, sticky.message, sticky.mend);
+  return findings;
+}
+
+function checkParents(parents: readonly ParentRef[], add: Add): void {
   if (parents.length > parentsMax) add('spec.parentRefs', `at most ${parentsMax} parents`);
   const seen = new Map<string, ParentRef[]>();
   for (const [i, parent] of parents.entries()) {
@@ -63,10 +92,7 @@ function whole({ port, sectionName }: ParentRef): boolean {
   return port === undefined && sectionName === undefined;
 }
 
-export function checkRuleCount(
-  rules: readonly { readonly name?: string; readonly matches: readonly unknown[] }[],
-  add: Add,
-): void {
+function checkRuleCount(rules: readonly AnyRule[], add: Add): void {
   if (rules.length > rulesMax) add('spec.rules', `at most ${rulesMax} rules are allowed`);
   const matches = rules.reduce((sum, rule) => sum + rule.matches.length, 0);
   if (matches > matchesMax) {

@@ -1,40 +1,24 @@
 // GRPCRoute: what the CRD of the Gateway API refuses by rules, beyond the shape.
-import type { GrpcRouteMatch, GrpcRouteSpec } from '../kinds/grpc-route.ts';
+import type { GrpcRouteMatch, GrpcRouteRule, GrpcRouteSpec } from '../kinds/grpc-route.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
-import {
-  checkBackend,
-  checkFilters,
-  checkParents,
-  checkRuleCount,
-  checkValues,
-} from './gateway-route.ts';
+import { checkBackend, checkFilters, checkValues, routeFindings } from './gateway-route.ts';
 import { regexFault } from './regex.ts';
 import type { Add } from './route-values.ts';
-import { stickyFault } from './sticky.ts';
 
-export function validateGrpcRoute({ spec, metadata }: Resource<string, GrpcRouteSpec>): Finding[] {
-  const findings: Finding[] = [];
-  const add: Add = (path, message, mend) => {
-    findings.push({ severity: 'error', code: 'route-invalid', path, message, mend });
-  };
-  checkParents(spec.parentRefs, add);
-  checkRuleCount(spec.rules, add);
-  for (const [i, rule] of spec.rules.entries()) {
-    const at = joinIndex('spec.rules', i);
-    for (const [j, match] of rule.matches.entries()) {
-      checkMatch(match, joinIndex(`${at}.matches`, j), add);
-    }
-    checkFilters(rule.filters ?? [], `${at}.filters`, add);
-    for (const [j, ref] of (rule.backendRefs ?? []).entries()) {
-      const path = joinIndex(`${at}.backendRefs`, j);
-      checkBackend(ref, path, add);
-      checkFilters(ref.filters ?? [], `${path}.filters`, add);
-    }
+export function validateGrpcRoute(route: Resource<string, GrpcRouteSpec>): Finding[] {
+  return routeFindings(route, checkRule);
+}
+
+function checkRule(rule: GrpcRouteRule, at: string, add: Add): void {
+  const { matches, filters = [], backendRefs = [] } = rule;
+  for (const [i, match] of matches.entries()) checkMatch(match, joinIndex(`${at}.matches`, i), add);
+  checkFilters(filters, `${at}.filters`, add);
+  for (const [i, ref] of backendRefs.entries()) {
+    const path = joinIndex(`${at}.backendRefs`, i);
+    checkBackend(ref, path, add);
+    checkFilters(ref.filters ?? [], `${path}.filters`, add);
   }
-  const sticky = stickyFault(metadata.annotations);
-  if (sticky !== null) add(sticky.path, sticky.message, sticky.mend);
-  return findings;
 }
 
 const SERVICE = /^\.?[a-z_][a-z_0-9]*(\.[a-z_][a-z_0-9]*)*$/i;

@@ -8,29 +8,13 @@ import type {
 } from '../kinds/http-route.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
-import {
-  checkBackend,
-  checkFilters,
-  checkParents,
-  checkRuleCount,
-  checkValues,
-} from './gateway-route.ts';
+import { checkBackend, checkFilters, checkValues, routeFindings } from './gateway-route.ts';
 import { regexFault } from './regex.ts';
 import { durationMsOf } from './request-authentication.ts';
 import type { Add } from './route-values.ts';
-import { stickyFault } from './sticky.ts';
 
-export function validateHttpRoute({ spec, metadata }: Resource<string, HttpRouteSpec>): Finding[] {
-  const findings: Finding[] = [];
-  const add: Add = (path, message, mend) => {
-    findings.push({ severity: 'error', code: 'route-invalid', path, message, mend });
-  };
-  checkParents(spec.parentRefs, add);
-  checkRuleCount(spec.rules, add);
-  for (const [i, rule] of spec.rules.entries()) checkRule(rule, joinIndex('spec.rules', i), add);
-  const sticky = stickyFault(metadata.annotations);
-  if (sticky !== null) add(sticky.path, sticky.message, sticky.mend);
-  return findings;
+export function validateHttpRoute(route: Resource<string, HttpRouteSpec>): Finding[] {
+  return routeFindings(route, checkRule);
 }
 
 function checkRule(rule: HttpRouteRule, at: string, add: Add): void {

@@ -146,7 +146,7 @@ export function pathEnd(path: string): number {
 }
 
 /** What Envoy keeps as a header of its own; null for any other name. */
-function pseudoHeader(request: RequestFacts, name: string): string | null {
+export function pseudoHeader(request: RequestFacts, name: string): string | null {
   switch (name) {
     case ':path':
       return request.path;

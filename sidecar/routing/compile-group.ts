@@ -6,7 +6,7 @@ import { TextTree, type Visitor } from '#policy/match/text-tree.ts';
 import type { RequestFacts } from '#policy/facts.ts';
 import { compileRoute } from './compile-route.ts';
 import type { CompiledGroup, CompiledRoute } from './compiled-route.ts';
-import { pathEnd } from './query.ts';
+import { pathEnd } from '#policy/conditions/request.ts';
 import { literalPrefix } from './regex-prefix.ts';
 import type { RegexFactory } from './regex.ts';
 import { compileMatch, type RequestMatcher } from './request-matcher.ts';

@@ -1,7 +1,7 @@
 // Rewrites of a path, compiled for the match that they belong to: prefix, whole segments, regular expression, all of it.
 import type { PathRewrite, RouteMatch } from '#api/traffic/route.ts';
 
-import { pathEnd } from './query.ts';
+import { pathEnd } from '#policy/conditions/request.ts';
 import type { RegexFactory } from './regex.ts';
 import { withoutFinalSlash } from './text-matcher.ts';
 

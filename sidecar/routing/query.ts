@@ -1,11 +1,6 @@
 // Query parameters and cookies of a request as Envoy reads them: the first of a name, nothing decoded.
+import { pathEnd, pseudoHeader } from '#policy/conditions/request.ts';
 import type { RequestFacts } from '#policy/facts.ts';
-
-/** Where the path ends and the query, with its `?`, begins. */
-export function pathEnd(path: string): number {
-  const at = path.indexOf('?');
-  return at === -1 ? path.length : at;
-}
 
 /** The first parameter of that name; '' when it has no `=`, null when there is none. */
 export function queryValue(path: string, name: string): string | null {
@@ -40,19 +35,7 @@ export function cookieValue(request: RequestFacts, name: string): string | null 
  * @param name lower-case, or a pseudo-header's: `:path`, `:authority`, `:method`, `:scheme`
  */
 export function headerText(request: RequestFacts, name: string): string | null {
-  switch (name) {
-    case ':authority':
-    case 'host':
-      return request.authority;
-    case ':path':
-      return request.path;
-    case ':method':
-      return request.method;
-    case ':scheme':
-      return request.scheme;
-    default:
-      return joined(request.values(name), name);
-  }
+  return pseudoHeader(request, name) ?? joined(request.values(name), name);
 }
 
 /** Lines of one header of a request or response as one text. */

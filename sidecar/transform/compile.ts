@@ -10,7 +10,7 @@ import type {
 import { compileRequestMatch, type RequestTest } from '#policy/request-match.ts';
 import { compileEdits, type CompiledEdits } from '../routing/header-edits.ts';
 import { compilePathEdit, type PathEdit } from '../routing/path-edit.ts';
-import { pathEnd } from '../routing/query.ts';
+import { pathEnd } from '#policy/conditions/request.ts';
 import type { RegexFactory } from '../routing/regex.ts';
 import { compileText } from '../routing/text-matcher.ts';
 import { jsonToXml, xmlToJson } from './convert.ts';

@@ -1,7 +1,7 @@
 // Which methods of gRPC the requests of HTTP stand for, compiled from a descriptor set.
 import type { GrpcJsonSpec } from '#api/kinds/transformation.ts';
 
-import { pathEnd } from '../routing/query.ts';
+import { pathEnd } from '#policy/conditions/request.ts';
 import { type HttpRule, readHttpRules } from './http-rule.ts';
 import { compileTemplate, type PathTemplate } from './path-template.ts';
 import { bindText } from './grpc-fields.ts';

@@ -12,7 +12,7 @@ import type {
 } from '../exchange.ts';
 import { failures, type Failure, type FailureCode } from '../failures.ts';
 import { ENDED, PASS, type Outcome } from '../request-path.ts';
-import { pathEnd } from '../routing/query.ts';
+import { pathEnd } from '#policy/conditions/request.ts';
 import { StoredHead } from '../stored-head.ts';
 import { cutUnanswered } from '../unanswered.ts';
 import { type Binding, compileBindings, findBinding, type Found } from './grpc-bindings.ts';

@@ -3,7 +3,7 @@ import type { QueryEditsSpec } from '#api/kinds/transformation.ts';
 
 import type { Exchange } from '../exchange.ts';
 import { readTemplate, textOf, type Template } from '../routing/header-variables.ts';
-import { pathEnd } from '../routing/query.ts';
+import { pathEnd } from '#policy/conditions/request.ts';
 
 export interface QueryEdit {
   /** Names, decoded, of all that go: those removed and those set. */

@@ -1,11 +1,13 @@
 // Cold start: how long after its process begins a proxy has answered the first request.
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { freePort } from '#test/free-port.ts';
+
 import type { ApplicationPorts } from './application.ts';
 import { openSocket } from './load/connection.ts';
 import { readAnswers, requestOf } from './load/http1.ts';
 import type { LoadOptions } from './load/options.ts';
-import { endAll, freePort, type ProxyKind } from './proxies/proxy.ts';
+import { endAll, type ProxyKind } from './proxies/proxy.ts';
 import type { World } from './world.ts';
 
 export interface Startup {

@@ -2,7 +2,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,6 +11,7 @@ import type { SigningRefusal, SigningReply } from '#api/signing.ts';
 import { splitPem } from '#ca/issuer.ts';
 import { requestJson } from '#runtime/h2-json.ts';
 import { createKeyAndCsr } from '#runtime/tls/csr.ts';
+import { freePort } from '#test/free-port.ts';
 import { away, startFakeCluster, type FakeCluster } from '../ca/fake-cluster.ts';
 import { verifyChain } from '../ca/fixture.ts';
 
@@ -84,15 +84,6 @@ function roots(): string {
   const text = Buffer.from(data['issuers.json'] ?? '', 'base64').toString('utf8');
   const { issuers } = JSON.parse(text) as { issuers: { rootPem: string }[] };
   return issuers.map(({ rootPem }) => rootPem).join('');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 const step = ({ adminPort }: Ports, name: string) =>

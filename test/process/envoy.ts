@@ -6,9 +6,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { freePort, start, untilAccepting } from '#test/bench/proxies/proxy.ts';
+import { start, untilAccepting } from '#test/bench/proxies/proxy.ts';
 import { spiffe } from '#test/sidecar/rig.ts';
 import type { Rig } from '#test/sidecar/rig.ts';
+import { freePort } from '#test/free-port.ts';
 
 /** Whether there is an Envoy to test against. */
 export function hasEnvoy(): boolean {

@@ -3,7 +3,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,6 +11,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { requestJson } from '#runtime/h2-json.ts';
 import { svidUri } from '#runtime/tls/peer-names.ts';
+import { freePort } from '#test/free-port.ts';
 
 import { pod } from '../api/injection/pods.ts';
 import { startTestCa, type TestCa } from '../ca/fixture.ts';
@@ -40,14 +40,6 @@ afterEach(async () => {
   await ca.close();
   await rm(folder, { recursive: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
 
 interface Process {
   readonly child: ChildProcess;

@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { freePort } from '#test/bench/proxies/proxy.ts';
 import { Rig, snapshotOf, spiffe, type SidecarOptions } from '#test/sidecar/rig.ts';
+import { freePort } from '#test/free-port.ts';
 
 import { SidecarProcess, type ProcessFiles } from './sidecar-process.ts';
 

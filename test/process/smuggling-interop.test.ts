@@ -8,11 +8,12 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { freePort, start, untilAccepting } from '#test/bench/proxies/proxy.ts';
+import { start, untilAccepting } from '#test/bench/proxies/proxy.ts';
 import { Rig, serviceOf } from '#test/sidecar/rig.ts';
 import { attacks } from '#test/sidecar/wire/http2/smuggling-corpus.ts';
 import { faultsOf, http1Application, launch } from '#test/sidecar/wire/http2/smuggling-rig.ts';
 import type { Setup } from '#test/sidecar/wire/http2/smuggling-rig.ts';
+import { freePort } from '#test/free-port.ts';
 
 import { startEnvoy } from './envoy.ts';
 

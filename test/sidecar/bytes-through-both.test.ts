@@ -4,10 +4,11 @@ import { connect as connectTls } from 'node:tls';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { freePort } from '#test/free-port.ts';
+
 import { plain, Rig, serviceOf, spiffe, strict, type TestSidecar } from './rig.ts';
 import {
   bytesServer,
-  closedPort,
   dial,
   echoUntilEnd,
   nextBytes,
@@ -113,7 +114,7 @@ test('a sidecar that closes a connection cuts it off for both ends', async () =>
 });
 
 test('an application that does not listen is a reset to the client', async () => {
-  const application = await closedPort();
+  const application = await freePort();
   const gone = await rig.sidecar({ policies: strict, application, protocol: 'tcp' });
   const endpoint = { port: gone.inboundPort, identity: spiffe('shop', 'payments') };
   const services = [serviceOf('payments', [endpoint], 'tcp')];

@@ -92,16 +92,6 @@ export async function tlsServer(
   return { port: (server.address() as AddressInfo).port, certificate, seen };
 }
 
-/** A port where nobody listens. */
-export async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 export async function nextBytes(socket: Socket): Promise<Buffer> {
   return (await once(socket, 'data'))[0] as Buffer;
 }

@@ -1,8 +1,10 @@
 // A proxy under test: how it is started, measured and ended.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { freePort } from '#test/free-port.ts';
 
 import { processTree } from '../accounting.ts';
 import type { ApplicationPorts } from '../application.ts';
@@ -75,15 +77,6 @@ export function missingProgram(command: string, flag: string, install: string): 
   } catch {
     return `${command} is not installed (${install})`;
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 /** Starts one process for inbound, two for a pair, and waits until they accept. */

@@ -1,8 +1,10 @@
 // A real redis-server for a test, on loopback, without a file.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { freePort } from '#test/free-port.ts';
 
 /** Tests that need it are left out where it is not installed. */
 export const redisIsMissing = spawnSync('redis-server', ['--version']).status !== 0;
@@ -80,13 +82,4 @@ function ask(port: number, text: string): Promise<string> {
   });
   socket.once('error', reject);
   return promise;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

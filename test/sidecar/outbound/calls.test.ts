@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { freePort } from '#test/free-port.ts';
+
 import {
   authorization,
   exchange,
@@ -46,15 +48,6 @@ async function call(client: TestSidecar, url: string, headers = ''): Promise<Htt
 
 async function nextData(socket: Socket): Promise<string> {
   return String((await once(socket, 'data'))[0]);
-}
-
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 test('a call passes both sidecars with mutual TLS and the identity of its caller', async () => {
@@ -122,7 +115,7 @@ test('calls go to every endpoint; those without a sidecar get plaintext', async 
 
 test('a call to an endpoint that is down is answered by another', async () => {
   const alive = await rig.application((q, s) => s.end(q.headers['x-envoy-attempt-count']));
-  const service = serviceOf('payments', [{ port: await closedPort() }, { port: alive.port }]);
+  const service = serviceOf('payments', [{ port: await freePort() }, { port: alive.port }]);
   const client = await rig.sidecar({ ...web, services: [service], traffic: inTurn });
   const replies: HttpReply[] = [];
   for (let i = 0; i < 64; i += 1) replies.push(await call(client, 'http://payments/'));
@@ -131,7 +124,7 @@ test('a call to an endpoint that is down is answered by another', async () => {
 });
 
 test('endpoints that are all down give 503 UF, no endpoints 503 UH', async () => {
-  const services = [serviceOf('down', [{ port: await closedPort() }]), serviceOf('empty', [])];
+  const services = [serviceOf('down', [{ port: await freePort() }]), serviceOf('empty', [])];
   const client = await rig.sidecar({ ...web, services });
   expect((await call(client, 'http://down/')).status).toBe(503);
   expect((await call(client, 'http://empty/')).body).toBe('no healthy upstream');
@@ -207,7 +200,7 @@ test('CONNECT to a TCP service is a tunnel with mutual TLS, half-close kept', as
   const application = (echo.address() as AddressInfo).port;
   const server = await rig.sidecar({ application, protocol: 'tcp', policies: strict });
   const endpoints = [
-    { port: await closedPort(), identity: payments },
+    { port: await freePort(), identity: payments },
     { port: server.inboundPort, identity: payments },
   ];
   const client = await rig.sidecar({ ...web, services: [serviceOf('payments', endpoints, 'tcp')] });
@@ -251,7 +244,7 @@ test('CONNECT to a host outside the mesh is a tunnel as it is; to a dead one 503
   const inner = await exchange(socket, get('/inner'));
   expect(received(inner).url).toBe('/inner');
   const dead = await plain(client.outboundPort);
-  const raw = `CONNECT 127.0.0.1:${await closedPort()} HTTP/1.1\r\nhost: x\r\n\r\n`;
+  const raw = `CONNECT 127.0.0.1:${await freePort()} HTTP/1.1\r\nhost: x\r\n\r\n`;
   expect((await exchange(dead, raw)).status).toBe(503);
 });
 

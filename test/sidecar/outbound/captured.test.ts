@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Service } from '#api/snapshot.ts';
 import type { PortProtocol } from '#api/workload.ts';
 import type { OriginalDestination } from '#sidecar/outbound/original-destination.ts';
+import { freePort } from '#test/free-port.ts';
 
 import {
   exchange,
@@ -21,7 +22,6 @@ import {
 } from '../rig.ts';
 import {
   bytesServer,
-  closedPort,
   dial,
   echoUntilEnd,
   mysql,
@@ -179,7 +179,7 @@ test('requests to a port declared HTTP are routed by their Host among the servic
   const services = [
     at(serviceOf('payments', [{ port: payments.port }])),
     serviceOf('orders', [{ port: orders.port }]),
-    serviceOf('mysql', [{ port: await closedPort() }], 'tcp'),
+    serviceOf('mysql', [{ port: await freePort() }], 'tcp'),
   ];
   const client = await capturing({ host: vip, port: 80 }, services);
   const call = async (host: string): Promise<string> =>
@@ -217,7 +217,7 @@ test('a program that asks somebody else for a tunnel does not get one here', asy
 
 test('a request whose endpoint is down is retried at another', async () => {
   const alive = await rig.application((q, s) => s.end(q.headers['x-envoy-attempt-count']));
-  const endpoints = [{ port: await closedPort() }, { port: alive.port }];
+  const endpoints = [{ port: await freePort() }, { port: alive.port }];
   const services = [at(serviceOf('payments', endpoints))];
   const client = await capturing({ host: vip, port: 80 }, services, { traffic: inTurn });
   const bodies: string[] = [];
@@ -365,7 +365,7 @@ test('a pod of a headless service that speaks bytes first is heard at once', asy
   const application = await bytesServer(rig, serveMysql);
   const server = await rig.sidecar({ application, protocol: 'tcp', policies: strict });
   const endpoints = [
-    { port: await closedPort(), identity: spiffe('shop', 'payments') },
+    { port: await freePort(), identity: spiffe('shop', 'payments') },
     { port: server.inboundPort, identity: spiffe('shop', 'payments') },
   ];
   const to = { host: '127.0.0.1', port: server.inboundPort };
@@ -405,7 +405,7 @@ test('a connection that was not captured is refused', async () => {
 
 test('a connection that does not open takes another endpoint, and its end says what was wrong', async () => {
   const alive = await bytesServer(rig, (socket) => socket.end('hello'));
-  const dead = await closedPort();
+  const dead = await freePort();
   const to = { host: 'web', port: 80 };
   const endpoints = [{ port: dead }, { port: alive }];
   const client = await capturing(to, [serviceOf('web', endpoints, 'tcp')]);

@@ -10,8 +10,8 @@ import type { PortProtocol } from '#api/workload.ts';
 import type { UpstreamPool } from '#sidecar/exchange.ts';
 import { defaultRetry, delayed, retryDelayMs } from '#sidecar/outbound/retry.ts';
 import { openBlackHole } from '#test/black-hole.ts';
-import { closedPort } from '#test/sidecar/servers.ts';
 import type { UpstreamCall } from '#sidecar/wire/upstream.ts';
+import { freePort } from '#test/free-port.ts';
 
 import {
   exchange,
@@ -58,7 +58,7 @@ describe.each(['http', 'detect'] as const)('to a port declared %s', (protocol) =
     const alive = await rig.application((q, s) =>
       q.resume().on('end', () => s.end(`attempt ${String(q.headers['x-envoy-attempt-count'])}`)),
     );
-    const deaf = await callee(await closedPort(), protocol);
+    const deaf = await callee(await freePort(), protocol);
     const client = await callerOf(protocol, deaf, await callee(alive.port, protocol));
     const bodies: string[] = [];
     for (let i = 0; i < 4; i += 1) {
@@ -73,7 +73,7 @@ describe.each(['http', 'detect'] as const)('to a port declared %s', (protocol) =
   });
 
   test('with nobody else it is tried twice more, then it is 503 UR,URX', async () => {
-    const deaf = await callee(await closedPort(), protocol);
+    const deaf = await callee(await freePort(), protocol);
     const client = await callerOf(protocol, deaf);
     const reply = await exchange(await plain(client.outboundPort), call);
     expect(reply).toMatchObject({ status: 503, body: expect.stringContaining('unprocessed') });
@@ -83,7 +83,7 @@ describe.each(['http', 'detect'] as const)('to a port declared %s', (protocol) =
   });
 
   test('an endpoint whose application came back in time answers the second try', async () => {
-    const port = await closedPort();
+    const port = await freePort();
     const sidecar = await callee(port, protocol);
     const client = await callerOf(protocol, sidecar);
     let back: Promise<Server> | undefined;
@@ -153,7 +153,7 @@ describe.each(['http', 'detect'] as const)('to a port declared %s', (protocol) =
         s.end();
       });
     });
-    const deaf = await callee(await closedPort(), protocol);
+    const deaf = await callee(await freePort(), protocol);
     const client = await callerOf(protocol, deaf, await callee(alive.port, protocol));
     const statuses: number[] = [];
     for (let i = 0; i < 6; i += 1) {
@@ -178,7 +178,7 @@ test('more of a body than is kept is not sent again, and never in part', async (
       s.end();
     });
   });
-  const deaf = await callee(await closedPort(), 'http');
+  const deaf = await callee(await freePort(), 'http');
   const client = await callerOf('http', deaf, await callee(alive.port, 'http'));
   const body = 'x'.repeat(300_000);
   const head = post.replace('content-length: 5', `content-length: ${body.length}`);
@@ -214,7 +214,7 @@ test('a call that waits for an endpoint which is gone soon goes to those that ca
 });
 
 test('only peers of the mesh are told: over plaintext the 503 is plain, over HTTP/1.1 it has a header', async () => {
-  const deaf = await callee(await closedPort(), 'http');
+  const deaf = await callee(await freePort(), 'http');
   const toStranger = await exchange(await plain(deaf.inboundPort), get('/'));
   expect(toStranger.status).toBe(503);
   expect(toStranger.headers['x-selvage-unanswered']).toBeUndefined();

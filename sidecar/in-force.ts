@@ -54,6 +54,9 @@ export class InForce {
   readonly #apiKeys = new Unchanged<ApiKeys | null>();
   readonly #exchanges = new Unchanged<Exchanges | null>();
   readonly #transforms = new Unchanged<Transforms | null>();
+  readonly #limits = new Unchanged<CompiledLimits | null>();
+  readonly #filters = new Unchanged<Filters | null>();
+  readonly #caches = new Unchanged<Caches | null>();
   readonly #listeners: ((enforced: Enforced) => void)[] = [];
 
   /** Null before the first snapshot. */
@@ -73,15 +76,21 @@ export class InForce {
     const { trustDomains } = policies;
     const before = this.#current;
     const previous = before?.limits ?? null;
-    const limits = compileLimits(extensions, { trustDomains, previous, tables });
+    const limits = this.#limits.of([extensions, trustDomains, tables], () =>
+      compileLimits(extensions, { trustDomains, previous, tables }),
+    );
     const enforced = Object.freeze({
       snapshot,
       policies,
       routes: this.#routes(snapshot),
       routing: this.#routing.of([groups], () => compileRouteIndex(groups, regexes)),
       limits,
-      filters: compileFilters(extensions, before?.filters ?? null),
-      caches: compileCaches(extensions, before?.caches ?? null),
+      filters: this.#filters.of([extensions], () =>
+        compileFilters(extensions, before?.filters ?? null),
+      ),
+      caches: this.#caches.of([extensions], () =>
+        compileCaches(extensions, before?.caches ?? null),
+      ),
       transforms: this.#transforms.of([extensions, regexes], () =>
         compileTransforms(extensions, regexes),
       ),

@@ -54,13 +54,13 @@ function look(x: Exchange, { rules }: Caches): Outcome | Promise<Outcome> {
   const { request } = x;
   const rule = rules.find(({ matches }) => matches?.(x.downstream.facts, request) ?? true);
   if (rule === undefined) return PASS;
-  const use = (why: string, stale: Entry | null = null): CacheUse => ({
+  const use = (why: string): CacheUse => ({
     rule,
     target: targetOf(x, request.path),
     caller: rule.identity ? callerOf(x) : hasCredentials(x) ? 'somebody' : '',
     asked: askedOf(request),
     why,
-    stale,
+    stale: null,
     ifNoneMatch: request.values('if-none-match'),
     ifModifiedSince: request.values('if-modified-since'),
     askedAtMs: Date.now(),
@@ -75,14 +75,10 @@ function look(x: Exchange, { rules }: Caches): Outcome | Promise<Outcome> {
     x.cached = use('bypass');
     return PASS;
   }
-  return answerOrAsk(x, use);
+  return answerOrAsk(x, use('uri-miss'));
 }
 
-function answerOrAsk(
-  x: Exchange,
-  use: (why: string, stale?: Entry | null) => CacheUse,
-): Outcome | Promise<Outcome> {
-  const first = use('uri-miss');
+function answerOrAsk(x: Exchange, first: CacheUse): Outcome | Promise<Outcome> {
   const { rule, target, asked } = first;
   const found = asked.has('no-store') ? null : rule.store.find(target, variantsOf(x, first));
   const entry = found === 'vary' ? null : found;
@@ -96,7 +92,7 @@ function answerOrAsk(
     ? 'bypass'
     : (verdict ?? (found === 'vary' ? 'vary-miss' : 'uri-miss'));
   const stale = entry !== null && isValidated(entry.head) ? entry : null;
-  x.cached = use(why, stale);
+  x.cached = { ...first, why, stale };
   if (why === 'bypass') return PASS;
   if (stale !== null) askAgain(x, stale);
   tapAnswer(x, cacheTap);

@@ -50,11 +50,12 @@ export function findDestination(
   defaultPort: number,
 ): Destination | Failure {
   const original = x.downstream instanceof OutboundConnection ? x.downstream.original : null;
-  const routes = x.enforced?.routes;
-  if (routes === undefined) return failures.internal;
+  if (x.enforced === null) return failures.internal;
+  const { routes, routing } = x.enforced;
   if (original !== null) {
-    const named = findByAuthority(routes, original, authority);
-    const found = x.enforced?.routing.empty === false ? byAddress(x, named, original) : named;
+    const own = findOriginal(routes, original);
+    const named = findByAuthority(routes, original, authority, own);
+    const found = routing.empty ? named : byAddress(routing, named, own);
     return found === 'unknown-host' ? outside(original) : destinationOf(x, upstreams, found);
   }
   const found = routes.find(authority, defaultPort);
@@ -67,11 +68,9 @@ export function findDestination(
  * A Service that Gateway API's routes are attached to is the one at the address, whatever host the caller
  * names (GAMMA's MeshClusterIPMatching); others go by the host, as in Istio.
  */
-function byAddress({ enforced }: Exchange, named: Found, original: OriginalDestination): Found {
-  if (enforced === null) return named;
-  const own = findOriginal(enforced.routes, original);
+function byAddress(routing: RouteIndex, named: Found, own: Found): Found {
   if (typeof own === 'string' || typeof named === 'string' || own.key === named.key) return named;
-  return isAttached(enforced.routing, own) || isAttached(enforced.routing, named) ? own : named;
+  return isAttached(routing, own) || isAttached(routing, named) ? own : named;
 }
 
 function isAttached(routing: RouteIndex, { service, port }: Route): boolean {

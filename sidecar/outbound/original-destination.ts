@@ -45,15 +45,16 @@ export function findByServerName(
  * on the original port, whatever port the authority names. One that is nobody's there means the
  * original destination itself; so does the name of a headless service, of which the caller chose
  * one endpoint.
+ * @param own what `findOriginal` says of the original destination
  */
 export function findByAuthority(
   routes: RouteTable,
   original: OriginalDestination,
   authority: string,
+  own: Found,
 ): Found {
   const host = splitAuthority(authority)?.host ?? '';
   const named = routes.find(formatAddress(host, original.port), original.port);
-  const own = findOriginal(routes, original);
   if (!isRoute(named) || !carriesHttp(named)) return own;
   return isRoute(own) && own.key === named.key ? own : named;
 }

@@ -16,7 +16,7 @@ import { Arrangement } from './locality/arrangement.ts';
 import { levelsOf } from './locality/levels.ts';
 import type { OwnPlace } from './locality/place.ts';
 import type { Member, MemberOwner } from './member.ts';
-import { keyOf, Membership } from './membership.ts';
+import { Membership } from './membership.ts';
 import { Originals } from './originals.ts';
 import { Ejections } from './outlier/ejections.ts';
 import type { Outcome } from './outcome.ts';
@@ -115,8 +115,7 @@ export class Cluster implements MemberOwner {
 
   /** Gives this endpoint and no other. */
   only(endpoint: Endpoint): Chooser {
-    const key = keyOf(endpoint);
-    const member = this.members.find((one) => keyOf(one.endpoint) === key) ?? null;
+    const member = this.#membership.find(endpoint);
     return {
       hashKey: null,
       passthrough: false,

@@ -9,6 +9,7 @@ import { Resolution, type LookUp } from './resolve.ts';
 
 export class Membership {
   members: readonly Member[] = [];
+  #byKey: ReadonlyMap<string, Member> = new Map();
   readonly #owner: MemberOwner;
   readonly #changed: () => void;
   readonly #log: Log;
@@ -39,6 +40,11 @@ export class Membership {
     this.#arrange();
   }
 
+  /** The member of an endpoint, as a snapshot gives it. */
+  find(endpoint: Endpoint): Member | null {
+    return this.#byKey.get(keyOf(endpoint)) ?? null;
+  }
+
   /** The cluster is called: names are looked up while it is. */
   use(): void {
     this.#resolution?.use();
@@ -66,7 +72,7 @@ export class Membership {
   }
 
   #arrange(): void {
-    const before = new Map(this.members.map((member) => [keyOf(member.endpoint), member]));
+    const before = new Map(this.#byKey);
     const present = new Map<string, Member>();
     for (const endpoint of this.#endpoints.flatMap((one) => this.#addressesOf(one))) {
       const key = keyOf(endpoint);
@@ -76,6 +82,7 @@ export class Membership {
       before.delete(key);
       present.set(key, member);
     }
+    this.#byKey = present;
     this.members = [...present.values()];
     // With nowhere else to go a call had better wait: a pod that ends may still take it.
     const others = present.size > 0;
@@ -95,6 +102,6 @@ export class Membership {
 }
 
 /** What makes an endpoint another one: another identity at the same address is another peer. */
-export function keyOf(endpoint: Endpoint): string {
+function keyOf(endpoint: Endpoint): string {
   return `${endpoint.address} ${endpoint.port} ${endpoint.identity ?? ''}`;
 }

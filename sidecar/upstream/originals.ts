@@ -13,10 +13,6 @@ export class Originals {
     this.#owner = owner;
   }
 
-  get members(): Iterable<Member> {
-    return this.#members.values();
-  }
-
   at(host: string, port: number): Member {
     const key = formatAddress(host, port);
     const known = this.#members.get(key);

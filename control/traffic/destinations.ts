@@ -10,6 +10,7 @@ import type { DestinationPolicy } from '#api/traffic/destination.ts';
 import type { Workload } from '#api/workload.ts';
 
 import { madeFrom, type Written } from '../made-of.ts';
+import { sameItems } from '../same-items.ts';
 import { breakerOf, healthCheckOf } from './extras.ts';
 import { fullHost } from '#api/traffic/host.ts';
 import { HostMap } from '#api/traffic/hosts.ts';
@@ -206,8 +207,4 @@ function sameHosts(a: readonly Service[], b: readonly Service[]): boolean {
       );
     })
   );
-}
-
-function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((item, i) => item === b[i]);
 }

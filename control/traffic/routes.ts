@@ -7,6 +7,7 @@ import { isWildcard } from '#api/traffic/host.ts';
 import type { RouteGroup } from '#api/traffic/route.ts';
 
 import { keptFor } from '../made-of.ts';
+import { sameItems } from '../same-items.ts';
 import { type AttachedRoutes, AttachedRouteSets, compare, createdAt } from './attached-routes.ts';
 import { delegateKey, type Delegates } from './delegate.ts';
 import { type ParentVerdict, RouteVerdicts } from './route-verdicts.ts';
@@ -39,19 +40,20 @@ export class Routes {
   /** @param previous what of it is still true is used again, the same objects */
   constructor(mesh: MeshResources, previous: Routes | null) {
     this.#inputs = mesh;
-    this.#verdicts = new RouteVerdicts(mesh);
     this.#before = previous === null ? new Map() : previous.#lists;
     // Endpoints change all day, and say nothing here.
     if (
       previous !== null &&
-      inputFields.every((field) => same(mesh[field], previous.#inputs[field]))
+      inputFields.every((field) => sameItems(mesh[field], previous.#inputs[field]))
     ) {
+      this.#verdicts = previous.#verdicts;
       this.#programs = previous.#programs;
       this.#attached = previous.#attached;
       this.#sources = previous.#sources;
       this.#lists = previous.#lists;
       return;
     }
+    this.#verdicts = new RouteVerdicts(mesh);
     const byName = new Map(mesh.virtualServices.map((one) => [nameKey(one), one]));
     for (const [key, resource] of byName) {
       const delegates = delegatesOf(resource, byName);
@@ -93,7 +95,7 @@ export class Routes {
     const list = withoutShadowed(groups)
       .toSorted((a, b) => breadth(a) - breadth(b))
       .map((group) => again(before.get(group.key), group));
-    return same(old, list) ? old : list;
+    return sameItems(old, list) ? old : list;
   }
 
   /**
@@ -168,8 +170,4 @@ function nameKey({ metadata }: VirtualService): string {
 function again(old: RouteGroup | undefined, group: RouteGroup): RouteGroup {
   if (old === undefined || old === group || !isDeepStrictEqual(old, group)) return group;
   return keptFor(old, group);
-}
-
-function same(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a === b || (a.length === b.length && a.every((one, i) => one === b[i]));
 }

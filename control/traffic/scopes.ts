@@ -103,7 +103,7 @@ function cutService(service: Service, seen: readonly Seen[]): readonly Service[]
 
 export class Scopes {
   readonly #byNamespace = new Map<string, Sidecar[]>();
-  readonly #scopes = new Map<Sidecar, Scope>();
+  readonly #scopes = new Map<Sidecar, Map<string, Scope>>();
   readonly #mesh: MeshConfig;
   readonly #open: Scope;
 
@@ -131,8 +131,9 @@ export class Scopes {
 
   /** "." is the namespace of the workload, also in the root namespace's Sidecar. */
   #scopeOf(sidecar: Sidecar, namespace: string): Scope {
-    const isShared = sidecar.metadata.namespace !== namespace;
-    const known = isShared ? undefined : this.#scopes.get(sidecar);
+    let scopes = this.#scopes.get(sidecar);
+    if (scopes === undefined) this.#scopes.set(sidecar, (scopes = new Map()));
+    const known = scopes.get(namespace);
     if (known !== undefined) return known;
     const { egress, outboundTrafficPolicy } = sidecar.spec;
     const outbound =
@@ -149,7 +150,7 @@ export class Scopes {
     const always = authorizersOf(this.#mesh).map((host) => ({ namespace: '*', host, port: 0 }));
     const all = egress.length === 0 ? null : [...seen, ...always];
     const scope = new Scope(outbound, all, sidecar);
-    if (!isShared) this.#scopes.set(sidecar, scope);
+    scopes.set(namespace, scope);
     return scope;
   }
 }

@@ -101,13 +101,6 @@ const networking = {
 
 const own = { group: 'selvage.dev', versions: ['v1alpha1'], complete: true, namespaced: true };
 
-const selvage = {
-  group: 'selvage.dev',
-  versions: ['v1alpha1'],
-  complete: true,
-  namespaced: true,
-};
-
 const entries: readonly KindEntry[] = [
   { ...core, kind: 'Namespace', spec: nothing, namespaced: false },
   { ...core, kind: 'ServiceAccount', spec: nothing },
@@ -154,14 +147,14 @@ const entries: readonly KindEntry[] = [
       validatePeerAuthentication(resource as Resource<string, PeerAuthenticationSpec>),
   },
   {
-    ...selvage,
+    ...own,
     kind: 'ApiKeyAuthentication',
     spec: apiKeyAuthenticationSpec,
     validate: (resource) =>
       validateApiKeyAuthentication(resource as Resource<string, ApiKeyAuthenticationSpec>),
   },
   {
-    ...selvage,
+    ...own,
     kind: 'TokenExchange',
     spec: tokenExchangeSpec,
     validate: (resource) => validateTokenExchange(resource as Resource<string, TokenExchangeSpec>),

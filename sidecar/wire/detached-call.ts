@@ -1,10 +1,9 @@
 // A call of the sidecar's own to an upstream, with nobody downstream: a mirrored request, whose answer is thrown away.
-import type { UpstreamPool } from '../exchange.ts';
 import type { FailureCode } from '../failures.ts';
 
-import { http1Limits } from './http1/limits.ts';
-import { RequestHead } from './http1/request-head.ts';
-import type { RequestMessage, ResponseMessage, UpstreamCall, UpstreamStream } from './upstream.ts';
+import type { RequestHead } from './http1/request-head.ts';
+import { OwnCall, ownHead } from './own-call.ts';
+import type { RequestMessage, ResponseMessage } from './upstream.ts';
 
 /** What is asked. Its lines are those of a request that was admitted. */
 export interface DetachedRequest {
@@ -24,33 +23,20 @@ const left: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-export class DetachedCall implements UpstreamCall {
-  readonly framed = false;
-  readonly asksUpgrade = false;
-  readonly expectsContinue = false;
-  readonly requestDone = true;
+export class DetachedCall extends OwnCall {
   readonly isHead: boolean;
-  private readonly request: RequestMessage;
-  private readonly content: Buffer;
-  private pool: UpstreamPool | null = null;
   private readonly onEnd: (outcome: number | FailureCode) => void;
-  private readonly timer: NodeJS.Timeout;
-  private upstream: UpstreamStream | null = null;
-  private over = false;
   private status = 0;
 
   private constructor(
-    asked: DetachedRequest,
+    { method, body }: DetachedRequest,
     request: RequestMessage,
     timeoutMs: number,
     onEnd: (outcome: number | FailureCode) => void,
   ) {
-    this.content = asked.body;
-    this.isHead = asked.method === 'HEAD';
-    this.request = request;
+    super(request, body, timeoutMs);
+    this.isHead = method === 'HEAD';
     this.onEnd = onEnd;
-    this.timer = setTimeout(() => this.giveUp(), timeoutMs);
-    this.timer.unref();
   }
 
   /** Null: the request cannot be written, by its edits. @param onEnd told the status, or the failure, once */
@@ -61,26 +47,6 @@ export class DetachedCall implements UpstreamCall {
   ): DetachedCall | null {
     const request = headOf(asked);
     return request === null ? null : new DetachedCall(asked, request, timeoutMs, onEnd);
-  }
-
-  /** Asks once. */
-  ask(pool: UpstreamPool): void {
-    this.pool = pool;
-    pool.request(this);
-  }
-
-  granted(stream: UpstreamStream): void {
-    if (this.over) {
-      stream.abort();
-      return;
-    }
-    this.upstream = stream;
-    const { content } = this;
-    if (stream.sendHead(this.request, content, 0, content.length, true) === null) this.giveUp();
-  }
-
-  mayReplay(untouched: boolean): boolean {
-    return untouched && !this.over;
   }
 
   head(head: ResponseMessage, _buffer: Buffer, _from: number, _to: number, last: boolean): boolean {
@@ -94,15 +60,6 @@ export class DetachedCall implements UpstreamCall {
     return true;
   }
 
-  opened(): void {}
-  interim(): void {}
-  drained(): void {}
-  tunnelEnded(): void {}
-
-  upgraded(): boolean {
-    return true;
-  }
-
   trailers(): void {
     this.end(this.status);
   }
@@ -111,18 +68,14 @@ export class DetachedCall implements UpstreamCall {
     this.end(code);
   }
 
-  private giveUp(): void {
+  protected giveUp(): void {
     if (this.over) return;
-    if (this.upstream === null) this.pool?.cancel(this);
-    else this.upstream.abort();
+    this.letGo();
     this.end('upstream-timeout');
   }
 
   private end(outcome: number | FailureCode): void {
-    if (this.over) return;
-    this.over = true;
-    clearTimeout(this.timer);
-    this.onEnd(outcome);
+    if (this.close()) this.onEnd(outcome);
   }
 }
 
@@ -138,11 +91,7 @@ function headOf({
   const length = body.length > 0 ? `content-length: ${body.length}\r\n` : '';
   const fields = kept.map(([name, value]) => `${name}: ${latin1(value)}\r\n`).join('');
   const text = `${method} ${path} HTTP/1.1\r\nhost: ${authority}\r\n${fields}${length}\r\n`;
-  const bytes = Buffer.from(text, 'latin1');
-  const head = new RequestHead({ ...http1Limits, headBytesMax: bytes.length + 1 });
-  if (head.feed(bytes, 0, bytes.length) !== 'done') return null;
-  head.scheme = scheme;
-  return head;
+  return ownHead(text, scheme);
 }
 
 /** Values are given as UTF-8, and go out as they came. */

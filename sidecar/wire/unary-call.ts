@@ -2,10 +2,10 @@
 import type { UpstreamPool } from '../exchange.ts';
 import type { FailureCode } from '../failures.ts';
 
-import { http1Limits } from './http1/limits.ts';
-import { RequestHead } from './http1/request-head.ts';
+import type { RequestHead } from './http1/request-head.ts';
+import { OwnCall, ownHead } from './own-call.ts';
 import type { Trailers } from './trailers.ts';
-import type { RequestMessage, ResponseMessage, UpstreamCall, UpstreamStream } from './upstream.ts';
+import type { ResponseMessage } from './upstream.ts';
 
 export interface UnaryAsk {
   /** `/package.Service/Method`. */
@@ -23,7 +23,7 @@ const prefixBytes = 5;
 /** Resolves with the message of the answer; rejects with why there is none. */
 export function callUnary(pool: UpstreamPool, ask: UnaryAsk): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  new UnaryCall(pool, ask, { resolve, reject }).begin();
+  new UnaryCall(ask, { resolve, reject }).ask(pool);
   return promise;
 }
 
@@ -32,56 +32,22 @@ interface Ends {
   readonly reject: (error: Error) => void;
 }
 
-class UnaryCall implements UpstreamCall {
-  readonly framed = false;
-  readonly asksUpgrade = false;
-  readonly expectsContinue = false;
-  readonly requestDone = true;
+class UnaryCall extends OwnCall {
   readonly isHead = false;
-  private readonly pool: UpstreamPool;
-  private readonly ask: UnaryAsk;
+  private readonly bytesMax: number;
+  private readonly timeoutMs: number;
   private readonly ends: Ends;
-  private readonly request: RequestMessage;
-  private readonly content: Buffer;
-  private readonly timer: NodeJS.Timeout;
   private readonly pieces: Buffer[] = [];
   private bytes = 0;
   private status = 0;
   private grpcStatus = '';
-  private upstream: UpstreamStream | null = null;
-  private over = false;
 
-  constructor(pool: UpstreamPool, ask: UnaryAsk, ends: Ends) {
-    this.pool = pool;
-    this.ask = ask;
+  constructor(ask: UnaryAsk, ends: Ends) {
+    const content = framed(ask.message);
+    super(headOf(ask, content.length), content, ask.timeoutMs);
+    this.bytesMax = ask.answerBytesMax;
+    this.timeoutMs = ask.timeoutMs;
     this.ends = ends;
-    this.content = framed(ask.message);
-    this.request = headOf(ask, this.content.length);
-    this.timer = setTimeout(
-      () => this.giveUp(`no answer within ${ask.timeoutMs} ms`),
-      ask.timeoutMs,
-    );
-    this.timer.unref();
-  }
-
-  begin(): void {
-    this.pool.request(this);
-  }
-
-  granted(stream: UpstreamStream): void {
-    if (this.over) {
-      stream.abort();
-      return;
-    }
-    this.upstream = stream;
-    const { content } = this;
-    if (stream.sendHead(this.request, content, 0, content.length, true) === null) {
-      this.giveUp('the call cannot be sent');
-    }
-  }
-
-  mayReplay(untouched: boolean): boolean {
-    return untouched && !this.over;
   }
 
   head(head: ResponseMessage, buffer: Buffer, from: number, to: number, last: boolean): boolean {
@@ -94,8 +60,8 @@ class UnaryCall implements UpstreamCall {
     if (this.over) return true;
     if (to > from) this.pieces.push(Buffer.from(buffer.subarray(from, to)));
     this.bytes += to - from;
-    if (this.bytes > this.ask.answerBytesMax + prefixBytes) {
-      this.giveUp(`the answer has more than ${this.ask.answerBytesMax} bytes`);
+    if (this.bytes > this.bytesMax + prefixBytes) {
+      this.leave(`the answer has more than ${this.bytesMax} bytes`);
     } else if (last) {
       this.settle();
     }
@@ -111,13 +77,10 @@ class UnaryCall implements UpstreamCall {
     this.end(code);
   }
 
-  opened(): void {}
-  interim(): void {}
-  drained(): void {}
-  tunnelEnded(): void {}
-
-  upgraded(): boolean {
-    return true;
+  protected giveUp(why: 'late' | 'unsendable'): void {
+    this.leave(
+      why === 'late' ? `no answer within ${this.timeoutMs} ms` : 'the call cannot be sent',
+    );
   }
 
   private settle(): void {
@@ -129,17 +92,14 @@ class UnaryCall implements UpstreamCall {
     this.end('', answer.subarray(prefixBytes));
   }
 
-  private giveUp(why: string): void {
+  private leave(why: string): void {
     if (this.over) return;
-    if (this.upstream === null) this.pool.cancel(this);
-    else this.upstream.abort();
+    this.letGo();
     this.end(why);
   }
 
   private end(why: string, message: Buffer | null = null): void {
-    if (this.over) return;
-    this.over = true;
-    clearTimeout(this.timer);
+    if (!this.close()) return;
     if (message === null) this.ends.reject(new Error(why));
     else this.ends.resolve(message);
   }
@@ -161,9 +121,7 @@ function headOf({ path, authority, scheme, timeoutMs }: UnaryAsk, bytes: number)
     'user-agent: selvage',
     `content-length: ${bytes}`,
   ];
-  const text = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-  const head = new RequestHead({ ...http1Limits, headBytesMax: text.length + 1 });
-  if (head.feed(text, 0, text.length) !== 'done') throw new Error('the call cannot be written');
-  head.scheme = scheme;
+  const head = ownHead(`${lines.join('\r\n')}\r\n\r\n`, scheme);
+  if (head === null) throw new Error('the call cannot be written');
   return head;
 }

@@ -29,6 +29,7 @@ const notOfServices: ReadonlySet<string> = new Set<keyof MeshResources>([
   'healthChecks',
   'sidecars',
   'extensions',
+  'secrets',
   'replaced',
 ]);
 
@@ -43,8 +44,8 @@ export class Catalog {
   readonly #basis: Basis | null;
 
   /** @param previous its equal parts are used again, so that a comparison sees at once that they are equal */
-  constructor(mesh: MeshResources, previous: Catalog | null) {
-    this.#inputs = inputsOf(mesh);
+  constructor(mesh: MeshResources, previous: Catalog | null, inputs = inputsOf(mesh)) {
+    this.#inputs = inputs;
     this.#listed = listServices(mesh, previous === null ? [] : previous.#listed);
     const unchanged = previous !== null && sameServices(this.#listed, previous.#listed);
     const replaced = previous === null ? null : replacedServices(previous.#listed, this.#listed);
@@ -57,9 +58,10 @@ export class Catalog {
 
   /** The catalog of these resources: the previous one where it is still true, else one that uses its parts. */
   static of(mesh: MeshResources, previous: Catalog | null): Catalog {
-    return previous !== null && sameItems(previous.#inputs, inputsOf(mesh))
+    const inputs = inputsOf(mesh);
+    return previous !== null && sameItems(previous.#inputs, inputs)
       ? previous
-      : new Catalog(mesh, previous);
+      : new Catalog(mesh, previous, inputs);
   }
 
   /** An endpoint of a Service by one of its full names; null when there is none, or only a name to look up. */

@@ -26,13 +26,19 @@ const inputFields = [
 
 type Source = VirtualServiceProgram | AttachedRoutes;
 
+interface Sources {
+  readonly all: readonly Source[];
+  /** Those that treat some callers differently. */
+  readonly telling: readonly VirtualServiceProgram[];
+}
+
 export class Routes {
   readonly #inputs: MeshResources;
   readonly #programs = new Map<string, VirtualServiceProgram>();
   readonly #attached: AttachedRouteSets;
   readonly #verdicts: RouteVerdicts;
   /** By namespace of the caller: what may route its calls, what counts first coming first. */
-  readonly #sources = new Map<string, readonly Source[]>();
+  readonly #sources = new Map<string, Sources>();
   readonly #lists = new Map<string, readonly RouteGroup[]>();
   /** The lists of the last routes. */
   readonly #before: ReadonlyMap<string, readonly RouteGroup[]>;
@@ -67,15 +73,12 @@ export class Routes {
 
   /** For its calls, the most specific hosts first. The same list while nothing changes. */
   of(workload: Caller): readonly RouteGroup[] {
-    const sources = this.#sourcesFor(workload.namespace);
+    const { all, telling } = this.#sourcesFor(workload.namespace);
     // Callers that nothing tells apart share a list.
-    const kinds = sources.map((one) =>
-      one instanceof VirtualServiceProgram ? one.kindOf(workload) : '',
-    );
-    const key = `${workload.namespace} ${kinds.join('')}`;
+    const key = `${workload.namespace} ${telling.map((one) => one.kindOf(workload)).join('')}`;
     let list = this.#lists.get(key);
     if (list === undefined) {
-      list = this.#build(sources, workload, key);
+      list = this.#build(all, workload, key);
       this.#lists.set(key, list);
     }
     return list;
@@ -102,7 +105,7 @@ export class Routes {
    * As Istio's sidecars: what is exported to the namespace alone, then routes of the namespace itself, then the oldest.
    * Of several that name a host the first counts, whole: only gateways merge them.
    */
-  #sourcesFor(namespace: string): readonly Source[] {
+  #sourcesFor(namespace: string): Sources {
     let sources = this.#sources.get(namespace);
     if (sources === undefined) {
       const programs = [...this.#programs.values()].filter(
@@ -111,7 +114,7 @@ export class Routes {
       const attached = this.#attached.all.filter(
         (one) => one.producer || one.namespace === namespace,
       );
-      sources = [...programs, ...attached]
+      const all = [...programs, ...attached]
         .map((source, index) => ({ source, index, rank: rankOf(source, namespace) }))
         .toSorted(
           (a, b) =>
@@ -120,6 +123,10 @@ export class Routes {
             a.index - b.index,
         )
         .map(({ source }) => source);
+      const telling = all
+        .filter((one) => one instanceof VirtualServiceProgram)
+        .filter((one) => one.tellsApart);
+      sources = { all, telling };
       this.#sources.set(namespace, sources);
     }
     return sources;

@@ -87,6 +87,11 @@ export class VirtualServiceProgram {
       .filter(tellsApart);
   }
 
+  /** Whether there are callers that it treats differently. */
+  get tellsApart(): boolean {
+    return this.#sources.length > 0;
+  }
+
   /** A text that callers share whom it does not tell apart. */
   kindOf(caller: Caller): string {
     return this.#sources.map((source) => (isFrom(source, caller) ? '1' : '0')).join('');

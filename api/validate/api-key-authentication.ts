@@ -8,7 +8,7 @@ import type {
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
 import { type Add, adder, extensionFindings, isToken } from './extension.ts';
-import { hasTemplate, templateFault } from './values.ts';
+import { checkPath } from './request-match.ts';
 
 /** Names and hashes: everything is in the snapshot of each sidecar. */
 const hashesMax = 10_000;
@@ -63,12 +63,6 @@ function checkMatch(match: ApiKeyMatch, at: string, add: Add): void {
       else if (name === 'paths' || name === 'notPaths') checkPath(value, path, add);
     }
   }
-}
-
-function checkPath(value: string, path: string, add: Add): void {
-  const fault = /[{}]/.test(value) ? templateFault(value) : null;
-  if (fault !== null) add(path, fault);
-  else if (hasTemplate(value) && !value.startsWith('/')) add(path, 'a template begins with /');
 }
 
 function checkPlace(place: ApiKeyPlace, at: string, add: Add, warn: Add): void {

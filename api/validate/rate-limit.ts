@@ -2,9 +2,9 @@
 import type { Limit, LimitKey, LimitMatch, RateLimitSpec } from '../kinds/rate-limit.ts';
 import { type Finding, joinIndex, joinKey } from '../origin.ts';
 import type { Resource } from '../resource.ts';
-import { attachmentFindings } from './attachment.ts';
+import { type Add, adder, extensionFindings, isToken } from './extension.ts';
+import { checkPath } from './request-match.ts';
 import { durationMsOf } from './request-authentication.ts';
-import { hasTemplate, templateFault } from './values.ts';
 
 export const algorithms = [
   'tokenBucket',
@@ -15,27 +15,15 @@ export const algorithms = [
   'quota',
 ] as const;
 
+const code = 'rate-limit-invalid';
 /** Times that an exact window remembers for each key, and for all keys of a pod together. */
 const exactMax = 1000;
 const exactTotalMax = 20_000_000;
 
-type Add = (path: string, message: string, mend?: string) => void;
-
 export function validateRateLimit({ spec }: Resource<string, RateLimitSpec>): Finding[] {
-  const { selector, targetRefs = [] } = spec;
-  const findings = attachmentFindings({ selector });
-  const add: Add = (path, message, mend) =>
-    findings.push({ severity: 'error', code: 'rate-limit-invalid', path, message, mend });
-  const warn: Add = (path, message, mend) =>
-    findings.push({ severity: 'warning', code: 'rate-limit-doubtful', path, message, mend });
-  if (selector !== undefined && targetRefs.length > 0) {
-    add('spec.targetRefs', 'only one of selector and targetRefs may be set', 'keep one of them');
-  }
-  for (const [i, { group, kind, namespace = '' }] of targetRefs.entries()) {
-    const at = joinIndex('spec.targetRefs', i);
-    if (kind !== 'Service' || group !== '') add(at, 'a RateLimit is attached to Services');
-    if (namespace !== '') add(`${at}.namespace`, 'a targetRef may not name a namespace');
-  }
+  const findings = extensionFindings('a RateLimit', spec, code);
+  const add = adder(findings, 'error', code);
+  const warn = adder(findings, 'warning', 'rate-limit-doubtful');
   const names = new Set<string>();
   for (const [i, limit] of spec.limits.entries()) {
     const at = joinIndex('spec.limits', i);
@@ -126,12 +114,6 @@ function checkMatch(match: LimitMatch, at: string, add: Add): void {
   }
 }
 
-function checkPath(value: string, path: string, add: Add): void {
-  const fault = /[{}]/.test(value) ? templateFault(value) : null;
-  if (fault !== null) add(path, fault);
-  else if (hasTemplate(value) && !value.startsWith('/')) add(path, 'a template begins with /');
-}
-
 const fieldsOf: Readonly<Record<LimitKey['from'], readonly string[]>> = {
   identity: [],
   namespace: [],
@@ -190,5 +172,5 @@ function checkRedis({ redis, limits }: RateLimitSpec, add: Add, warn: Add): void
 }
 
 function isHeaderName(name: string): boolean {
-  return /^:?[-!#$%&'*+.^_`|~0-9a-zA-Z]+$/.test(name);
+  return isToken(name.replace(/^:/, ''));
 }

@@ -18,6 +18,13 @@ export function checkRequestMatches(
   }
 }
 
+/** A path of a match of limits or keys. */
+export function checkPath(value: string, path: string, add: Add): void {
+  const fault = /[{}]/.test(value) ? templateFault(value) : null;
+  if (fault !== null) add(path, fault);
+  else if (hasTemplate(value) && !value.startsWith('/')) add(path, 'a template begins with /');
+}
+
 function checkMatch(match: RequestMatch, at: string, add: Add): void {
   const { headers = {}, ...lists } = match;
   const entries = [
@@ -35,7 +42,7 @@ function checkMatch(match: RequestMatch, at: string, add: Add): void {
   }
   for (const field of ['paths', 'notPaths'] as const) {
     for (const [i, value] of (match[field] ?? []).entries()) {
-      const fault = hasTemplate(value) || /[{}]/.test(value) ? templateFault(value) : null;
+      const fault = /[{}]/.test(value) ? templateFault(value) : null;
       if (fault !== null) add(joinIndex(`${at}.${field}`, i), fault);
     }
   }

@@ -100,7 +100,7 @@ function portsOfEntry(
 }
 
 /** Of ports, one without labels selects nothing. */
-function selectsSome(
+export function selectsSome(
   selector: Readonly<Record<string, string>>,
   labels: Readonly<Record<string, string>>,
 ): boolean {

@@ -3,11 +3,11 @@ import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { ServiceResource } from '#api/kinds/service.ts';
 import type { MeshResources } from '#api/mesh.ts';
 import type { Workload } from '#api/workload.ts';
-import { selectsLabels } from '#policy/attach.ts';
+import { extensionApplies, servicesByName } from '#policy/attach.ts';
 
 export class Extensions {
   readonly #byNamespace = new Map<string, ExtensionResource[]>();
-  readonly #services = new Map<string, ServiceResource>();
+  readonly #services: ReadonlyMap<string, ServiceResource>;
   readonly #rootNamespace: string;
 
   constructor({ extensions, services, meshConfig }: MeshResources) {
@@ -18,37 +18,19 @@ export class Extensions {
       if (list === undefined) this.#byNamespace.set(namespace, [one]);
       else list.push(one);
     }
-    if (extensions.length === 0) return;
-    for (const service of services) {
-      this.#services.set(`${service.metadata.namespace}/${service.metadata.name}`, service);
-    }
+    this.#services = extensions.length === 0 ? new Map() : servicesByName(services);
   }
 
   /** Those of the root namespace first, each oldest first. */
   of(workload: Workload): ExtensionResource[] {
     const { namespace } = workload;
     const root = namespace === this.#rootNamespace ? [] : this.#in(this.#rootNamespace);
-    return [...root, ...this.#in(namespace)].filter((one) => this.#applies(one, workload));
+    return [...root, ...this.#in(namespace)].filter((one) =>
+      extensionApplies(one, workload, this.#services, this.#rootNamespace),
+    );
   }
 
   #in(namespace: string): readonly ExtensionResource[] {
     return this.#byNamespace.get(namespace) ?? [];
-  }
-
-  #applies({ metadata, spec }: ExtensionResource, workload: Workload): boolean {
-    const { selector, targetRefs = [] } = spec;
-    if (targetRefs.length === 0) {
-      return selectsLabels(selector?.matchLabels ?? {}, workload.labels);
-    }
-    return targetRefs.some(({ kind, name }) => {
-      const { selector: wanted = {} } =
-        this.#services.get(`${metadata.namespace}/${name}`)?.spec ?? {};
-      const chosen = kind === 'Service' && Object.keys(wanted).length > 0;
-      return (
-        chosen &&
-        workload.namespace === metadata.namespace &&
-        selectsLabels(wanted, workload.labels)
-      );
-    });
   }
 }

@@ -2,6 +2,7 @@
 import type { ServiceEntry, ServiceEntrySpec } from '#api/kinds/service-entry.ts';
 import { protocolOf } from '#api/port-protocol.ts';
 import type { Endpoint, Service, ServicePort, ServiceResolution } from '#api/snapshot.ts';
+import { audienceOf } from '#api/traffic/audience.ts';
 
 import { byPlace, type PodFinder } from './endpoints.ts';
 import type { Listed } from './listing.ts';
@@ -30,7 +31,8 @@ export interface EntrySurroundings {
 export function listEntry(entry: ServiceEntry, around: EntrySurroundings): Listed[] {
   const { spec, metadata } = entry;
   const resolution = resolutions[spec.resolution];
-  const exportTo = visibility(spec.exportTo, around.exportTo, metadata.namespace);
+  const written = spec.exportTo.length > 0 ? spec.exportTo : around.exportTo;
+  const exportTo = audienceOf(written, metadata.namespace);
   return spec.hosts.map((written) => {
     const host = written.toLowerCase();
     const service: Service = {
@@ -85,15 +87,4 @@ function endpointsOf(
     return [{ ...outsideEndpoint({ address: host, labels: {} }, target, place) }];
   }
   return spec.endpoints.map((one) => outsideEndpoint(one, one.ports?.[port.name] ?? target, place));
-}
-
-/** Istio exportTo: `.` own namespace, `*` all, `~` none, else a namespace; empty means as the mesh says, or all. */
-function visibility(
-  written: readonly string[],
-  standard: readonly string[],
-  own: string,
-): ReadonlySet<string> | null {
-  const exportTo = written.length > 0 ? written : standard;
-  if (exportTo.length === 0 || exportTo.includes('*')) return null;
-  return new Set(exportTo.map((word) => (word === '.' ? own : word)));
 }

@@ -1,6 +1,9 @@
 // Which policies apply to a workload.
 import type { AuthorizationPolicy } from '#api/kinds/authorization-policy.ts';
+import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { RequestAuthentication } from '#api/kinds/request-authentication.ts';
+import type { ServiceResource } from '#api/kinds/service.ts';
+import { selectsSome } from '#api/workload-ports.ts';
 import type { Workload } from '#api/workload.ts';
 
 type Attachable = AuthorizationPolicy | RequestAuthentication;
@@ -16,6 +19,38 @@ export function appliesTo(policy: Attachable, workload: Workload, rootNamespace:
   const { targetRef, targetRefs, selector } = policy.spec;
   if (targetRef !== undefined || (targetRefs ?? []).length > 0) return false;
   return selectsLabels(selector?.matchLabels ?? {}, workload.labels);
+}
+
+/**
+ * Whether a resource of our own kinds applies: by its selector, as policies do, or where a Service of its namespace that
+ * it names selects the workload.
+ * @param services by `namespace/name`
+ */
+export function extensionApplies(
+  { metadata: { namespace }, spec }: ExtensionResource,
+  workload: Workload,
+  services: ReadonlyMap<string, ServiceResource>,
+  rootNamespace: string,
+): boolean {
+  const isNear = workload.namespace === namespace;
+  const { selector, targetRefs = [] } = spec;
+  if (targetRefs.length === 0) {
+    const isInReach = isNear || namespace === rootNamespace;
+    return isInReach && selectsLabels(selector?.matchLabels ?? {}, workload.labels);
+  }
+  return (
+    isNear &&
+    targetRefs.some(
+      ({ kind, name }) =>
+        kind === 'Service' &&
+        selectsSome(services.get(`${namespace}/${name}`)?.spec.selector ?? {}, workload.labels),
+    )
+  );
+}
+
+/** Services by `namespace/name`. */
+export function servicesByName(services: readonly ServiceResource[]): Map<string, ServiceResource> {
+  return new Map(services.map((one) => [`${one.metadata.namespace}/${one.metadata.name}`, one]));
 }
 
 /** Whether all labels are there and equal; no labels select everything. */

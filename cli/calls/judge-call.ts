@@ -33,7 +33,8 @@ export async function judgeCall(model: MeshModel, call: MeshCall): Promise<Judge
     claims: call.token,
     apiKeys: model.apiKeysOf(workload),
   });
-  const limits = limitsOf(model.resources, workload, outcome, policies.trustDomains);
-  const extensions = metExtensions(model.resources, workload, outcome);
+  const met = model.extensionsOf(workload);
+  const limits = limitsOf(met, outcome, policies.trustDomains);
+  const extensions = metExtensions(met, outcome);
   return { call, recorded, workload, outcome, policies, limits, extensions };
 }

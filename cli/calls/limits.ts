@@ -1,10 +1,10 @@
 // Which limits of the callee's sidecar a call meets, as its RateLimits say.
+import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { Limit, LimitKey, RateLimit } from '#api/kinds/rate-limit.ts';
-import type { MeshResources, MeshWorkload } from '#api/mesh.ts';
-import { Extensions } from '#control/extensions.ts';
 import type { Outcome } from '#policy/judge.ts';
 import { compileRequestMatch } from '#policy/request-match.ts';
 
+import { ofKind } from './met-extensions.ts';
 import { sourceAt } from './source.ts';
 
 export interface MetLimit {
@@ -19,32 +19,28 @@ export interface MetLimit {
 
 /** Empty for what does not come to the limits: no HTTP, or refused before. */
 export function limitsOf(
-  resources: MeshResources,
-  workload: MeshWorkload,
+  extensions: readonly ExtensionResource[],
   { decision, facts }: Outcome,
   trustDomains: readonly string[],
 ): MetLimit[] {
   const request = facts?.request ?? null;
   if (decision !== 'allow' || facts === null || request === null) return [];
-  return new Extensions(resources)
-    .of(workload)
-    .filter((resource): resource is typeof resource & RateLimit => resource.kind === 'RateLimit')
-    .flatMap((resource) =>
-      resource.spec.limits.flatMap((limit, i): MetLimit[] => {
-        const matches = compileRequestMatch(limit.match, { trustDomains });
-        if (matches !== null && !matches(facts.connection, request)) return [];
-        const { metadata } = resource;
-        return [
-          {
-            rateLimit: `${metadata.namespace}/${metadata.name}`,
-            limit: limit.name,
-            at: sourceAt(resource, `spec.limits[${i}]`).at,
-            enforced: limit.enforce,
-            allows: allowsOf(limit),
-          },
-        ];
-      }),
-    );
+  return ofKind<RateLimit>(extensions, 'RateLimit').flatMap((resource) =>
+    resource.spec.limits.flatMap((limit, i): MetLimit[] => {
+      const matches = compileRequestMatch(limit.match, { trustDomains });
+      if (matches !== null && !matches(facts.connection, request)) return [];
+      const { metadata } = resource;
+      return [
+        {
+          rateLimit: `${metadata.namespace}/${metadata.name}`,
+          limit: limit.name,
+          at: sourceAt(resource, `spec.limits[${i}]`).at,
+          enforced: limit.enforce,
+          allows: allowsOf(limit),
+        },
+      ];
+    }),
+  );
 }
 
 /** `limit "minute" of limits/kong (kong.yaml:18): …`. */

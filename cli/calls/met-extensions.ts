@@ -2,11 +2,10 @@
 import type { ApiKeyAuthentication } from '#api/kinds/api-key-authentication.ts';
 import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { Filter } from '#api/kinds/filter.ts';
+import type { RateLimit } from '#api/kinds/rate-limit.ts';
 import type { RequestMatch } from '#api/kinds/request-match.ts';
 import type { ResponseCache } from '#api/kinds/response-cache.ts';
 import type { Transformation, TransformationRule } from '#api/kinds/transformation.ts';
-import type { MeshResources, MeshWorkload } from '#api/mesh.ts';
-import { Extensions } from '#control/extensions.ts';
 import type { Outcome } from '#policy/judge.ts';
 import { compileRequestMatch } from '#policy/request-match.ts';
 
@@ -23,18 +22,16 @@ interface Asked extends Facts {
   readonly request: NonNullable<Facts['request']>;
 }
 
-type Known = ApiKeyAuthentication | Transformation | ResponseCache | Filter;
+type Known = ApiKeyAuthentication | RateLimit | Transformation | ResponseCache | Filter;
 
 /** In the order in which they take part. Empty for what does not come to them: no HTTP, or refused before. */
 export function metExtensions(
-  resources: MeshResources,
-  workload: MeshWorkload,
+  all: readonly ExtensionResource[],
   { decision, facts }: Outcome,
 ): MetExtension[] {
   const request = facts?.request ?? null;
   if (decision !== 'allow' || facts === null || request === null) return [];
   const asked = { ...facts, request };
-  const all = new Extensions(resources).of(workload);
   return [
     ...ofKind<ApiKeyAuthentication>(all, 'ApiKeyAuthentication').flatMap((one) => keys(one, asked)),
     ...ofKind<Transformation>(all, 'Transformation').flatMap((one) => edits(one, asked)),
@@ -51,7 +48,7 @@ export function renderExtension(met: MetExtension): string {
   return `${sourceText(met)}: ${met.does}`;
 }
 
-function ofKind<K extends Known>(
+export function ofKind<K extends Known>(
   all: readonly ExtensionResource[],
   kind: K['kind'],
 ): (ExtensionResource & K)[] {

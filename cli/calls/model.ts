@@ -1,5 +1,6 @@
 // A mesh as its YAML describes it, ready to judge calls.
 import { type AnyResource, loadFiles } from '#api/load.ts';
+import type { ExtensionResource } from '#api/kinds/extension.ts';
 import { collectMesh, type MeshResources, type MeshWorkload, workloadsOf } from '#api/mesh.ts';
 import type { PolicyTestDocument } from '#api/kinds/policy-test.ts';
 import type { Problem } from '#api/problem.ts';
@@ -23,6 +24,8 @@ export interface MeshModel {
   callable(): MeshResources;
   /** What the workload's sidecar enforces; compiled once. */
   policiesOf(workload: Workload): CompiledPolicies;
+  /** Those of our own kinds that its sidecar has, with keys of Secrets. */
+  extensionsOf(workload: Workload): readonly ExtensionResource[];
   /** Null: it asks for no key. */
   apiKeysOf(workload: Workload): ApiKeys | null;
 }
@@ -59,6 +62,7 @@ export function modelOf(
     workloads,
     tests: resources.filter((resource) => resource.kind === 'PolicyTest'),
     problems,
+    extensionsOf: (workload) => extensions.of(workload),
     apiKeysOf: (workload) => compileApiKeys(extensions.of(workload)),
     callable: () => (whole === undefined ? withPods(mesh, workloads) : collectMesh(whole)),
     policiesOf: (workload) => {

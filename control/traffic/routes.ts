@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { VirtualService } from '#api/kinds/virtual-service.ts';
 import type { MeshResources } from '#api/mesh.ts';
+import { audienceOf } from '#api/traffic/audience.ts';
 import { isWildcard } from '#api/traffic/host.ts';
 import type { RouteGroup } from '#api/traffic/route.ts';
 
@@ -147,10 +148,9 @@ function delegatesOf(root: VirtualService, byName: ReadonlyMap<string, VirtualSe
 
 /** Whether a VirtualService is for callers of a namespace, and for them by name. */
 function audience({ spec, metadata }: VirtualService, namespace: string): 'all' | 'named' | 'none' {
-  const { exportTo } = spec;
-  if (exportTo.length === 0 || exportTo.includes('*')) return 'all';
-  const named = exportTo.map((word) => (word === '.' ? metadata.namespace : word));
-  return named.includes(namespace) ? 'named' : 'none';
+  const named = audienceOf(spec.exportTo, metadata.namespace);
+  if (named === null) return 'all';
+  return named.has(namespace) ? 'named' : 'none';
 }
 
 function rankOf(source: Source, namespace: string): number {

@@ -2,11 +2,10 @@
 import type { ApiKeyAuthentication } from '#api/kinds/api-key-authentication.ts';
 import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { TokenExchange } from '#api/kinds/token-exchange.ts';
-import type { MeshWorkload } from '#api/mesh.ts';
-import { selects } from '#api/workload-ports.ts';
 import { joinIndex } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 
+import { extensionApplies, servicesByName } from '../attach.ts';
 import { type LintContext, namesOf, warning } from './context.ts';
 import type { PolicyValue } from './values.ts';
 
@@ -19,29 +18,6 @@ export function checkCredentials(context: LintContext): Problem[] {
   ];
 }
 
-/** As control gives it to sidecars. */
-function chooses(
-  { metadata, spec }: ExtensionResource,
-  workload: MeshWorkload,
-  { meshConfig, services }: LintContext['mesh'],
-): boolean {
-  const { namespace } = metadata;
-  const isNear = workload.namespace === namespace;
-  const { targetRefs = [], selector } = spec;
-  if (targetRefs.length > 0) {
-    return services.some((service) => {
-      const named = targetRefs.some(({ name }) => name === service.metadata.name);
-      const { selector: wanted = {} } = service.spec;
-      const isOurs = named && service.metadata.namespace === namespace && isNear;
-      return isOurs && Object.keys(wanted).length > 0 && selects(wanted, workload.labels);
-    });
-  }
-  return (
-    (isNear || namespace === meshConfig.rootNamespace) &&
-    selects(selector?.matchLabels ?? {}, workload.labels)
-  );
-}
-
 /** A header that tells the caller of an API key is only true where a sidecar writes it. */
 function checkConsumer(at: PolicyValue, context: LintContext): Problem[] {
   const { policy, path, label, field, name } = at;
@@ -52,9 +28,14 @@ function checkConsumer(at: PolicyValue, context: LintContext): Problem[] {
     (one) => isApiKeys(one) && one.spec.forwardConsumerHeader.toLowerCase() === name.toLowerCase(),
   );
   if (telling.length === 0) return [];
+  const services = servicesByName(context.mesh.services);
+  const { rootNamespace } = context.mesh.meshConfig;
   const open = context
     .workloadsUnder(policy)
-    .filter((workload) => !telling.some((one) => chooses(one, workload, context.mesh)));
+    .filter(
+      (workload) =>
+        !telling.some((one) => extensionApplies(one, workload, services, rootNamespace)),
+    );
   if (open.length === 0) return [];
   const message = `${label}: no ApiKeyAuthentication is for ${namesOf(open)}, so callers there can send this header themselves`;
   const mend = 'choose the same workloads in both';

@@ -3,6 +3,7 @@ import type { DestinationRule } from '#api/kinds/destination-rule.ts';
 import { joinIndex, nameOf } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 import { hostCovers, fullHost } from '#api/traffic/host.ts';
+import { selectsSome } from '#api/workload-ports.ts';
 
 import { selectsLabels } from '../attach.ts';
 import { resolveMtls } from '../peer-authentication.ts';
@@ -172,8 +173,7 @@ function plainToStrict(
         kind === 'Service' &&
         metadata.namespace === workload.namespace &&
         'selector' in spec &&
-        Object.keys(spec.selector ?? {}).length > 0 &&
-        selectsLabels(spec.selector ?? {}, workload.labels),
+        selectsSome(spec.selector ?? {}, workload.labels),
     );
     if (!isBehind || !workload.injected) return false;
     const mtls = resolveMtls(mesh.peerAuthentications, workload, mesh.meshConfig.rootNamespace);

@@ -5,10 +5,12 @@ import type { MeshResources } from '#api/mesh.ts';
 import { joinIndex, nameOf } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 import { nearest } from '#api/spelling.ts';
-import { fullHost, hostCovers, serviceHost } from '#api/traffic/host.ts';
+import { audienceOf } from '#api/traffic/audience.ts';
+import { fullHost, hostCovers } from '#api/traffic/host.ts';
 import { countsInMesh } from '#api/validate/virtual-service.ts';
 
 import { type LintContext, warning } from './context.ts';
+import { knownHosts } from './service-hosts.ts';
 
 interface Target {
   readonly destination: DestinationSpec;
@@ -16,9 +18,10 @@ interface Target {
 }
 
 export function checkRoutes({ mesh }: LintContext): Problem[] {
+  const known = knownHosts(mesh).map(({ host }) => host);
   return [
     ...mesh.virtualServices.flatMap((one) => [
-      ...unknownHosts(one, mesh),
+      ...unknownHosts(one, known),
       ...oddWeights(one),
       ...missingDelegates(one, mesh),
       ...gatewaysOnly(one),
@@ -28,17 +31,10 @@ export function checkRoutes({ mesh }: LintContext): Problem[] {
 }
 
 /** As Istio's IST0101. */
-function unknownHosts(route: VirtualService, mesh: MeshResources): Problem[] {
+function unknownHosts(route: VirtualService, known: readonly string[]): Problem[] {
   // A folder of routes alone says nothing about what there is to be called.
-  if (mesh.services.length + mesh.serviceEntries.length === 0) return [];
+  if (known.length === 0) return [];
   const { namespace } = route.metadata;
-  const services = mesh.services.map(({ metadata }) =>
-    serviceHost(metadata.name, metadata.namespace),
-  );
-  const known = [
-    ...services,
-    ...mesh.serviceEntries.flatMap(({ spec }) => spec.hosts.map((host) => host.toLowerCase())),
-  ];
   return destinationsOf(route).flatMap(({ destination, path }) => {
     const host = fullHost(destination.host, namespace);
     if (host === '' || known.some((one) => hostCovers(one, host))) return [];
@@ -199,18 +195,16 @@ function conflicts(routes: readonly VirtualService[]): Problem[] {
 
 /** Whether callers of some namespace see both, in the same way: what is exported by name comes before the rest. */
 function visibleTogether(a: VirtualService, b: VirtualService): boolean {
-  const [one, other] = [audienceOf(a), audienceOf(b)];
+  const [one, other] = [seers(a), seers(b)];
   if (one === null || other === null) return one === other;
-  return one.some((namespace) => other.includes(namespace));
+  return [...one].some((namespace) => other.has(namespace));
 }
 
 function seenBy(route: VirtualService, namespace: string): boolean {
-  return audienceOf(route)?.includes(namespace) ?? true;
+  return seers(route)?.has(namespace) ?? true;
 }
 
 /** Null: all namespaces. */
-function audienceOf({ spec, metadata }: VirtualService): string[] | null {
-  const { exportTo } = spec;
-  if (exportTo.length === 0 || exportTo.includes('*')) return null;
-  return exportTo.map((word) => (word === '.' ? metadata.namespace : word));
+function seers({ spec, metadata }: VirtualService): ReadonlySet<string> | null {
+  return audienceOf(spec.exportTo, metadata.namespace);
 }

@@ -3,7 +3,7 @@ import type { ServiceEntry } from '#api/kinds/service-entry.ts';
 import type { ServiceResource } from '#api/kinds/service.ts';
 import type { MeshResources } from '#api/mesh.ts';
 import { nearest } from '#api/spelling.ts';
-import { hostCovers } from '#api/traffic/host.ts';
+import { hostCovers, serviceHost } from '#api/traffic/host.ts';
 
 const clusterDomain = 'svc.cluster.local';
 
@@ -17,7 +17,7 @@ export function knownHosts(mesh: MeshResources): readonly KnownHost[] {
   return [
     ...mesh.services.map((resource) => {
       const { name, namespace } = resource.metadata;
-      return { host: `${name}.${namespace}.${clusterDomain}`, namespace, resource };
+      return { host: serviceHost(name, namespace), namespace, resource };
     }),
     ...mesh.serviceEntries.flatMap((resource) =>
       resource.spec.hosts.map((host) => ({

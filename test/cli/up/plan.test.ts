@@ -16,6 +16,7 @@ function modelOf(text: string): MeshModel {
     workloads: workloadsOf(mesh),
     tests: [],
     problems,
+    extensionsOf: () => [],
     apiKeysOf: () => null,
     callable: () => mesh,
     policiesOf: () => {

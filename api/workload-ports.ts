@@ -108,7 +108,7 @@ export function selectsSome(
 }
 
 /** Map.groupBy would do, but users' own tests run this on Node 20 too, which has none. */
-function byNamespace<R extends { readonly metadata: { readonly namespace: string } }>(
+export function byNamespace<R extends { readonly metadata: { readonly namespace: string } }>(
   resources: readonly R[],
 ): Map<string, R[]> {
   const grouped = new Map<string, R[]>();

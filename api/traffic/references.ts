@@ -4,6 +4,7 @@ import type { ReferenceGrant } from '../kinds/reference-grant.ts';
 import type { MeshResources } from '../mesh.ts';
 import { serviceHost } from './host.ts';
 import type { Destination } from './route.ts';
+import { byNamespace } from '../workload-ports.ts';
 
 /** A route as the one who refers. */
 export interface Referrer {
@@ -35,8 +36,8 @@ interface Known {
 export class References {
   readonly #services = new Map<string, Known>();
   readonly #entries = new Map<string, Known>();
-  readonly #entryHosts = new Map<string, Known>();
-  readonly #grants = new Map<string, ReferenceGrant[]>();
+  readonly #entryHosts = new Set<string>();
+  readonly #grants: ReadonlyMap<string, readonly ReferenceGrant[]>;
 
   constructor(mesh: Pick<MeshResources, 'services' | 'serviceEntries' | 'referenceGrants'>) {
     for (const { metadata, spec } of mesh.services) {
@@ -48,14 +49,9 @@ export class References {
       const hosts = spec.hosts.map((host) => host.toLowerCase());
       const known = { hosts, ports: new Set(spec.ports.map(({ number }) => number)) };
       this.#entries.set(`${metadata.namespace}/${metadata.name}`, known);
-      for (const host of hosts) if (!this.#entryHosts.has(host)) this.#entryHosts.set(host, known);
+      for (const host of hosts) this.#entryHosts.add(host);
     }
-    for (const grant of mesh.referenceGrants) {
-      const { namespace } = grant.metadata;
-      const list = this.#grants.get(namespace);
-      if (list === undefined) this.#grants.set(namespace, [grant]);
-      else list.push(grant);
-    }
+    this.#grants = byNamespace(mesh.referenceGrants);
   }
 
   /** Null: there is none, or it has not the port. Undefined: it is no parent of ours, as a Gateway. */

@@ -7,7 +7,8 @@ import type {
 } from '../kinds/api-key-authentication.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
-import { type Add, adder, extensionFindings, isToken } from './extension.ts';
+import { type Add, adder } from './adder.ts';
+import { extensionFindings, isToken } from './extension.ts';
 import { checkPath } from './request-match.ts';
 
 /** Names and hashes: everything is in the snapshot of each sidecar. */

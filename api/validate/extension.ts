@@ -1,20 +1,14 @@
-// What the kinds of our own share: how they are attached, and how findings about them are put.
+// What the kinds of our own share: how they are attached, and what a name in them is.
 import type { z } from 'zod';
 
 import type { targetRef, workloadSelector } from '../kinds/selector.ts';
 import { type Finding, joinIndex } from '../origin.ts';
+import { adder } from './adder.ts';
 import { attachmentFindings } from './attachment.ts';
-
-export type Add = (path: string, message: string, mend?: string) => void;
 
 export interface Attached {
   readonly selector?: z.infer<typeof workloadSelector>;
   readonly targetRefs?: readonly z.infer<typeof targetRef>[];
-}
-
-/** Adds a finding of one severity to a list. */
-export function adder(findings: Finding[], severity: Finding['severity'], code: string): Add {
-  return (path, message, mend) => findings.push({ severity, code, path, message, mend });
 }
 
 export function extensionFindings(kind: string, spec: Attached, code: string): Finding[] {

@@ -7,8 +7,8 @@ import type {
 } from '../kinds/gateway-route.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
+import { type Add, adder } from './adder.ts';
 import { regexFault } from './regex.ts';
-import type { Add } from './route-values.ts';
 import { stickyFault } from './sticky.ts';
 
 /** A filter of either kind. */
@@ -58,9 +58,7 @@ export function routeFindings<Rule extends AnyRule>(
   checkRule: (rule: Rule, at: string, add: Add) => void,
 ): Finding[] {
   const findings: Finding[] = [];
-  const add: Add = (path, message, mend) => {
-    findings.push({ severity: 'error', code: 'route-invalid', path, message, mend });
-  };
+  const add = adder(findings, 'error', 'route-invalid');
   checkParents(spec.parentRefs, add);
   checkRuleCount(spec.rules, add);
   for (const [i, rule] of spec.rules.entries()) checkRule(rule, joinIndex('spec.rules', i), add);

@@ -2,9 +2,9 @@
 import type { GrpcRouteMatch, GrpcRouteRule, GrpcRouteSpec } from '../kinds/grpc-route.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
+import type { Add } from './adder.ts';
 import { checkBackend, checkFilters, checkValues, routeFindings } from './gateway-route.ts';
 import { regexFault } from './regex.ts';
-import type { Add } from './route-values.ts';
 
 export function validateGrpcRoute(route: Resource<string, GrpcRouteSpec>): Finding[] {
   return routeFindings(route, checkRule);

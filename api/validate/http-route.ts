@@ -8,10 +8,10 @@ import type {
 } from '../kinds/http-route.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
+import type { Add } from './adder.ts';
 import { checkBackend, checkFilters, checkValues, routeFindings } from './gateway-route.ts';
 import { regexFault } from './regex.ts';
 import { durationMsOf } from './request-authentication.ts';
-import type { Add } from './route-values.ts';
 
 export function validateHttpRoute(route: Resource<string, HttpRouteSpec>): Finding[] {
   return routeFindings(route, checkRule);

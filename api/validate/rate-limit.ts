@@ -2,7 +2,8 @@
 import type { Limit, LimitKey, LimitMatch, RateLimitSpec } from '../kinds/rate-limit.ts';
 import { type Finding, joinIndex, joinKey } from '../origin.ts';
 import type { Resource } from '../resource.ts';
-import { type Add, adder, extensionFindings, isToken } from './extension.ts';
+import { type Add, adder } from './adder.ts';
+import { extensionFindings, isToken } from './extension.ts';
 import { checkPath } from './request-match.ts';
 import { durationMsOf } from './request-authentication.ts';
 

@@ -1,7 +1,8 @@
 // Matches of requests in our own kinds: what would mean everything, and what cannot be met.
 import type { RequestMatch } from '../kinds/request-match.ts';
 import { joinIndex, joinKey } from '../origin.ts';
-import { type Add, isToken } from './extension.ts';
+import type { Add } from './adder.ts';
+import { isToken } from './extension.ts';
 import { hasTemplate, templateFault } from './values.ts';
 
 /** @param at the path of the rule */

@@ -2,8 +2,9 @@
 import type { ResponseCacheSpec } from '../kinds/response-cache.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
+import { adder } from './adder.ts';
 import { durationFault } from './durations.ts';
-import { adder, extensionFindings } from './extension.ts';
+import { extensionFindings } from './extension.ts';
 import { checkRequestMatches } from './request-match.ts';
 
 const code = 'response-cache-invalid';

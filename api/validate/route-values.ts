@@ -1,18 +1,12 @@
 // What several fields of routes hold: hosts, gateways, headers, durations, labels. Each check gives the reason or null.
 import { STATUS_CODES } from 'node:http';
 
+import type { Add } from './adder.ts';
+import { isDnsLabel } from './domain-names.ts';
 import { durationMsOf } from './request-authentication.ts';
 import { isIp } from './values.ts';
 
-/** Takes what is wrong with the node at a path. */
-export type Add = (path: string, message: string, mend?: string) => void;
-
-const LABEL = /^[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$/;
 const WILDCARD_LABEL = /^(\*|(\*|\*-)?[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)$/;
-
-export function isDnsLabel(text: string): boolean {
-  return LABEL.test(text);
-}
 
 /** Why a text is no host name, whose first label may be a `*`; null when it is one. */
 export function wildcardHostFault(host: string): string | null {

@@ -4,8 +4,8 @@ import { type Finding, joinIndex } from '../origin.ts';
 import { nameFindings, sidecarError, sidecarWarning } from './sidecar-ports.ts';
 import { poolFindings } from './traffic-policy.ts';
 import { isIp } from './values.ts';
+import { unixPrefix } from './workload-entry.ts';
 
-const unixPrefix = 'unix://';
 const localAddresses = ['', '127.0.0.1', '0.0.0.0', '::1', '::'];
 
 export function ingressFindings(ingress: readonly SidecarIngress[]): Finding[] {

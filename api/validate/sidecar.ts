@@ -8,8 +8,7 @@ import { ingressFindings } from './sidecar-ingress.ts';
 import { nameFindings, sidecarError, sidecarWarning } from './sidecar-ports.ts';
 import { poolFindings } from './traffic-policy.ts';
 import { isIp } from './values.ts';
-
-const unixPrefix = 'unix://';
+import { unixPrefix } from './workload-entry.ts';
 
 export function validateSidecar({ spec, metadata }: Resource<string, SidecarSpec>): Finding[] {
   const { workloadSelector, ingress, egress, inboundConnectionPool, outboundTrafficPolicy } = spec;

@@ -2,7 +2,8 @@
 import type { TokenExchangeSpec } from '../kinds/token-exchange.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
-import { type Add, adder, extensionFindings } from './extension.ts';
+import { type Add, adder } from './adder.ts';
+import { extensionFindings } from './extension.ts';
 import { durationMsOf } from './request-authentication.ts';
 
 const code = 'token-exchange-invalid';

@@ -7,16 +7,17 @@ import type {
   TrafficPolicySpec,
 } from '../kinds/traffic-policy.ts';
 import { type Finding, joinIndex } from '../origin.ts';
+import { type Add, adder } from './adder.ts';
 import { hostFault } from './domain-names.ts';
 import { durationFault } from './durations.ts';
 import { balancerFindings } from './load-balancer.ts';
 
-type Add = (path: string, message: string, mend?: string) => void;
+const code = 'traffic-policy-invalid';
 
 export function policyFindings(policy: TrafficPolicySpec | undefined, at: string): Finding[] {
   if (policy === undefined) return [];
   const findings: Finding[] = [];
-  const add = adder(findings);
+  const add = adder(findings, 'error', code);
   const { portLevelSettings, tunnel, proxyProtocol, retryBudget } = policy;
   const said = [...partsOf(policy), tunnel, proxyProtocol, retryBudget];
   if (said.every((part) => part === undefined) && portLevelSettings.length === 0) {
@@ -51,14 +52,7 @@ export function policyFindings(policy: TrafficPolicySpec | undefined, at: string
   return findings;
 }
 
-export function adder(findings: Finding[], severity: Finding['severity'] = 'error'): Add {
-  return (path, message, mend) => {
-    const finding = { severity, code: 'traffic-policy-invalid', path, message };
-    findings.push(mend === undefined ? finding : { ...finding, mend });
-  };
-}
-
-export function durations(
+function durations(
   add: Add,
   at: string,
   texts: Readonly<Record<string, string | undefined>>,
@@ -87,7 +81,7 @@ function partFindings(policy: TrafficPolicySpec | PortTrafficPolicySpec, at: str
 
 export function poolFindings(pool: ConnectionPoolSpec | undefined, at: string): Finding[] {
   const findings: Finding[] = [];
-  const add = adder(findings);
+  const add = adder(findings, 'error', code);
   if (pool === undefined) return findings;
   const { tcp, http } = pool;
   if (tcp === undefined && http === undefined) add(at, 'a connectionPool needs tcp or http');
@@ -120,7 +114,7 @@ function notNegative(add: Add, at: string, numbers: Readonly<Record<string, numb
 function outlierFindings(outlier: OutlierDetectionSpec | undefined, at: string): Finding[] {
   const findings: Finding[] = [];
   if (outlier === undefined) return findings;
-  const add = adder(findings);
+  const add = adder(findings, 'error', code);
   const { interval, baseEjectionTime, maxEjectionPercent, minHealthPercent } = outlier;
   durations(add, at, { interval, baseEjectionTime });
   for (const [name, value] of Object.entries({ maxEjectionPercent, minHealthPercent })) {
@@ -135,7 +129,7 @@ function outlierFindings(outlier: OutlierDetectionSpec | undefined, at: string):
   if (outlier.consecutiveErrors !== 0) {
     const message = 'consecutiveErrors is deprecated and ignored';
     const mend = 'write consecutive5xxErrors or consecutiveGatewayErrors';
-    adder(findings, 'warning')(`${at}.consecutiveErrors`, message, mend);
+    adder(findings, 'warning', code)(`${at}.consecutiveErrors`, message, mend);
   }
   return findings;
 }
@@ -143,7 +137,7 @@ function outlierFindings(outlier: OutlierDetectionSpec | undefined, at: string):
 function tlsFindings(tls: ClientTlsSpec | undefined, at: string): Finding[] {
   const findings: Finding[] = [];
   if (tls === undefined) return findings;
-  const add = adder(findings);
+  const add = adder(findings, 'error', code);
   const { mode, insecureSkipVerify = false, caCertificates, credentialName } = tls;
   const files = [tls.clientCertificate, tls.privateKey, caCertificates, tls.caCrl];
   const pinned =

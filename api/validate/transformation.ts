@@ -11,7 +11,8 @@ import type {
 } from '../kinds/transformation.ts';
 import { type Finding, joinIndex, joinKey } from '../origin.ts';
 import type { Resource } from '../resource.ts';
-import { type Add, adder, extensionFindings, isToken } from './extension.ts';
+import { type Add, adder } from './adder.ts';
+import { extensionFindings, isToken } from './extension.ts';
 import { checkRequestMatches } from './request-match.ts';
 
 const code = 'transformation-invalid';

@@ -7,9 +7,9 @@ import type {
 } from '../kinds/virtual-service-http.ts';
 import { joinIndex } from '../origin.ts';
 import { nearest } from '../spelling.ts';
+import type { Add } from './adder.ts';
 import { regexFault } from './regex.ts';
 import {
-  type Add,
   durationFault,
   grpcStatusNames,
   grpcStatusOf,

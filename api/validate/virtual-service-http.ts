@@ -6,9 +6,9 @@ import type {
   StringMatch,
 } from '../kinds/virtual-service-http.ts';
 import { joinIndex, joinKey } from '../origin.ts';
+import type { Add } from './adder.ts';
 import { regexFault } from './regex.ts';
 import {
-  type Add,
   durationFault,
   editedHeaderFault,
   headerValueFault,

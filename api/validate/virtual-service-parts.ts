@@ -2,13 +2,9 @@
 import type { SourceMatch } from '../kinds/virtual-service.ts';
 import type { DestinationSpec } from '../kinds/virtual-service-http.ts';
 import { joinIndex } from '../origin.ts';
-import {
-  type Add,
-  gatewayFault,
-  isDnsLabel,
-  labelsOfFault,
-  wildcardHostFault,
-} from './route-values.ts';
+import { isDnsLabel } from './domain-names.ts';
+import type { Add } from './adder.ts';
+import { gatewayFault, labelsOfFault, wildcardHostFault } from './route-values.ts';
 
 /** What a match asks of the caller. */
 export function checkSource(match: SourceMatch, path: string, add: Add): void {

@@ -8,7 +8,8 @@ import type { DestinationSpec } from '../kinds/virtual-service-http.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
 import { hostCovers, hostsOverlap } from '../traffic/host.ts';
-import { type Add, calledHostFault, checkExportTo, wildcardHostFault } from './route-values.ts';
+import { type Add, adder } from './adder.ts';
+import { calledHostFault, checkExportTo, wildcardHostFault } from './route-values.ts';
 import { ipBlockFault, isIp } from './values.ts';
 import { checkHttpRule } from './virtual-service-http.ts';
 import {
@@ -22,9 +23,7 @@ import { stickyFault } from './sticky.ts';
 
 export function validateVirtualService(resource: Resource<string, VirtualServiceSpec>): Finding[] {
   const findings: Finding[] = [];
-  const add: Add = (path, message, mend) => {
-    findings.push({ severity: 'error', code: 'route-invalid', path, message, mend });
-  };
+  const add = adder(findings, 'error', 'route-invalid');
   const { spec, metadata } = resource;
   const delegate = spec.hosts.length === 0;
   if (delegate) checkDelegate(spec, add);

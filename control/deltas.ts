@@ -3,15 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { ListDelta, Service, Snapshot, SnapshotDelta } from '#api/snapshot.ts';
 
-/** Key of a policy or an extension in a delta. */
-export function policyKey({ kind, metadata }: Keyed): string {
-  return `${kind}/${metadata.namespace}/${metadata.name}`;
-}
-
-interface Keyed {
-  readonly kind: string;
-  readonly metadata: { readonly namespace: string; readonly name: string };
-}
+import { resourceKey } from './made-of.ts';
 
 /** Key of a service in a delta. */
 export function serviceKey(service: Service): string {
@@ -20,11 +12,11 @@ export function serviceKey(service: Service): string {
 
 /** What turns `from` into `to`. Objects that both share are taken as equal without a look inside. */
 export function diffSnapshots(from: Snapshot, to: Snapshot): SnapshotDelta {
-  const policies = diffList(from.policies, to.policies, policyKey);
+  const policies = diffList(from.policies, to.policies, resourceKey);
   const services = diffShared(from.services, to.services, serviceKey);
   const routes = diffShared(from.routes, to.routes, ({ key }) => key);
   const destinations = diffShared(from.destinations, to.destinations, ({ host }) => host);
-  const extensions = diffList(from.extensions ?? none, to.extensions ?? none, policyKey);
+  const extensions = diffList(from.extensions ?? none, to.extensions ?? none, resourceKey);
   return {
     from: from.version,
     to: to.version,

@@ -1,5 +1,6 @@
 // Where the sidecar of a pod without capture listens for each port of the workload, as the pod's annotation says.
 import { localPortsAnnotation } from '#api/injection/names.ts';
+import { isFields } from '#api/read-meta.ts';
 
 /** Port of the workload to port of the sidecar. */
 export type LocalPorts = Readonly<Record<string, unknown>>;
@@ -10,8 +11,7 @@ export function readLocalPorts(annotations: Readonly<Record<string, string>>): L
   if (text === undefined) return {};
   try {
     const value: unknown = JSON.parse(text);
-    const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isMap ? (value as Record<string, unknown>) : {};
+    return isFields(value) ? value : {};
   } catch {
     return {};
   }

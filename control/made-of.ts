@@ -11,6 +11,11 @@ export interface Written {
   };
 }
 
+/** `Kind/namespace/name` */
+export function resourceKey({ kind, metadata }: Written): string {
+  return `${kind}/${metadata.namespace}/${metadata.name}`;
+}
+
 const nothing: readonly Written[] = [];
 const written = new WeakMap<object, readonly Written[]>();
 let changes = 0;

@@ -11,6 +11,7 @@ import type { DestinationPolicy } from '#api/traffic/destination.ts';
 import type { RouteGroup } from '#api/traffic/route.ts';
 import type { Workload } from '#api/workload.ts';
 
+import { resourceKey, type Written } from './made-of.ts';
 import { Catalog } from './catalog.ts';
 import { Extensions } from './extensions.ts';
 import { PodWorkloads } from './pods.ts';
@@ -37,7 +38,9 @@ export class MeshView {
   readonly #scopes: Scopes;
   readonly #policies: PolicyLists;
   readonly #routes: Routes;
-  readonly #generations = new Map<string, number>();
+  /** What users write for the mesh. */
+  readonly #written: readonly Written[];
+  #generations: ReadonlyMap<string, number> | null = null;
 
   /**
    * @param requestAuthentications those of the mesh with keys in place of addresses
@@ -74,7 +77,7 @@ export class MeshView {
       ...requestAuthentications,
       ...resources.peerAuthentications,
     ];
-    for (const { kind, metadata } of [
+    this.#written = [
       ...policies,
       ...resources.serviceEntries,
       ...resources.workloadEntries,
@@ -86,16 +89,17 @@ export class MeshView {
       ...resources.httpRoutes,
       ...resources.grpcRoutes,
       ...resources.extensions,
-    ]) {
-      const { namespace, name, generation = 0 } = metadata;
-      this.#generations.set(`${kind}/${namespace}/${name}`, generation);
-    }
+    ];
     const { rootNamespace } = this.mesh;
     this.#policies = new PolicyLists(policies, rootNamespace, previous && previous.#policies);
   }
 
   /** Of each resource that users write for the mesh, by `Kind/namespace/name`; 0 of what was written in a file. */
   get generations(): ReadonlyMap<string, number> {
+    // Only reports ask, and not after each change.
+    this.#generations ??= new Map(
+      this.#written.map((one) => [resourceKey(one), one.metadata.generation ?? 0]),
+    );
     return this.#generations;
   }
 

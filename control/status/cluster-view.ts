@@ -3,6 +3,7 @@ import { hasProxy } from '#api/in-mesh.ts';
 import { workloadAnnotation } from '#api/injection/names.ts';
 import { serviceNameLabel } from '#api/kinds/endpoint-slice.ts';
 import type { AnyResource } from '#api/load.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Asking } from '../view.ts';
 
@@ -18,7 +19,7 @@ export function replicasOf(resources: readonly AnyResource[], namespace: string)
     for (const { addresses, conditions } of resource.spec.endpoints) {
       const [address] = addresses;
       if (address === undefined || port === undefined || conditions.ready === false) continue;
-      found.add(address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`);
+      found.add(formatAddress(address, port));
     }
   }
   return [...found];

@@ -1,7 +1,7 @@
 // What one replica of control knows of its sidecars: which generation of which resource each has, and should have.
 import type { Snapshot } from '#api/snapshot.ts';
 
-import { madeOf, madeOfChanges, type Written } from '../made-of.ts';
+import { madeOf, madeOfChanges, resourceKey, type Written } from '../made-of.ts';
 import type { Snapshots } from '../snapshots.ts';
 import type { Sessions } from '../push/sessions.ts';
 
@@ -119,9 +119,4 @@ export function generationsOf(snapshot: Snapshot | null): Generations {
   }
   generations.set(snapshot, { found, changes });
   return found;
-}
-
-/** `Kind/namespace/name` */
-export function resourceKey({ kind, metadata }: Written): string {
-  return `${kind}/${metadata.namespace}/${metadata.name}`;
 }

@@ -2,8 +2,8 @@
 import type { MessageEditsSpec, StringMatch } from '#api/kinds/virtual-service-http.ts';
 import type { Origin } from '#api/resource.ts';
 import type { HeaderEdits, MessageEdits, NamedMatch, TextMatch } from '#api/traffic/route.ts';
-import { durationMsOf } from '#api/validate/request-authentication.ts';
 import { isAuthorityHeader } from '#api/validate/route-values.ts';
+import { millis } from './durations.ts';
 
 /** Null, where every text will do. Istio reads a lone `*` as "is there". */
 export function textMatch(match: StringMatch, ignoreCase = false): TextMatch | null {
@@ -29,7 +29,7 @@ export function namedMatches(
 
 /** 0 where nothing is written, or nothing that can be read. */
 export function durationMs(text: string | undefined): number {
-  return text === undefined ? 0 : (durationMsOf(text) ?? 0);
+  return millis(text) ?? 0;
 }
 
 /** Envoy counts in millionths. @param value from 0 to 100 */

@@ -8,6 +8,11 @@ type Line = readonly [name: string, value: string];
 const none: readonly string[] = Object.freeze([]);
 const token = /^[\w!#$%&'*+.^`|~-]+$/;
 
+/** The lines of a head, names in lower case. */
+export function lowerLines(head: { lines(): readonly Line[] }): readonly Line[] {
+  return head.lines().map(([name, value]) => [name.toLowerCase(), value]);
+}
+
 export class StoredHead implements ResponseView {
   readonly status: number;
   #lines: Line[];

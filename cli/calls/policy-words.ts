@@ -45,7 +45,7 @@ function balancingWords(balancing: LoadBalancing): string {
   }
 }
 
-function hashWords(key: HashKey): string {
+export function hashWords(key: HashKey): string {
   return key.kind === 'source-ip' ? 'source address' : `${key.kind} ${key.name}`;
 }
 

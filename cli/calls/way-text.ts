@@ -3,7 +3,7 @@ import type { HttpRoute } from '#api/traffic/route.ts';
 
 import { paint } from '../table.ts';
 import type { MeshWorkload } from '#api/mesh.ts';
-import { durationText, policyWords } from './policy-words.ts';
+import { durationText, hashWords, policyWords } from './policy-words.ts';
 import { sourceText } from './source.ts';
 import { reaches, type Way, type WayDestination } from './way.ts';
 
@@ -56,9 +56,7 @@ function httpLines(route: HttpRoute): string[] {
   if (cors !== undefined) lines.push('CORS: preflights of browsers are answered');
   if (headers !== undefined) lines.push('edits headers');
   if (action.kind === 'forward' && action.sticky !== undefined) {
-    const { sticky } = action;
-    const key = sticky.kind === 'source-ip' ? 'source address' : `${sticky.kind} ${sticky.name}`;
-    lines.push(`each ${key} stays with one destination`);
+    lines.push(`each ${hashWords(action.sticky)} stays with one destination`);
   }
   return lines;
 }

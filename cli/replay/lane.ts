@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 
 import { judge } from '#policy/judge.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Certificates } from './certificates.ts';
 import type { Observed } from './compare.ts';
@@ -166,5 +167,5 @@ function identityOf({ workload }: ReplayCase): string {
 
 /** The original destination as a mapping of the sidecar names it. */
 export function destinationOf({ destination: { ip, port } }: RecordedCall): string {
-  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+  return formatAddress(ip, port);
 }

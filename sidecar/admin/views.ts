@@ -1,12 +1,13 @@
 // What is in force, arranged for people: listeners, clusters, the snapshot without keys.
 import type { PolicyResource } from '#api/snapshot.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Ports } from '../data-plane.ts';
 import type { Enforced } from '../in-force.ts';
 import type { SidecarSettings } from '../settings.ts';
 import { findOriginal } from '../outbound/original-destination.ts';
 import type { BreakerState } from '../upstream/breaker/breaker.ts';
-import { formatAddress, type Member } from '../upstream/member.ts';
+import { type Member } from '../upstream/member.ts';
 import type { EjectionEvent } from '../upstream/outlier/ejections.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 

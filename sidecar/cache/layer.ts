@@ -5,7 +5,7 @@ import { answerThrough, tapAnswer } from '../answer-taps.ts';
 import type { Exchange, HeldAnswer, ResponseTap, ResponseView } from '../exchange.ts';
 import { failures } from '../failures.ts';
 import { ENDED, PASS, refuse, type Outcome } from '../request-path.ts';
-import { StoredHead } from '../stored-head.ts';
+import { lowerLines, StoredHead } from '../stored-head.ts';
 import type { Directives } from './cache-control.ts';
 import type { Caches, CacheRule } from './compile.ts';
 import { ageMs, askedOf, isUnchanged, lifeOf, storeFault, useOf } from './freshness.ts';
@@ -130,7 +130,7 @@ const cacheTap: ResponseTap = {
 function keep(x: Exchange, use: CacheUse, head: HeldAnswer, body: Buffer): void {
   const nowMs = Date.now();
   const life = lifeOf(head, nowMs, nowMs - use.askedAtMs, use.rule.defaultTtlMs);
-  const lines = head.lines().map(([name, value]) => [name.toLowerCase(), value] as const);
+  const lines = lowerLines(head);
   const stored = new StoredHead(head.status, lines);
   if (stored.values('date').length === 0) stored.append('date', new Date(nowMs).toUTCString());
   if (life.lifetimeMs <= 0 && !isValidated(stored)) return;

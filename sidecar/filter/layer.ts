@@ -6,7 +6,7 @@ import type { Exchange, HeldAnswer, ResponseTap, ResponseView } from '../exchang
 import { failures, type FailureCode } from '../failures.ts';
 import { HeldRequest } from '../inbound/held-request.ts';
 import { ENDED, PASS, type Outcome } from '../request-path.ts';
-import { StoredHead } from '../stored-head.ts';
+import { lowerLines, StoredHead } from '../stored-head.ts';
 import { codingOf, forgetContent } from '../transform/readable.ts';
 import type { CompiledFilter, Filters } from './compile.ts';
 import { FilterFailure } from './host.ts';
@@ -99,7 +99,7 @@ class FilterTap implements ResponseTap {
 
   async whole(x: Exchange, head: HeldAnswer, body: Buffer): Promise<Buffer> {
     const { host, refuses } = this.#filter;
-    const headers = head.lines().map(([name, value]) => [name.toLowerCase(), value] as const);
+    const headers = lowerLines(head);
     try {
       const response = { status: head.status, headers, body };
       const edits = readResponseResult(await host.call(this.#request, response));
@@ -128,7 +128,7 @@ class FilterTap implements ResponseTap {
 
 function requestOf({ request, downstream }: Exchange, body: Buffer | null): FilterRequest {
   const { method, path, authority, token } = request;
-  const headers = request.lines().map(([name, value]) => [name.toLowerCase(), value] as const);
+  const headers = lowerLines(request);
   const claims = token?.payload ?? null;
   return { method, path, authority, headers, body, peer: downstream.facts.identities, claims };
 }

@@ -1,8 +1,10 @@
 // Where connections to the workload go: to a fixed address for a mapped port, to where they were meant for a captured one.
 import type { Socket } from 'node:net';
 
+import { formatAddress } from '#runtime/plain-address.ts';
+
 import type { OriginalDestinationOf } from '../outbound/original-destination.ts';
-import { formatAddress, openPlain } from '../upstream/member.ts';
+import { openPlain } from '../upstream/member.ts';
 import type { OwnPorts } from '../upstream/own-ports.ts';
 import { HttpPool } from '../wire/http-pool.ts';
 import { http1PoolLimits } from '../wire/http1/limits.ts';

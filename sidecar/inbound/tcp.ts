@@ -4,10 +4,11 @@ import type { Socket } from 'node:net';
 import { decide, decideCustom } from '#policy/decide.ts';
 import { describe } from '#policy/explain.ts';
 import type { Verdict } from '#policy/verdict.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Enforced } from '../in-force.ts';
 import type { Telemetry } from '../telemetry/types.ts';
-import { openPlain, formatAddress } from '../upstream/member.ts';
+import { openPlain } from '../upstream/member.ts';
 import { TcpSessionRecord } from '../tcp-session.ts';
 import { reset } from '../wire/reset.ts';
 import { relay, relayIdleTimeoutMs, type Relay } from '../wire/tcp.ts';

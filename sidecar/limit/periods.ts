@@ -44,34 +44,21 @@ export class CalendarPeriods implements Periods {
   seek(nowMs: number): void {
     if (nowMs >= this.startMs && nowMs < this.endMs) return;
     this.startMs = startOf(this.#unit, nowMs);
-    this.endMs = endOf(this.#unit, this.startMs);
+    this.endMs = startOf(this.#unit, this.startMs, 1);
   }
 }
 
-function startOf(unit: CalendarUnit, nowMs: number): number {
-  const date = new Date(nowMs);
+/** When a unit begins: the one that a time is in, or one so many later. */
+function startOf(unit: CalendarUnit, ms: number, later = 0): number {
+  const date = new Date(ms);
   switch (unit) {
     case 'day':
-      return Math.floor(nowMs / dayMs) * dayMs;
+      return (Math.floor(ms / dayMs) + later) * dayMs;
     case 'week':
-      return Math.floor((nowMs - mondayMs) / (7 * dayMs)) * 7 * dayMs + mondayMs;
+      return (Math.floor((ms - mondayMs) / (7 * dayMs)) + later) * 7 * dayMs + mondayMs;
     case 'month':
-      return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
+      return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + later);
     default:
-      return Date.UTC(date.getUTCFullYear(), 0);
-  }
-}
-
-function endOf(unit: CalendarUnit, startMs: number): number {
-  const date = new Date(startMs);
-  switch (unit) {
-    case 'day':
-      return startMs + dayMs;
-    case 'week':
-      return startMs + 7 * dayMs;
-    case 'month':
-      return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1);
-    default:
-      return Date.UTC(date.getUTCFullYear() + 1, 0);
+      return Date.UTC(date.getUTCFullYear() + later, 0);
   }
 }

@@ -3,12 +3,13 @@ import type { Socket } from 'node:net';
 
 import type { Endpoint, Service } from '#api/snapshot.ts';
 import type { PortProtocol } from '#api/workload.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Downstream, Exchange, UpstreamPool } from '../exchange.ts';
 import { failures, type Failure } from '../failures.ts';
 import type { RouteIndex } from '../routing/route-index.ts';
 import { hashText } from '../upstream/hash.ts';
-import { formatAddress, type Member } from '../upstream/member.ts';
+import { type Member } from '../upstream/member.ts';
 import type { ProxiedAddresses } from '../upstream/proxy-header.ts';
 import type { Chooser } from '../upstream/chooser.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';

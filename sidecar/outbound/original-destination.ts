@@ -1,7 +1,8 @@
 // Where an application meant to connect to, and which service of the mesh that is.
 import { isIP, type Socket } from 'node:net';
 
-import { formatAddress } from '../upstream/member.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
+
 import { splitAuthority, type Found, type Route, type RouteTable } from './routes.ts';
 
 export interface OriginalDestination {

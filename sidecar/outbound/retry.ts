@@ -3,6 +3,7 @@ import type { RouteRetry } from '#api/traffic/route.ts';
 
 import type { RequestView, ResponseView, UpstreamPool } from '../exchange.ts';
 import type { FailureCode } from '../failures.ts';
+import { gatewayStatuses } from '../upstream/outcome.ts';
 import { idempotent } from '../wire/call.ts';
 import type { UpstreamCall } from '../wire/upstream.ts';
 
@@ -36,7 +37,6 @@ const grpcNames: Readonly<Record<string, string>> = {
   internal: '13',
   unavailable: '14',
 };
-const gatewayStatuses = [502, 503, 504];
 const conflict = 409;
 /** No answer came, and nobody can say what was done. */
 const resets: readonly FailureCode[] = ['upstream-reset', 'upstream-malformed', 'upstream-timeout'];

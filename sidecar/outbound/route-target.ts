@@ -1,8 +1,8 @@
 // The routes of a service, and the service and subset that a route names, among those that this workload may call.
 import type { Destination as Target } from '#api/traffic/route.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
 import { failures, type Failure } from '../failures.ts';
-import { formatAddress } from '../upstream/member.ts';
 import type { CompiledGroup } from '../routing/compiled-route.ts';
 import type { RouteIndex } from '../routing/route-index.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';

@@ -2,8 +2,8 @@
 import { connect } from 'node:net';
 
 import type { AdminReply } from '#runtime/admin.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
-import { formatAddress } from '../upstream/member.ts';
 import type { AppProbe, GrpcCheck, HttpCheck, TcpCheck } from './settings.ts';
 
 /** Of the application's answer; the kubelet shows it with the event of a failed probe. */

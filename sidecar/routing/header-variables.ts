@@ -1,5 +1,7 @@
 // Envoy's command operators in values of headers: `%REQ(x-user)%`, `%PROTOCOL%`, `%START_TIME%`.
 
+import { formatAddress } from '#runtime/plain-address.ts';
+
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { headerText, joined } from './query.ts';
 
@@ -69,15 +71,18 @@ const plain: ReadonlyMap<string, Variable> = new Map<string, Variable>([
   ['UPSTREAM_HOST', (x) => x.upstreamAddress],
   ['UPSTREAM_REMOTE_ADDRESS', (x) => x.upstreamAddress],
   ['UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT', (x) => withoutPort(x.upstreamAddress)],
-  ['DOWNSTREAM_REMOTE_ADDRESS', ({ downstream: d }) => joinPort(d.remoteAddress, d.remotePort)],
+  [
+    'DOWNSTREAM_REMOTE_ADDRESS',
+    ({ downstream: d }) => formatAddress(d.remoteAddress, d.remotePort),
+  ],
   ['DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT', (x) => x.downstream.remoteAddress],
   ['DOWNSTREAM_REMOTE_PORT', (x) => String(x.downstream.remotePort)],
   [
     'DOWNSTREAM_DIRECT_REMOTE_ADDRESS',
-    ({ downstream: d }) => joinPort(d.remoteAddress, d.remotePort),
+    ({ downstream: d }) => formatAddress(d.remoteAddress, d.remotePort),
   ],
   ['DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT', (x) => x.downstream.remoteAddress],
-  ['DOWNSTREAM_LOCAL_ADDRESS', ({ downstream: d }) => joinPort(d.localAddress, d.localPort)],
+  ['DOWNSTREAM_LOCAL_ADDRESS', ({ downstream: d }) => formatAddress(d.localAddress, d.localPort)],
   ['DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT', (x) => x.downstream.localAddress],
   ['DOWNSTREAM_LOCAL_PORT', (x) => String(x.downstream.localPort)],
   ['DOWNSTREAM_PEER_URI_SAN', (x) => x.downstream.facts.identities.join(',')],
@@ -86,10 +91,6 @@ const plain: ReadonlyMap<string, Variable> = new Map<string, Variable>([
   ['RESPONSE_CODE', (_x, response) => (response === null ? '' : String(response.status))],
   ['RESPONSE_CODE_DETAILS', (x) => x.details],
 ]);
-
-function joinPort(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
 
 function withoutPort(address: string): string {
   return address.replace(/:\d+$/, '').replaceAll(/[[\]]/g, '');

@@ -29,8 +29,9 @@ export function compileMatch(
   text(method, (request) => request.method);
   text(scheme, (request) => request.scheme);
   text(authority, (request) => request.authority);
-  for (const named of headers) checks.push(new HeaderCheck(named, regexes));
-  for (const named of query) checks.push(new QueryCheck(named, regexes));
+  // Istio has absent headers of `withoutHeaders` read as empty ones, so `.*` holds for them.
+  for (const one of headers) checks.push(new NamedCheck(one, regexes, headerText, true));
+  for (const one of query) checks.push(new NamedCheck(one, regexes, parameter, false));
   const [first] = checks;
   if (first === undefined) return null;
   return checks.length === 1 ? first : new AllChecks(checks);
@@ -78,40 +79,35 @@ class FieldCheck implements Check {
   }
 }
 
-class HeaderCheck implements Check {
+/** A header, or a parameter of the query. */
+class NamedCheck implements Check {
   private readonly name: string;
   private readonly not: boolean;
   private readonly matcher: TextMatcher | null;
+  private readonly read: (request: RequestFacts, name: string) => string | null;
+  private readonly absentIsEmpty: boolean;
 
-  constructor({ name, match, not = false }: NamedMatch, regexes: RegexFactory) {
+  /** @param absentIsEmpty what is not there is matched as an empty text where it must not match */
+  constructor(
+    { name, match, not = false }: NamedMatch,
+    regexes: RegexFactory,
+    read: (request: RequestFacts, name: string) => string | null,
+    absentIsEmpty: boolean,
+  ) {
     this.name = name;
     this.not = not;
     this.matcher = match === null ? null : compileText(match, regexes);
+    this.read = read;
+    this.absentIsEmpty = absentIsEmpty;
   }
 
   matches(request: RequestFacts): boolean {
-    const value = headerText(request, this.name);
-    if (this.matcher === null) return (value !== null) !== this.not;
-    // Istio has absent headers of `withoutHeaders` read as empty ones, so `.*` holds for them.
-    if (value === null) return this.not && !this.matcher.matches('', 0);
-    return this.matcher.matches(value, value.length) !== this.not;
-  }
-}
-
-class QueryCheck implements Check {
-  private readonly name: string;
-  private readonly not: boolean;
-  private readonly matcher: TextMatcher | null;
-
-  constructor({ name, match, not = false }: NamedMatch, regexes: RegexFactory) {
-    this.name = name;
-    this.not = not;
-    this.matcher = match === null ? null : compileText(match, regexes);
-  }
-
-  matches(request: RequestFacts): boolean {
-    const value = queryValue(request.path, this.name);
-    if (value === null) return this.not;
+    const value = this.read(request, this.name);
+    if (value === null) {
+      return this.not && !(this.absentIsEmpty && this.matcher?.matches('', 0) === true);
+    }
     return (this.matcher === null || this.matcher.matches(value, value.length)) !== this.not;
   }
 }
+
+const parameter = (request: RequestFacts, name: string) => queryValue(request.path, name);

@@ -1,6 +1,7 @@
 // One log line's facts, the same shape for a request, a byte stream and a refused connection.
 import type { Service } from '#api/snapshot.ts';
 import type { ConnectionFacts } from '#policy/facts.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Exchange } from '../exchange.ts';
 import { slotOf, type ConnectionSlot } from './slot.ts';
@@ -146,13 +147,9 @@ function clusterName(
 }
 
 function localOf(ends: ConnectionEnds): string {
-  return address(ends.localAddress, ends.localPort);
+  return formatAddress(ends.localAddress, ends.localPort);
 }
 
 function remoteOf(ends: ConnectionEnds): string {
-  return address(ends.remoteAddress, ends.remotePort);
-}
-
-function address(ip: string, port: number): string {
-  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+  return formatAddress(ends.remoteAddress, ends.remotePort);
 }

@@ -54,11 +54,11 @@ export function findBinding(
   method: string,
   path: string,
 ): Found | null {
-  const bare = path.slice(0, pathEnd(path));
+  const parts = path.slice(1, pathEnd(path)).split('/');
   for (const binding of bindings) {
     const { rule, template } = binding;
     if (rule.method !== method && rule.method !== '*') continue;
-    const variables = template.match(bare);
+    const variables = template.match(parts);
     if (variables !== null) return { binding, variables };
   }
   return null;

@@ -13,7 +13,7 @@ import type {
 import { failures, type Failure, type FailureCode } from '../failures.ts';
 import { ENDED, PASS, type Outcome } from '../request-path.ts';
 import { pathEnd } from '#policy/conditions/request.ts';
-import { StoredHead } from '../stored-head.ts';
+import { lowerLines, StoredHead } from '../stored-head.ts';
 import { cutUnanswered } from '../unanswered.ts';
 import { type Binding, compileBindings, findBinding, type Found } from './grpc-bindings.ts';
 import { bindText } from './grpc-fields.ts';
@@ -153,7 +153,7 @@ class AnswerTap implements ResponseTap {
     const status = readStatus(head, trailers);
     const json = status.code === codes.ok ? this.#answer(body) : errorJson(status);
     cutUnanswered(head);
-    const lines = head.lines().map(([name, value]) => [name.toLowerCase(), value] as const);
+    const lines = lowerLines(head);
     const kept = lines.filter(([name]) => name !== 'content-type' && !name.startsWith('grpc-'));
     const made = new StoredHead(httpStatusOf(status.code), kept);
     forgetContent(made);

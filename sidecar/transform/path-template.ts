@@ -5,8 +5,8 @@ export interface PathTemplate {
   readonly rank: string;
   /** Paths of fields, in the order of the path. */
   readonly variables: readonly string[];
-  /** @param path without its query @returns decoded values by field; null: it does not match */
-  match(path: string): readonly (readonly [field: string, value: string])[] | null;
+  /** @param parts a path's segments, without its query @returns decoded values by field; null: it does not match */
+  match(parts: readonly string[]): readonly (readonly [field: string, value: string])[] | null;
 }
 
 interface Variable {
@@ -34,7 +34,7 @@ export function compileTemplate(text: string): PathTemplate {
   return {
     rank: rankOf(segments, verb),
     variables: names,
-    match: (path) => match(path, segments, variables, verb),
+    match: (parts) => match(parts, segments, variables, verb),
   };
 }
 
@@ -74,17 +74,18 @@ function split(
 }
 
 function match(
-  path: string,
+  sent: readonly string[],
   segments: readonly string[],
   variables: readonly Variable[],
   verb: string,
 ): [string, string][] | null {
-  let rest = path;
+  let parts = sent;
   if (verb !== '') {
-    if (!rest.endsWith(`:${verb}`)) return null;
-    rest = rest.slice(0, -verb.length - 1);
+    // A verb has no slash: it is of the last segment alone.
+    const last = sent.at(-1) ?? '';
+    if (!last.endsWith(`:${verb}`)) return null;
+    parts = [...sent.slice(0, -1), last.slice(0, last.length - verb.length - 1)];
   }
-  const parts = rest.slice(1).split('/');
   const open = segments.at(-1) === '**';
   if (open ? parts.length < segments.length - 1 : parts.length !== segments.length) return null;
   for (const [i, segment] of segments.entries()) {

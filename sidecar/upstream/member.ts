@@ -2,6 +2,7 @@
 import { connect, type OnReadOpts, type Socket } from 'node:net';
 
 import type { Endpoint } from '#api/snapshot.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Budget } from '../wire/budget.ts';
 import { HttpPool } from '../wire/http-pool.ts';
@@ -168,9 +169,4 @@ export function openPlain(host: string, port: number, onread?: OnReadOpts, from 
     ...(onread !== undefined && { onread }),
     ...(from !== '' && { localAddress: from }),
   });
-}
-
-/** `address:port`, IPv6 in brackets. */
-export function formatAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,7 +1,8 @@
 // Members of a cluster that goes to whatever address was called: made as they are called, the oldest forgotten.
 import type { Endpoint } from '#api/snapshot.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
-import { formatAddress, Member, type MemberOwner } from './member.ts';
+import { Member, type MemberOwner } from './member.ts';
 
 const originalsMax = 256;
 

@@ -13,7 +13,7 @@ export interface Outcome {
   readonly latencyMs: number;
 }
 
-const gatewayStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
+export const gatewayStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 
 export function isGatewayStatus(status: number): boolean {
   return gatewayStatuses.has(status);

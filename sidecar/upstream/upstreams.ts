@@ -7,6 +7,7 @@ import type { SubsetPolicy, TrafficPolicy } from '#api/traffic/destination.ts';
 import type { Workload } from '#api/workload.ts';
 import { silentLog, type Log } from '#runtime/log.ts';
 import type { Svid } from '#runtime/tls/svid.ts';
+import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Route, RouteTable } from '../outbound/routes.ts';
 import { HttpPool } from '../wire/http-pool.ts';
@@ -15,7 +16,7 @@ import { http2Limits } from '../wire/http2/limits.ts';
 import { Cluster, type ClusterUpdate } from './cluster.ts';
 import { nowhere, placeOf, type OwnPlace } from './locality/place.ts';
 import { OwnPorts } from './own-ports.ts';
-import { formatAddress, openPlain } from './member.ts';
+import { openPlain } from './member.ts';
 import { DestinationPolicies, policyOfPort, policyOfSubset, subsetsOf } from './policies.ts';
 import { UpstreamTls } from './tls-context.ts';
 import type { CalledNames } from './way.ts';

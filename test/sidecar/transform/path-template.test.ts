@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { compileTemplate } from '#sidecar/transform/path-template.ts';
 
 function match(template: string, path: string): Record<string, string> | null {
-  const found = compileTemplate(template).match(path);
+  const found = compileTemplate(template).match(path.slice(1).split('/'));
   return found === null ? null : Object.fromEntries(found);
 }
 
@@ -57,7 +57,9 @@ test('any value that is put into a path is read from it', () => {
   );
   fc.assert(
     fc.property(fc.string(), fc.string(), (template, path) => {
-      expect(refusalOf(() => compileTemplate(`/${template}`).match(path))).toContain('the path');
+      expect(
+        refusalOf(() => compileTemplate(`/${template}`).match(path.slice(1).split('/'))),
+      ).toContain('the path');
     }),
   );
 });

@@ -4,6 +4,7 @@ import type { ExtensionResource } from './kinds/extension.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { PeerAuthentication } from './kinds/peer-authentication.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
+import type { TelemetrySettings } from './telemetry.ts';
 import type { DestinationPolicy, OutboundScope } from './traffic/destination.ts';
 import type { RouteGroup } from './traffic/route.ts';
 import type { PortProtocol, Workload } from './workload.ts';
@@ -81,6 +82,7 @@ export interface Snapshot {
   /** Resources of our own kinds that apply to the workload, valid ones, oldest first. */
   readonly extensions?: readonly ExtensionResource[];
   readonly scope?: OutboundScope;
+  readonly telemetry?: TelemetrySettings;
 }
 
 /** One line (JSON) from a sidecar to control. The first is a hello. */
@@ -119,6 +121,7 @@ export interface SnapshotDelta {
   readonly extensions?: ListDelta<ExtensionResource>;
   /** Null: there is none any more. */
   readonly scope?: OutboundScope | null;
+  readonly telemetry?: TelemetrySettings | null;
 }
 
 export interface ListDelta<T> {

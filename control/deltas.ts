@@ -28,6 +28,7 @@ export function diffSnapshots(from: Snapshot, to: Snapshot): SnapshotDelta {
     ...(destinations !== null && { destinations }),
     ...(extensions !== null && { extensions }),
     ...(!same(from.scope, to.scope) && { scope: to.scope ?? null }),
+    ...(!same(from.telemetry, to.telemetry) && { telemetry: to.telemetry ?? null }),
   };
 }
 

@@ -15,6 +15,7 @@ export function applyDelta(base: Snapshot, delta: SnapshotDelta): Snapshot {
   const destinations = applyOptional(base.destinations, delta.destinations, ({ host }) => host);
   const extensions = applyOptional(base.extensions, delta.extensions, resourceKey);
   const scope = delta.scope === undefined ? base.scope : (delta.scope ?? undefined);
+  const telemetry = delta.telemetry === undefined ? base.telemetry : (delta.telemetry ?? undefined);
   return {
     version: delta.to,
     mesh: delta.mesh ?? base.mesh,
@@ -25,6 +26,7 @@ export function applyDelta(base: Snapshot, delta: SnapshotDelta): Snapshot {
     ...(destinations !== undefined && { destinations }),
     ...(extensions !== undefined && { extensions }),
     ...(scope !== undefined && { scope }),
+    ...(telemetry !== undefined && { telemetry }),
   };
 }
 

@@ -1,0 +1,22 @@
+// Sidecars that can be asked, wherever they run: in the mesh of this machine (`selvage up`), or in a cluster.
+
+export interface AskableSidecar {
+  readonly namespace: string;
+  readonly workload: string;
+  readonly pod: string;
+  /** GET of its admin endpoint, read as JSON. @throws Error that says what it answered in place of 200 */
+  ask(path: string): Promise<unknown>;
+  /** As `ask`, by POST. @param body sent as JSON */
+  post(path: string, body: unknown): Promise<unknown>;
+  /** GET of newline-delimited JSON, line by line, until it ends or `signal` is aborted. @throws as ask */
+  follow(path: string, onLine: (value: unknown) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** Of one mesh. */
+export interface Sidecars {
+  /** `the mesh of manifests/examples/shop`, `the cluster at https://…`. */
+  readonly title: string;
+  /** @param namespace only of that one; left out: all */
+  list(namespace?: string): Promise<readonly AskableSidecar[]>;
+  close(): Promise<void>;
+}

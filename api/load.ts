@@ -21,6 +21,7 @@ import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
 import type { Sidecar } from './kinds/sidecar.ts';
 import type { WorkloadEntry } from './kinds/workload-entry.ts';
+import type { Telemetry } from './kinds/telemetry.ts';
 import type { VirtualService } from './kinds/virtual-service.ts';
 import type { Problem } from './problem.ts';
 import { readResource } from './read-resource.ts';
@@ -42,6 +43,7 @@ export type AnyResource =
   | ServiceEntry
   | WorkloadEntry
   | Sidecar
+  | Telemetry
   | DestinationRule
   | CircuitBreaker
   | HealthCheck

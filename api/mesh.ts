@@ -21,6 +21,7 @@ import type { ServiceAccount } from './kinds/service-account.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
 import type { Sidecar } from './kinds/sidecar.ts';
+import type { Telemetry } from './kinds/telemetry.ts';
 import type { WorkloadEntry } from './kinds/workload-entry.ts';
 import type { VirtualService } from './kinds/virtual-service.ts';
 import type { AnyResource, MeshConfigResource } from './load.ts';
@@ -48,6 +49,7 @@ export interface MeshResources {
   readonly requestAuthentications: readonly RequestAuthentication[];
   readonly peerAuthentications: readonly PeerAuthentication[];
   readonly sidecars: readonly Sidecar[];
+  readonly telemetries: readonly Telemetry[];
   readonly destinationRules: readonly DestinationRule[];
   readonly circuitBreakers: readonly CircuitBreaker[];
   readonly healthChecks: readonly HealthCheck[];
@@ -85,7 +87,6 @@ export const defaultMeshConfig: MeshConfig = Object.freeze({
   pathNormalization: { normalization: 'DEFAULT' as const },
   extensionProviders: [],
   accessLogFile: '',
-  accessLogEncoding: 'TEXT' as const,
 });
 
 /**
@@ -130,6 +131,7 @@ export function collectMesh(resources: readonly AnyResource[]): MeshResources {
     requestAuthentications: byAge(of('RequestAuthentication')),
     peerAuthentications: byAge(of('PeerAuthentication')),
     sidecars: byAge(of('Sidecar')),
+    telemetries: byAge(of('Telemetry')),
     destinationRules: byAge(of('DestinationRule')),
     circuitBreakers: byAge(of('CircuitBreaker')),
     healthChecks: byAge(of('HealthCheck')),

@@ -28,6 +28,7 @@ const notOfServices: ReadonlySet<string> = new Set<keyof MeshResources>([
   'circuitBreakers',
   'healthChecks',
   'sidecars',
+  'telemetries',
   'extensions',
   'secrets',
   'replaced',

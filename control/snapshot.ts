@@ -19,6 +19,7 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
   const services = scope.cut(view.services(workload.namespace), routes);
   const destinations = view.destinations(workload, services);
   const extensions = view.extensions(workload);
+  const telemetry = view.telemetry(workload);
   const snapshot: Snapshot = {
     version,
     mesh: view.mesh,
@@ -29,6 +30,7 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
     ...(routes.length > 0 && { routes }),
     ...(extensions.length > 0 && { extensions }),
     ...(scope.outbound !== null && { scope: scope.outbound }),
+    ...(telemetry !== null && { telemetry }),
   };
   return madeFrom(snapshot, scope.sidecar === null ? [] : [scope.sidecar]);
 }
@@ -38,6 +40,9 @@ export function keepSnapshot(kept: Snapshot, newest: Snapshot): void {
   keptFor(kept, newest);
   keepList(kept.routes, newest.routes);
   keepList(kept.destinations, newest.destinations);
+  if (kept.telemetry !== undefined && newest.telemetry !== undefined) {
+    keptFor(kept.telemetry, newest.telemetry);
+  }
 }
 
 /** Equal lists: what is at one place is equal too. */

@@ -8,6 +8,7 @@ import { workloadsOf, type MeshResources } from '#api/mesh.ts';
 import { isOfCluster } from '#api/origin.ts';
 import type { PolicyResource, Service } from '#api/snapshot.ts';
 import type { DestinationPolicy } from '#api/traffic/destination.ts';
+import type { TelemetrySettings } from '#api/telemetry.ts';
 import type { RouteGroup } from '#api/traffic/route.ts';
 import type { Workload } from '#api/workload.ts';
 
@@ -20,6 +21,7 @@ import { Destinations } from './traffic/destinations.ts';
 import { type Scope, Scopes } from './traffic/scopes.ts';
 import type { ParentVerdict } from './traffic/route-verdicts.ts';
 import { Routes } from './traffic/routes.ts';
+import { Telemetries } from './telemetry/telemetries.ts';
 
 /** Who asks for a snapshot, as it says itself. */
 export interface Asking {
@@ -36,6 +38,7 @@ export class MeshView {
   readonly #extensions: Extensions;
   readonly #destinations: Destinations;
   readonly #scopes: Scopes;
+  readonly #telemetries: Telemetries;
   readonly #policies: PolicyLists;
   readonly #routes: Routes;
   /** What users write for the mesh. */
@@ -58,6 +61,7 @@ export class MeshView {
     this.#pods = new PodWorkloads(resources, previous && previous.#pods);
     this.#extensions = new Extensions(resources);
     this.#scopes = new Scopes(resources);
+    this.#telemetries = new Telemetries({ ...resources, meshConfig: this.mesh });
     this.#destinations = new Destinations(
       { ...resources, meshConfig: this.mesh },
       previous === null ? null : previous.#destinations,
@@ -82,6 +86,7 @@ export class MeshView {
       ...resources.serviceEntries,
       ...resources.workloadEntries,
       ...resources.sidecars,
+      ...resources.telemetries,
       ...resources.destinationRules,
       ...resources.circuitBreakers,
       ...resources.healthChecks,
@@ -137,6 +142,11 @@ export class MeshView {
 
   scope(workload: Workload): Scope {
     return this.#scopes.of(workload);
+  }
+
+  /** Null: nobody says anything of it. */
+  telemetry(workload: Workload): TelemetrySettings | null {
+    return this.#telemetries.of(workload);
   }
 
   destinations(workload: Workload, services: readonly Service[]): readonly DestinationPolicy[] {

@@ -93,6 +93,7 @@ export const validatedResources: readonly (readonly [group: string, resources: s
     'networking.istio.io',
     ['destinationrules', 'serviceentries', 'sidecars', 'virtualservices', 'workloadentries'],
   ],
+  ['telemetry.istio.io', ['telemetries']],
   [
     'selvage.dev',
     [

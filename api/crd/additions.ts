@@ -133,11 +133,27 @@ const destinationRule: SchemaAdditions = new Map<string, Record<string, unknown>
   ['workloadSelector.matchLabels{}', label],
 ]);
 
+const telemetry: SchemaAdditions = new Map<string, Record<string, unknown>>([
+  ['', rules(oneAttachment)],
+  ...selector,
+  ...targets,
+  ['tracing[].providers', { maxItems: 1 }],
+  ['tracing[].randomSamplingPercentage', { minimum: 0, maximum: 100 }],
+  [
+    'tracing[].customTags{}',
+    rules({
+      rule: '(has(self.literal)?1:0)+(has(self.environment)?1:0)+(has(self.header)?1:0)+(has(self.formatter)?1:0)==1',
+      message: 'a tag has one of literal, environment, header and formatter',
+    }),
+  ],
+]);
+
 export const additions: Readonly<Record<string, SchemaAdditions>> = {
   AuthorizationPolicy: authorizationPolicy,
   RequestAuthentication: requestAuthentication,
   PeerAuthentication: peerAuthentication,
   ServiceEntry: serviceEntry,
+  Telemetry: telemetry,
   DestinationRule: destinationRule,
   ...ownAdditions,
 };

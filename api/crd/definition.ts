@@ -62,6 +62,11 @@ const presentations: Readonly<Record<string, Presentation>> = {
     columns: [],
     description: 'Says what a workload sees of the mesh.',
   },
+  Telemetry: {
+    shortNames: ['telemetry'],
+    columns: [],
+    description: 'Says what workloads tell of their traffic: traces, metrics, access logs.',
+  },
   CircuitBreaker: {
     shortNames: [],
     columns: [

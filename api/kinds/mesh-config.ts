@@ -2,16 +2,9 @@
 // MeshConfig document.
 import { z } from 'zod';
 
+import { port } from './mesh-port.ts';
+import { telemetryProviders } from './telemetry-providers.ts';
 import { localityLbSetting, tcpKeepalive } from './traffic-policy.ts';
-
-/** Protobuf's JSON takes a number in quotes as well, and Istio's own examples write it so. */
-const port = z.union([
-  z.number().int().min(1).max(65535),
-  z
-    .string()
-    .regex(/^\d{1,5}$/)
-    .transform(Number),
-]);
 
 /** What both kinds of authorizer have. */
 const authorizer = {
@@ -48,6 +41,7 @@ export const extensionProvider = z.object({
   name: z.string(),
   envoyExtAuthzHttp: httpAuthorizer.optional(),
   envoyExtAuthzGrpc: z.object(authorizer).optional(),
+  ...telemetryProviders,
 });
 
 export const pathNormalization = z.enum([
@@ -66,7 +60,20 @@ export const meshConfig = z.object({
   extensionProviders: z.array(extensionProvider).default([]),
   /** Empty switches the access log off; `/dev/stdout` is the usual value. */
   accessLogFile: z.string().default(''),
-  accessLogEncoding: z.enum(['TEXT', 'JSON']).default('TEXT'),
+  /** Left out: what the sidecar itself is set to. */
+  accessLogEncoding: z.enum(['TEXT', 'JSON']).optional(),
+  /** Operators of Envoy; in JSON, an object of them by key. */
+  accessLogFormat: z.string().optional(),
+  defaultProviders: z
+    .object({
+      tracing: z.array(z.string()).default([]),
+      metrics: z.array(z.string()).default([]),
+      accessLogging: z.array(z.string()).default([]),
+    })
+    .optional(),
+  defaultConfig: z
+    .object({ tracing: z.object({ sampling: z.number().min(0).max(100).optional() }).optional() })
+    .optional(),
   /** Go duration: how long a client may be silent where no protocol is declared; `0s`: for ever. */
   protocolDetectionTimeout: z.string().optional(),
   /** Defaults of every destination; 10s where nothing is said. */

@@ -16,6 +16,7 @@ import { validateRequestAuthentication } from '../validate/request-authenticatio
 import { validateResponseCache } from '../validate/response-cache.ts';
 import { validateServiceEntry } from '../validate/service-entry.ts';
 import { validateSidecar } from '../validate/sidecar.ts';
+import { validateTelemetry } from '../validate/telemetry.ts';
 import { validateTransformation } from '../validate/transformation.ts';
 import { validateWorkloadEntry } from '../validate/workload-entry.ts';
 import { validateGrpcRoute } from '../validate/grpc-route.ts';
@@ -52,6 +53,7 @@ import { type WorkloadEntrySpec, workloadEntrySpec } from './workload-entry.ts';
 import { type VirtualServiceSpec, virtualServiceSpec } from './virtual-service.ts';
 import { secretSpec } from './secret.ts';
 import { serviceSpec } from './service.ts';
+import { type TelemetrySpec, telemetrySpec } from './telemetry.ts';
 import { type TokenExchangeSpec, tokenExchangeSpec } from './token-exchange.ts';
 import { type TransformationSpec, transformationSpec } from './transformation.ts';
 
@@ -145,6 +147,15 @@ const entries: readonly KindEntry[] = [
     spec: peerAuthenticationSpec,
     validate: (resource) =>
       validatePeerAuthentication(resource as Resource<string, PeerAuthenticationSpec>),
+  },
+  {
+    group: 'telemetry.istio.io',
+    versions: ['v1', 'v1alpha1'],
+    complete: true,
+    namespaced: true,
+    kind: 'Telemetry',
+    spec: telemetrySpec,
+    validate: (resource) => validateTelemetry(resource as Resource<string, TelemetrySpec>),
   },
   {
     ...own,

@@ -61,6 +61,7 @@ export const enforcedKinds: ReadonlySet<string> = new Set([
   'CircuitBreaker',
   'HealthCheck',
   'Sidecar',
+  'Telemetry',
 ]);
 
 const nothing: Generations = new Map();
@@ -111,10 +112,11 @@ export function generationsOf(snapshot: Snapshot | null): Generations {
   const note = (one: Written): void => {
     found.set(resourceKey(one), one.metadata.generation ?? 0);
   };
-  const { policies, extensions = [], routes = [], destinations = [] } = snapshot;
+  const { policies, extensions = [], routes = [], destinations = [], telemetry } = snapshot;
   for (const one of policies) note(one);
   for (const one of extensions) note(one);
-  for (const part of [snapshot, ...routes, ...destinations]) {
+  const parts = [snapshot, ...routes, ...destinations];
+  for (const part of telemetry === undefined ? parts : [...parts, telemetry]) {
     for (const one of madeOf(part)) note(one);
   }
   generations.set(snapshot, { found, changes });

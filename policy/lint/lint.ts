@@ -29,6 +29,7 @@ import { checkRoutes } from './routes.ts';
 import { checkServerNames } from './server-names.ts';
 import { checkServices } from './services.ts';
 import { checkTcp } from './tcp.ts';
+import { checkTelemetry } from './telemetry.ts';
 import { checkTokens } from './tokens.ts';
 import { checkTrial } from './trial.ts';
 import { checkWildcards } from './wildcards.ts';
@@ -63,6 +64,7 @@ const checks: readonly Check[] = [
   checkGatewayRoutes,
   checkExtensions,
   checkCredentials,
+  checkTelemetry,
 ];
 
 /** All warnings, in the order of files and lines. */

@@ -37,6 +37,7 @@ function checkSnapshot(value: unknown): Snapshot {
   optional(snapshot, 'snapshot', 'destinations', (list, at) => each(list, at, checkDestination));
   optional(snapshot, 'snapshot', 'extensions', (list, at) => each(list, at, checkResource));
   optional(snapshot, 'snapshot', 'scope', checkScope);
+  optional(snapshot, 'snapshot', 'telemetry', checkTelemetry);
   return value as Snapshot;
 }
 
@@ -52,6 +53,7 @@ function checkDelta(value: unknown): SnapshotDelta {
   checkListDelta(delta['destinations'], 'delta.destinations', checkDestination);
   checkListDelta(delta['extensions'], 'delta.extensions', checkResource);
   if (delta['scope'] !== null) optional(delta, 'delta', 'scope', checkScope);
+  if (delta['telemetry'] !== null) optional(delta, 'delta', 'telemetry', checkTelemetry);
   return value as SnapshotDelta;
 }
 
@@ -122,6 +124,17 @@ function checkRoutes(value: unknown, path: string): void {
     each(group[list], `${path}.${list}`, (item, at) => {
       each(object(item, at)['matches'], `${at}.matches`, object);
     });
+  }
+}
+
+function checkTelemetry(value: unknown, path: string): void {
+  const telemetry = object(value, path);
+  for (const side of ['inbound', 'outbound']) {
+    const direction = object(telemetry[side], `${path}.${side}`);
+    optional(direction, `${path}.${side}`, 'tracing', object);
+    for (const list of ['logs', 'metrics']) {
+      optional(direction, `${path}.${side}`, list, (items, at) => each(items, at, object));
+    }
   }
 }
 

@@ -131,3 +131,19 @@ test('an order that repeats one key and so leaves another out is refused', () =>
   const delta = { from: 1, to: 2, policies: { set: [], remove: [], order: [key, key] } };
   expect(() => applyDelta(snapshot(1, seed), delta)).toThrow(DeltaMismatch);
 });
+
+test('telemetry that comes, changes and goes is told', () => {
+  const seed: Seed = { policies: [], services: [], trustDomain: 'a', label: 'a' };
+  const with_ = (version: number, samplingPercent: number): Snapshot => ({
+    ...snapshot(version, seed),
+    telemetry: { inbound: { tracing: { samplingPercent } }, outbound: {} },
+  });
+  const steps = [snapshot(1, seed), with_(2, 5), with_(3, 10), snapshot(4, seed)];
+  for (const [i, to] of steps.entries()) {
+    const from = steps[i - 1];
+    if (from === undefined) continue;
+    expect(applyDelta(overTheWire(from), overTheWire(diffSnapshots(from, to)))).toStrictEqual(
+      overTheWire(to),
+    );
+  }
+});

@@ -5,6 +5,7 @@ import { readYaml } from '#api/yaml.ts';
 const groups: Readonly<Record<string, string>> = {
   CircuitBreaker: 'selvage.dev/v1alpha1',
   HealthCheck: 'selvage.dev/v1alpha1',
+  Telemetry: 'telemetry.istio.io/v1',
 };
 
 /** @param spec YAML in one line */

@@ -28,11 +28,15 @@ export function meshOf(...documents: readonly string[]): MeshResources {
   return collectMesh(resources);
 }
 
+const groups: Readonly<Record<string, string>> = {
+  CircuitBreaker: 'selvage.dev/v1alpha1',
+  HealthCheck: 'selvage.dev/v1alpha1',
+  Telemetry: 'telemetry.istio.io/v1',
+};
+
 export function document(kind: string, name: string, spec: string): string {
   const [namespace, own] = name.split('/');
-  const group = /^(CircuitBreaker|HealthCheck)$/.test(kind)
-    ? 'selvage.dev/v1alpha1'
-    : 'networking.istio.io/v1';
+  const group = groups[kind] ?? 'networking.istio.io/v1';
   return `apiVersion: ${group}
 kind: ${kind}
 metadata: { name: ${own}, namespace: ${namespace} }

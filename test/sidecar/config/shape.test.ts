@@ -125,3 +125,20 @@ function parentAt(value: unknown, path: readonly string[]): Record<string, unkno
   for (const key of path.slice(0, -1)) parent = parent[key] as Record<string, unknown>;
   return parent;
 }
+
+test('telemetry has both sides, and lists of objects', () => {
+  const telemetry = {
+    inbound: { tracing: {}, logs: [{}], metrics: [{}] },
+    outbound: {},
+  };
+  const text = JSON.stringify({ ...whole, telemetry });
+  expect(parseSnapshot(text).telemetry).toEqual(telemetry);
+  for (const [good, bad] of [
+    ['"outbound":{}', '"out":{}'],
+    ['"logs":[{}]', '"logs":[1]'],
+    ['"metrics":[{}]', '"metrics":{}'],
+    ['"tracing":{}', '"tracing":true'],
+  ] as const) {
+    expect(() => parseSnapshot(text.replace(good, bad))).toThrow(ShapeError);
+  }
+});

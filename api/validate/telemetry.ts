@@ -1,0 +1,91 @@
+// Telemetry: what Istio's validating webhook refuses beyond the shape, and what has no effect on a sidecar.
+import type { TelemetrySpec, TelemetryTag } from '../kinds/telemetry.ts';
+import { type Finding, joinIndex, joinKey } from '../origin.ts';
+import type { Resource } from '../resource.ts';
+import { type Add, adder } from './adder.ts';
+import { attachmentFindings } from './attachment.ts';
+import { durationFault } from './durations.ts';
+
+const code = 'telemetry-invalid';
+
+export function validateTelemetry({ spec }: Resource<string, TelemetrySpec>): Finding[] {
+  const findings = attachmentFindings(spec);
+  const add = adder(findings, 'error', code);
+  const warn = adder(findings, 'warning', 'telemetry-doubtful');
+  checkTracing(spec.tracing ?? [], add, warn);
+  checkMetrics(spec.metrics ?? [], add, warn);
+  return findings;
+}
+
+function checkTracing(list: NonNullable<TelemetrySpec['tracing']>, add: Add, warn: Add): void {
+  for (const [i, one] of list.entries()) {
+    const at = joinIndex('spec.tracing', i);
+    const share = one.randomSamplingPercentage;
+    if (share !== undefined && !(share >= 0 && share <= 100)) {
+      const message = `randomSamplingPercentage: ${share} is not from 0 to 100`;
+      add(
+        `${at}.randomSamplingPercentage`,
+        message,
+        'write a percentage: 1 is one call in a hundred',
+      );
+    }
+    if ((one.providers ?? []).length > 1) {
+      add(`${at}.providers`, 'only one provider of traces is used', 'name one');
+    }
+    for (const [name, tag] of Object.entries(one.customTags ?? {})) {
+      checkTag(name, tag, joinKey(`${at}.customTags`, name), add);
+    }
+    if (one.useRequestIdForTraceSampling !== undefined) {
+      const message =
+        'useRequestIdForTraceSampling has no effect: traces are sampled by their own id';
+      warn(`${at}.useRequestIdForTraceSampling`, message, 'remove it');
+    }
+  }
+}
+
+function checkTag(name: string, tag: TelemetryTag, at: string, add: Add): void {
+  if (name.trim() === '') add(at, 'a tag has no name');
+  const given = Object.entries(tag).filter(([, value]) => value !== undefined);
+  if (given.length === 1) return;
+  const message = `the tag "${name}" has ${given.length === 0 ? 'none' : 'several'} of literal, environment, header and formatter`;
+  add(at, message, 'give it one');
+}
+
+function checkMetrics(list: NonNullable<TelemetrySpec['metrics']>, add: Add, warn: Add): void {
+  for (const [i, { overrides = [], reportingInterval }] of list.entries()) {
+    const at = joinIndex('spec.metrics', i);
+    const fault = durationFault(reportingInterval);
+    if (fault !== null) add(`${at}.reportingInterval`, `reportingInterval: ${fault}`);
+    for (const [j, { match, tagOverrides = {} }] of overrides.entries()) {
+      const path = joinIndex(`${at}.overrides`, j);
+      if (match?.customMetric !== undefined) {
+        if (match.metric !== undefined) {
+          add(`${path}.match`, 'only one of metric and customMetric may be set');
+        } else {
+          const message = `sidecars have no metric "${match.customMetric}"`;
+          warn(`${path}.match.customMetric`, message, "name one of Istio's by metric");
+        }
+      }
+      checkLabels(tagOverrides, `${path}.tagOverrides`, add);
+    }
+  }
+}
+
+type TagOverrides = NonNullable<
+  NonNullable<NonNullable<TelemetrySpec['metrics']>[number]['overrides']>[number]['tagOverrides']
+>;
+
+function checkLabels(overrides: TagOverrides, path: string, add: Add): void {
+  for (const [name, { operation, value }] of Object.entries(overrides)) {
+    const at = joinKey(path, name);
+    if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
+      add(at, `"${name}" is no name of a label`, 'letters, digits and _, not a digit first');
+    }
+    if (operation === 'UPSERT' && value.trim() === '') {
+      add(at, `the label "${name}" is to be set, and has no value`, 'write CEL, as request.host');
+    }
+    if (operation === 'REMOVE' && value !== '') {
+      add(at, `the label "${name}" is to be left out, and has a value`, 'remove the value');
+    }
+  }
+}

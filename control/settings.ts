@@ -16,7 +16,7 @@ import { describeSettings, readSettings, Wanted, type Settings } from '#runtime/
 
 import { deniedByDefault, parseCidr } from './jwks/addresses.ts';
 
-const controlFields = [
+export const controlFields = [
   {
     name: 'listen',
     env: 'SELVAGE_CONTROL_LISTEN',

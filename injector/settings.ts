@@ -15,7 +15,7 @@ import { describeSettings, readSettings, SettingsError, type Settings } from '#r
 
 import { injectionFields, readInjectionConfig } from './injection-fields.ts';
 
-const injectorFields = [
+export const injectorFields = [
   {
     name: 'listen',
     env: 'SELVAGE_INJECTOR_LISTEN',

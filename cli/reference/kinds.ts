@@ -61,8 +61,7 @@ function typeOf(schema: JsonSchema): string {
   if (Array.isArray(values)) return values.map((value) => `\`${String(value)}\``).join(', ');
   if (items !== undefined) return `list of ${typeOf(items)}`;
   if (additionalProperties !== undefined) return `map of ${typeOf(additionalProperties)}`;
-  const range = [schema['minimum'], schema['maximum']].some((limit) => limit !== undefined)
-    ? ` ${String(schema['minimum'] ?? '')}..${String(schema['maximum'] ?? '')}`
-    : '';
-  return `${type}${range}`;
+  const { minimum, maximum } = schema as { minimum?: number; maximum?: number };
+  if (minimum === undefined && maximum === undefined) return type;
+  return `${type} ${minimum ?? ''}..${maximum ?? ''}`;
 }

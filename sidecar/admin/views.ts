@@ -99,11 +99,29 @@ function healthOf({ ejected, failing }: Member): 'healthy' | 'ejected' | 'failin
   return failing ? 'failing' : 'healthy';
 }
 
-/** Public keys are no secrets, but a symmetric one is: it both signs and verifies. */
+/** Public keys are no secrets, but a symmetric one is: it both signs and verifies. So is what a collector asks for. */
 export function snapshotOf(enforced: Enforced | null): unknown {
   if (enforced === null) return null;
   const { snapshot } = enforced;
-  return { ...snapshot, policies: snapshot.policies.map(withoutKeys) };
+  const { mesh, telemetry, policies } = snapshot;
+  return {
+    ...snapshot,
+    mesh: { ...mesh, extensionProviders: withoutValues(mesh.extensionProviders) },
+    policies: policies.map(withoutKeys),
+    ...(telemetry !== undefined && { telemetry: withoutValues(telemetry) }),
+  };
+}
+
+/** Header values of collectors, wherever they are: `[name, value]`, or `{ name, value }`. */
+function withoutValues(part: unknown): unknown {
+  const text = JSON.stringify(part, (key, value: unknown) => {
+    if (!/^(?:headers|initialMetadata)$/.test(key) || !Array.isArray(value)) return value;
+    return value.map((line: unknown) => {
+      const name = Array.isArray(line) ? line[0] : (line as { name?: unknown }).name;
+      return { name, value: '(left out)' };
+    });
+  });
+  return JSON.parse(text) as unknown;
 }
 
 function withoutKeys(policy: PolicyResource): unknown {

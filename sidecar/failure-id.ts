@@ -4,7 +4,7 @@ import { getRandomValues } from 'node:crypto';
 import type { Exchange, ResponseView } from './exchange.ts';
 
 /** On each answer that a sidecar makes because of a failure. The caller's sidecar passes the callee's on. */
-const idHeader = 'x-selvage-id';
+export const failureIdHeader = 'x-selvage-id';
 
 /** Crockford's: no i, l, o and u, which are read as others or as words. */
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
@@ -31,21 +31,21 @@ export function isFailureId(text: string): boolean {
 }
 
 export function idLine(id: string): string {
-  return `${idHeader}: ${id}\r\n`;
+  return `${failureIdHeader}: ${id}\r\n`;
 }
 
 /** The id in an answer of another sidecar; '' without one. */
 export function readFailureId(head: ResponseView): string {
-  const [id = ''] = head.values(idHeader);
+  const [id = ''] = head.values(failureIdHeader);
   return isFailureId(id) ? id : '';
 }
 
 /** Inbound: an application has none to give. */
 export function cutFailureId(_x: Exchange, response: ResponseView): void {
-  response.remove(idHeader);
+  response.remove(failureIdHeader);
 }
 
 /** Outbound: only another sidecar's is passed on. */
 export function cutForeignFailureId({ member }: Exchange, response: ResponseView): void {
-  if (member === null || !member.meshed) response.remove(idHeader);
+  if (member === null || !member.meshed) response.remove(failureIdHeader);
 }

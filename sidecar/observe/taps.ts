@@ -46,7 +46,7 @@ export class Taps {
 
   /** @param record made for the first tap that wants the call; with facts or without */
   exchange(x: Exchange, record: (facts: boolean) => CallRecord): void {
-    this.#tell(({ exchange }) => exchange(x), record);
+    this.#tell((matcher) => matcher.exchange(x), record);
   }
 
   session(session: TcpSession, record: (facts: boolean) => CallRecord): void {

@@ -4,6 +4,7 @@ import type { EdgeCount } from '#api/call-record.ts';
 import type { Exchange } from '../exchange.ts';
 import { httpCells, tcpCells, type Metrics, type SeriesLabels } from '../telemetry/metrics.ts';
 import { histogramCells, type SeriesTable } from '../telemetry/series.ts';
+import type { TcpSession } from '../telemetry/types.ts';
 import { unknown } from '../telemetry/workload-labels.ts';
 import type { Parties } from './call-record.ts';
 
@@ -12,6 +13,8 @@ const refusedEdgesMax = 1000;
 const refusedStatuses: ReadonlySet<number> = new Set([401, 403, 429]);
 /** UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS: a server's, as OpenTelemetry has it. */
 const grpcFailures: ReadonlySet<string> = new Set(['2', '4', '12', '13', '14', '15']);
+/** Flags of connections that nobody refused and nothing failed: the client went, or nobody spoke. */
+export const ordinaryEnds: ReadonlySet<string> = new Set(['-', 'DC', 'SI']);
 const durationCells = histogramCells - 1;
 const noDurations: readonly number[] = Object.freeze(
   Array.from({ length: durationCells }, () => 0),
@@ -45,9 +48,14 @@ export class Edges {
   }
 
   /** Of a connection that a policy denied. */
-  denied(mtls: boolean, parties: Parties): void {
-    const security = mtls ? 'mutual_tls' : 'none';
-    this.#refuse({ reporter: 'inbound', ...parties, service: '', protocol: 'tcp', security });
+  denied({ downstream, service }: TcpSession, parties: Parties): void {
+    this.#refuse({
+      reporter: 'inbound',
+      ...parties,
+      service: service?.hosts[0] ?? '',
+      protocol: 'tcp',
+      security: downstream.facts.mtls ? 'mutual_tls' : 'none',
+    });
   }
 
   list(): EdgeCount[] {
@@ -115,11 +123,11 @@ function httpEdge(labels: SeriesLabels, cells: Float64Array): EdgeCount {
   return { ...edgeOf(labels, protocol), ...counts };
 }
 
-/** A connection that ended with a flag failed. */
 function tcpEdge(labels: SeriesLabels, cells: Float64Array): EdgeCount {
-  const ended = labels['response_flags'] === '-' ? 0 : (cells[tcpCells.closed] ?? 0);
+  const failed = !ordinaryEnds.has(labels['response_flags'] ?? '-');
+  const failures = failed ? (cells[tcpCells.closed] ?? 0) : 0;
   const requests = cells[tcpCells.opened] ?? 0;
-  const counts = { requests, failures: ended, refusals: 0, durations: noDurations };
+  const counts = { requests, failures, refusals: 0, durations: noDurations };
   return { ...edgeOf(labels, 'tcp'), ...counts };
 }
 

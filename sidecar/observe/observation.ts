@@ -1,4 +1,5 @@
 // What one data plane remembers and shows of its calls: failures by id, taps, who calls whom. Telemetry reports to it.
+import type { CallRecord } from '#api/call-record.ts';
 import { explainDryRuns } from '#policy/explain.ts';
 
 import type { Exchange } from '../exchange.ts';
@@ -9,8 +10,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectionRefusal, ReasonSource, TcpSession } from '../telemetry/types.ts';
 import type { WallClock } from '../telemetry/wall-clock.ts';
 import { callFacts, callRecord, partiesOf, type Parties } from './call-record.ts';
-import type { CallRecord } from '#api/call-record.ts';
-import { Edges } from './edges.ts';
+import { Edges, ordinaryEnds } from './edges.ts';
 import { Recent } from './recent.ts';
 import { Taps } from './taps.ts';
 
@@ -19,9 +19,6 @@ export interface ObservationParts {
   readonly reasons: ReasonSource | null;
   readonly clock: WallClock;
 }
-
-/** How connections end that nobody refused and nothing failed: the client went, or nobody spoke. */
-const ordinaryEnds: ReadonlySet<string> = new Set(['-', 'DC', 'SI']);
 
 export class Observation {
   readonly recent = new Recent();
@@ -64,8 +61,7 @@ export class Observation {
     const parties = partiesOf(session, this.#metrics.self());
     this.#record.ofSession(session);
     if (session.id !== '') {
-      const { facts } = session.downstream;
-      if (session.verdict?.allowed === false) this.edges.denied(facts.mtls, parties);
+      if (session.verdict?.allowed === false) this.edges.denied(session, parties);
       this.#keep(parties);
     }
     if (this.taps.on) this.taps.session(session, (facts) => this.#tapped(parties, facts));

@@ -32,7 +32,7 @@ export class Observed {
     return (await this.#all({ about: 'why', id })).find((json) => json !== null) ?? null;
   }
 
-  /** JSON of each, newest first. @param verdict null: any */
+  /** JSON of each, newest first. @param verdict null: either */
   async recent(limit: number, verdict: CallRecord['verdict']): Promise<readonly string[]> {
     const kept = (await this.#all({ about: 'recent', limit, verdict })).flat();
     return kept

@@ -36,7 +36,7 @@ export class Recent {
     return this.#newestFirst().find((kept) => kept.id === id)?.json ?? null;
   }
 
-  /** Newest first. @param verdict null: any */
+  /** Newest first. @param verdict null: either */
   list(countMax: number, verdict: CallRecord['verdict']): KeptRecord[] {
     const kept = this.#newestFirst().filter((one) => verdict === null || one.verdict === verdict);
     return kept.slice(0, countMax).map(({ atMs, json }) => ({ atMs, json }));

@@ -2,7 +2,7 @@
 import type { Exchange } from '../exchange.ts';
 import type { TcpSession } from '../telemetry/types.ts';
 
-/** As data, for worker threads. Null: any. */
+/** As data, for worker threads. Null: all of them. */
 export interface TapFilter {
   readonly direction: 'inbound' | 'outbound' | null;
   readonly method: string | null;

@@ -88,7 +88,7 @@ async function call(sidecar: SidecarProcess, path: string, headers = ''): Promis
 
 async function ask<T>(sidecar: SidecarProcess, path: string): Promise<T> {
   const { status, body } = await sidecar.admin(path);
-  expect(status, body).toBe(200);
+  if (status !== 200) throw new Error(`${path}: ${status} ${body}`);
   return JSON.parse(body) as T;
 }
 
@@ -286,19 +286,18 @@ test.each(['1', '2'])('a tap shows the calls that it asks for; workers: %s', asy
     dryRun: ['shop/trial (dry run, DENY) would not match'],
     facts: { identities: [web], sourceIp: '127.0.0.1', token: null, scheme: 'https' },
   });
-  expect((first?.['facts'] as { headers: unknown[] }).headers).toEqual(
-    expect.arrayContaining([
+  expect(first?.['facts']).toMatchObject({
+    headers: expect.arrayContaining([
       ['authorization', '(redacted)'],
       ['x-session-token', '(redacted)'],
       ['x-user', 'ann'],
     ]),
-  );
+  });
   for (const id of ids.filter((one) => one !== '')) {
     expect(await ask(sidecar, `/why?id=${id}`)).toMatchObject({ id, status: 403 });
   }
-  expect(denied.lines.map(({ id }) => id).toSorted()).toEqual(
-    ids.filter((id) => id !== '').toSorted(),
-  );
+  const refused = ids.filter((id) => id !== '');
+  expect(new Set(denied.lines.map(({ id }) => id))).toEqual(new Set(refused));
   const newest = await ask<CallRecord[]>(sidecar, '/recent');
   expect(newest.map(({ id }) => id)).toEqual(ids.filter((id) => id !== '').toReversed());
   const edges = await ask<EdgeCount[]>(sidecar, '/edges');

@@ -218,11 +218,13 @@ test('edges: statuses, gRPC statuses and refusals of our own are told apart', as
     source: { namespace: 'billing', workload: 'payments' },
     destination: { namespace: 'billing', workload: 'payments', principal: endpoint.identity },
   });
-  const sum = ({ durations }: EdgeCount): number =>
-    durations.reduce((total, one) => total + one, 0);
   for (const edge of edges) expect([edge.durations.length, sum(edge)]).toEqual([20, edge.requests]);
   const doubled = mergeEdges([edges, edges]);
   expect(doubled.map(({ requests }) => requests)).toEqual(
     edges.map(({ requests }) => 2 * requests),
   );
 });
+
+function sum({ durations }: EdgeCount): number {
+  return durations.reduce((total, one) => total + one, 0);
+}

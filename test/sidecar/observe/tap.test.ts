@@ -16,15 +16,24 @@ function matches(query: string, x = makeExchange({ path: '/pay/1?a=b', status: 4
   return compileTapFilter(read.filter).exchange(x);
 }
 
+function session(query: string): boolean {
+  const read = readTapQuery(new URLSearchParams(query));
+  return typeof read !== 'string' && compileTapFilter(read.filter).session(makeSession());
+}
+
+function say(query: string): unknown {
+  return readTapQuery(new URLSearchParams(query));
+}
+
 test('each part of a filter must hold', () => {
   const yes = ['', 'direction=inbound', 'method=GET', 'path=/pay/1', 'path=/pay*', 'path=*'];
   const more = ['status=403', 'status=4xx', 'status=4XX', 'identity=spiffe://*/sa/cashier'];
   for (const query of [...yes, ...more, 'status=403&path=/p*&method=GET']) {
-    expect(matches(query), query).toBe(true);
+    expect([query, matches(query)]).toEqual([query, true]);
   }
   const no = ['direction=outbound', 'method=POST', 'path=/pay', 'path=/x*', 'status=404'];
   for (const query of [...no, 'status=5xx', 'identity=*cashie', 'status=403&method=POST']) {
-    expect(matches(query), query).toBe(false);
+    expect([query, matches(query)]).toEqual([query, false]);
   }
   const outbound = makeExchange({ downstream: makeDownstream({ direction: 'outbound' }) });
   expect(matches('identity=*', outbound)).toBe(false);
@@ -33,10 +42,6 @@ test('each part of a filter must hold', () => {
 });
 
 test('connections of bytes are for those who ask for nothing that only requests have', () => {
-  const session = (query: string): boolean => {
-    const read = readTapQuery(new URLSearchParams(query));
-    return typeof read !== 'string' && compileTapFilter(read.filter).session(makeSession());
-  };
   expect(session('direction=inbound&identity=*cashier')).toBe(true);
   expect([session('method=GET'), session('path=*'), session('status=0')]).toEqual([
     false,
@@ -46,7 +51,6 @@ test('connections of bytes are for those who ask for nothing that only requests 
 });
 
 test('a query that means nothing is told what there is', () => {
-  const say = (query: string): unknown => readTapQuery(new URLSearchParams(query));
   expect(say('colour=red')).toMatch(/^there is no "colour"; there are direction, method/);
   expect(say('toString=1')).toMatch(/^there is no "toString"/);
   expect(say('status=forty')).toContain('status is a status, as 403');

@@ -48,13 +48,17 @@ export class Observation {
 
   /** At its end; with neither a failure nor a tap there is nothing to do. */
   exchange(x: Exchange): void {
-    const parties = partiesOf(x, this.#metrics.self());
-    this.#record.ofExchange(x);
     if (x.id !== '') {
+      const parties = partiesOf(x, this.#metrics.self());
       this.edges.failed(x, parties);
+      this.#record.ofExchange(x);
       this.#keep(parties);
     }
-    if (this.taps.on) this.taps.exchange(x, (facts) => this.#tapped(parties, facts));
+    if (!this.taps.on) return;
+    this.taps.exchange(x, (facts) => {
+      this.#record.ofExchange(x);
+      return this.#tapped(partiesOf(x, this.#metrics.self()), facts);
+    });
   }
 
   tcpClosed(session: TcpSession): void {
@@ -64,7 +68,8 @@ export class Observation {
       if (session.verdict?.allowed === false) this.edges.denied(session, parties);
       this.#keep(parties);
     }
-    if (this.taps.on) this.taps.session(session, (facts) => this.#tapped(parties, facts));
+    if (!this.taps.on) return;
+    this.taps.session(session, (facts) => this.#tapped(parties, facts));
   }
 
   connectionRefused(refusal: ConnectionRefusal): void {

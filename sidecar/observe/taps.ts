@@ -46,11 +46,11 @@ export class Taps {
 
   /** @param record made for the first tap that wants the call; with facts or without */
   exchange(x: Exchange, record: (facts: boolean) => CallRecord): void {
-    this.#tell((matcher) => matcher.exchange(x), record);
+    this.#tell((matcher) => matcher.exchange(x), record, x.finishedAtMs);
   }
 
   session(session: TcpSession, record: (facts: boolean) => CallRecord): void {
-    this.#tell((matcher) => matcher.session(session), record);
+    this.#tell((matcher) => matcher.session(session), record, session.closedAtMs);
   }
 
   #open(id: number, filter: TapFilter): void {
@@ -60,10 +60,14 @@ export class Taps {
     this.on = true;
   }
 
-  #tell(wants: (matcher: TapMatcher) => boolean, record: (facts: boolean) => CallRecord): void {
+  #tell(
+    wants: (matcher: TapMatcher) => boolean,
+    record: (facts: boolean) => CallRecord,
+    nowMs: number,
+  ): void {
     const lines: [without: string, with_: string] = ['', ''];
     for (const tap of this.#taps.values()) {
-      if (performance.now() - tap.askedAtMs > abandonedMs) this.close(tap.id);
+      if (nowMs - tap.askedAtMs > abandonedMs) this.close(tap.id);
       else if (wants(tap.matcher)) {
         const which = tap.facts ? 1 : 0;
         tap.queue.push((lines[which] ||= asciiJson(record(tap.facts))));

@@ -1,80 +1,122 @@
-// Who calls whom, as the metrics have counted it; refusals, which no metric tells from an application's own, are counted here.
+// Who calls whom, how often and with what success: counts of its own, since the labels of metrics are for users to change.
 import type { EdgeCount } from '#api/call-record.ts';
+import type { Endpoint, Service } from '#api/snapshot.ts';
 
 import type { Exchange } from '../exchange.ts';
-import { httpCells, tcpCells, type Metrics, type SeriesLabels } from '../telemetry/metrics.ts';
-import { histogramCells, type SeriesTable } from '../telemetry/series.ts';
+import { bucketBounds } from '../telemetry/series.ts';
+import { slotOf, type ConnectionSlot } from '../telemetry/slot.ts';
 import type { TcpSession } from '../telemetry/types.ts';
-import { unknown } from '../telemetry/workload-labels.ts';
-import type { Parties } from './call-record.ts';
+import type { WorkloadLabels } from '../telemetry/workload-labels.ts';
+import { partiesOf } from './call-record.ts';
 
-/** Of further edges refusals are not counted; the tables of the metrics have a bound of their own. */
-const refusedEdgesMax = 1000;
+/** Of further ones nothing is counted: 1 MiB of memory at most. */
+const edgesMax = 1000;
+/** That a connection has to hand: one of the application's calls several services and endpoints. */
+const edgesPerConnection = 16;
 const refusedStatuses: ReadonlySet<number> = new Set([401, 403, 429]);
 /** UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS: a server's, as OpenTelemetry has it. */
 const grpcFailures: ReadonlySet<string> = new Set(['2', '4', '12', '13', '14', '15']);
 /** Flags of connections that nobody refused and nothing failed: the client went, or nobody spoke. */
 export const ordinaryEnds: ReadonlySet<string> = new Set(['-', 'DC', 'SI']);
-const durationCells = histogramCells - 1;
-const noDurations: readonly number[] = Object.freeze(
-  Array.from({ length: durationCells }, () => 0),
-);
 
 type Edge = Omit<EdgeCount, 'requests' | 'failures' | 'refusals' | 'durations'>;
 
+interface Row {
+  readonly edge: Edge;
+  requests: number;
+  failures: number;
+  refusals: number;
+  readonly durations: Float64Array;
+}
+
+/** An edge of a connection, and what it is the edge of. */
+export interface KnownEdge {
+  readonly peer: WorkloadLabels | null;
+  readonly service: Service | null;
+  readonly endpoint: Endpoint | null;
+  readonly grpc: boolean;
+  readonly row: Row;
+}
+
 export class Edges {
-  readonly #metrics: Metrics;
-  readonly #refused = new Map<string, { readonly edge: Edge; count: number }>();
+  readonly #rows = new Map<string, Row>();
+  readonly #self: () => WorkloadLabels;
 
-  constructor(metrics: Metrics) {
-    this.#metrics = metrics;
+  constructor(self: () => WorkloadLabels) {
+    this.#self = self;
   }
 
-  /** Of a failure that was made here. */
-  failed(x: Exchange, parties: Parties): void {
-    const { failure, downstream, service } = x;
-    if (failure === null) return;
-    if (failure.code !== 'rate-limited' && !refusedStatuses.has(failure.status)) return;
-    const inbound = downstream.direction === 'inbound';
-    const type = x.request.values('content-type')[0] ?? '';
-    const grpc = x.protocol !== 'HTTP/1.1' && type.startsWith('application/grpc');
-    this.#refuse({
-      reporter: downstream.direction,
-      ...parties,
-      service: service?.hosts[0] ?? '',
-      protocol: grpc ? 'grpc' : 'http',
-      security: !inbound ? 'unknown' : downstream.facts.mtls ? 'mutual_tls' : 'none',
-    });
+  exchange(x: Exchange): void {
+    const { failure, status, grpcStatus } = x;
+    // A call that ended well says it by its status; only those that failed are looked at for it.
+    const grpc = grpcStatus !== '' || (failure !== null && asksGrpc(x));
+    const slot = slotOf(x.downstream);
+    const row = known(slot, x, grpc) ?? this.#resolve(slot, x, grpc);
+    if (row === null) return;
+    row.requests += 1;
+    const durationMs = x.finishedAtMs - x.startedAtMs;
+    let bucket = 0;
+    while (bucket < bucketBounds.length && durationMs > bucketBounds[bucket]!) bucket++;
+    row.durations[bucket]! += 1;
+    if (status === 0 || status >= 500 || (grpc && grpcFailures.has(grpcStatus))) row.failures += 1;
+    else if (failure === null) return;
+    else if (failure.code === 'rate-limited' || refusedStatuses.has(failure.status)) {
+      row.refusals += 1;
+    }
   }
 
-  /** Of a connection that a policy denied. */
-  denied({ downstream, service }: TcpSession, parties: Parties): void {
-    this.#refuse({
-      reporter: 'inbound',
-      ...parties,
-      service: service?.hosts[0] ?? '',
-      protocol: 'tcp',
-      security: downstream.facts.mtls ? 'mutual_tls' : 'none',
-    });
+  tcpOpened(session: TcpSession): void {
+    const row = this.#rowOf(this.#edgeOf(session, 'tcp'));
+    if (row !== null) row.requests += 1;
+  }
+
+  /** Of one that has been opened. */
+  tcpClosed(session: TcpSession): void {
+    const refused = session.verdict?.allowed === false;
+    if (!refused && ordinaryEnds.has(session.flag)) return;
+    const row = this.#rowOf(this.#edgeOf(session, 'tcp'));
+    if (row === null) return;
+    if (refused) row.refusals += 1;
+    else row.failures += 1;
   }
 
   list(): EdgeCount[] {
-    const { http, tcp } = this.#metrics;
-    const refused = [...this.#refused.values()].map(({ edge, count }) => ({
+    return [...this.#rows.values()].map(({ edge, durations, ...counts }) => ({
       ...edge,
-      requests: 0,
-      failures: 0,
-      refusals: count,
-      durations: noDurations,
+      ...counts,
+      durations: [...durations],
     }));
-    return mergeEdges([rowsOf(http, httpEdge), rowsOf(tcp, tcpEdge), refused]);
   }
 
-  #refuse(edge: Edge): void {
+  #resolve(slot: ConnectionSlot, x: Exchange, grpc: boolean): Row | null {
+    const row = this.#rowOf(this.#edgeOf(x, grpc ? 'grpc' : 'http'));
+    if (row === null) return null;
+    const { service, endpoint } = x;
+    slot.edges.unshift({ peer: slot.peer, service, endpoint, grpc, row });
+    if (slot.edges.length > edgesPerConnection) slot.edges.pop();
+    return row;
+  }
+
+  #edgeOf(subject: Exchange | TcpSession, protocol: EdgeCount['protocol']): Edge {
+    const { direction, facts } = subject.downstream;
+    return {
+      reporter: direction,
+      ...partiesOf(subject, this.#self()),
+      service: subject.service?.hosts[0] ?? '',
+      protocol,
+      security: direction === 'outbound' ? 'unknown' : facts.mtls ? 'mutual_tls' : 'none',
+    };
+  }
+
+  #rowOf(edge: Edge): Row | null {
     const key = keyOf(edge);
-    const known = this.#refused.get(key);
-    if (known !== undefined) known.count += 1;
-    else if (this.#refused.size < refusedEdgesMax) this.#refused.set(key, { edge, count: 1 });
+    const present = this.#rows.get(key);
+    if (present !== undefined) return present;
+    if (this.#rows.size >= edgesMax) return null;
+    const durations = new Float64Array(bucketBounds.length + 1);
+    const row = { edge, requests: 0, failures: 0, refusals: 0, durations };
+    this.#rows.set(key, row);
+    return row;
   }
 }
 
@@ -99,57 +141,17 @@ function sum(one: EdgeCount, other: EdgeCount): EdgeCount {
   };
 }
 
-/** Row 0 is what found no room: of whom, nobody knows. */
-function rowsOf(
-  table: SeriesTable<SeriesLabels>,
-  read: (labels: SeriesLabels, cells: Float64Array) => EdgeCount,
-): EdgeCount[] {
-  const { stride, cells } = table;
-  return table.labels
-    .slice(1)
-    .map((labels, i) => read(labels, cells.subarray((i + 1) * stride, (i + 2) * stride)))
-    .filter(({ requests, failures }) => requests + failures > 0);
+function known(slot: ConnectionSlot, x: Exchange, grpc: boolean): Row | null {
+  for (const one of slot.edges) {
+    const same = one.service === x.service && one.endpoint === x.endpoint;
+    if (same && one.peer === slot.peer && one.grpc === grpc) return one.row;
+  }
+  return null;
 }
 
-function httpEdge(labels: SeriesLabels, cells: Float64Array): EdgeCount {
-  const { response_code: code = '', grpc_response_status: grpcStatus = '' } = labels;
-  const first = httpCells.durationMs + 1;
-  const durations = [...cells.subarray(first, first + durationCells)];
-  const requests = durations.reduce((total, count) => total + count, 0);
-  const status = Number(code);
-  const failed = status === 0 || status >= 500 || grpcFailures.has(grpcStatus);
-  const protocol = labels['request_protocol'] === 'grpc' ? 'grpc' : 'http';
-  const counts = { requests, failures: failed ? requests : 0, refusals: 0, durations };
-  return { ...edgeOf(labels, protocol), ...counts };
-}
-
-function tcpEdge(labels: SeriesLabels, cells: Float64Array): EdgeCount {
-  const failed = !ordinaryEnds.has(labels['response_flags'] ?? '-');
-  const failures = failed ? (cells[tcpCells.closed] ?? 0) : 0;
-  const requests = cells[tcpCells.opened] ?? 0;
-  const counts = { requests, failures, refusals: 0, durations: noDurations };
-  return { ...edgeOf(labels, 'tcp'), ...counts };
-}
-
-function edgeOf(labels: SeriesLabels, protocol: EdgeCount['protocol']): Edge {
-  const service = labels['destination_service'] ?? unknown;
-  const security = labels['connection_security_policy'];
-  return {
-    reporter: labels['reporter'] === 'source' ? 'outbound' : 'inbound',
-    source: partyOf(labels, 'source'),
-    destination: partyOf(labels, 'destination'),
-    service: service === unknown ? '' : service,
-    protocol,
-    security: security === 'mutual_tls' || security === 'none' ? security : 'unknown',
-  };
-}
-
-function partyOf(labels: SeriesLabels, side: 'source' | 'destination'): EdgeCount['source'] {
-  return {
-    namespace: labels[`${side}_workload_namespace`] ?? unknown,
-    workload: labels[`${side}_workload`] ?? unknown,
-    principal: labels[`${side}_principal`] ?? unknown,
-  };
+function asksGrpc(x: Exchange): boolean {
+  const type = x.protocol === 'HTTP/1.1' ? undefined : x.request.values('content-type')[0];
+  return type !== undefined && type.startsWith('application/grpc');
 }
 
 function keyOf({ reporter, source, destination, service, protocol, security }: Edge): string {

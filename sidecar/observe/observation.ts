@@ -6,16 +6,17 @@ import type { Exchange } from '../exchange.ts';
 import { newFailureId } from '../failure-id.ts';
 import { Reasons } from '../telemetry/log-reason.ts';
 import { LogRecord } from '../telemetry/log-record.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectionRefusal, ReasonSource, TcpSession } from '../telemetry/types.ts';
 import type { WallClock } from '../telemetry/wall-clock.ts';
+import type { WorkloadLabels } from '../telemetry/workload-labels.ts';
 import { callFacts, callRecord, partiesOf, type Parties } from './call-record.ts';
 import { Edges, ordinaryEnds } from './edges.ts';
 import { Recent } from './recent.ts';
 import { Taps } from './taps.ts';
 
 export interface ObservationParts {
-  readonly metrics: Metrics;
+  /** This workload, as metrics name it. */
+  readonly self: () => WorkloadLabels;
   readonly reasons: ReasonSource | null;
   readonly clock: WallClock;
 }
@@ -24,16 +25,16 @@ export class Observation {
   readonly recent = new Recent();
   readonly taps = new Taps();
   readonly edges: Edges;
-  readonly #metrics: Metrics;
+  readonly #self: () => WorkloadLabels;
   readonly #reasons: Reasons;
   readonly #clock: WallClock;
   readonly #record = new LogRecord();
 
-  constructor({ metrics, reasons, clock }: ObservationParts) {
-    this.#metrics = metrics;
+  constructor({ self, reasons, clock }: ObservationParts) {
+    this.#self = self;
     this.#reasons = new Reasons(reasons);
     this.#clock = clock;
-    this.edges = new Edges(metrics);
+    this.edges = new Edges(self);
   }
 
   /** Before it is logged: a failure that was answered has its id already, and the client's leaving is none. */
@@ -49,32 +50,27 @@ export class Observation {
   /** At its end; with neither a failure nor a tap there is nothing to do. */
   exchange(x: Exchange): void {
     if (x.id !== '') {
-      const parties = partiesOf(x, this.#metrics.self());
-      this.edges.failed(x, parties);
       this.#record.ofExchange(x);
-      this.#keep(parties);
+      this.#keep(partiesOf(x, this.#self()));
     }
     if (!this.taps.on) return;
     this.taps.exchange(x, (facts) => {
       this.#record.ofExchange(x);
-      return this.#tapped(partiesOf(x, this.#metrics.self()), facts);
+      return this.#tapped(partiesOf(x, this.#self()), facts);
     });
   }
 
   tcpClosed(session: TcpSession): void {
-    const parties = partiesOf(session, this.#metrics.self());
+    const parties = partiesOf(session, this.#self());
     this.#record.ofSession(session);
-    if (session.id !== '') {
-      if (session.verdict?.allowed === false) this.edges.denied(session, parties);
-      this.#keep(parties);
-    }
+    if (session.id !== '') this.#keep(parties);
     if (!this.taps.on) return;
     this.taps.session(session, (facts) => this.#tapped(parties, facts));
   }
 
   connectionRefused(refusal: ConnectionRefusal): void {
     this.#record.ofRefusal(refusal);
-    this.#keep(partiesOf(refusal, this.#metrics.self()));
+    this.#keep(partiesOf(refusal, this.#self()));
   }
 
   #keep(parties: Parties): void {

@@ -12,6 +12,7 @@ import { PeerExchange } from './peer-exchange.ts';
 import { Tracer } from './trace.ts';
 import type { ConnectionRefusal, ReasonSource, TcpSession, Telemetry } from './types.ts';
 import { WallClock } from './wall-clock.ts';
+import type { WorkloadLabels } from './workload-labels.ts';
 
 export interface TelemetryOptions {
   workload: Workload;
@@ -78,7 +79,8 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
       ? null
       : new Tracer({ ratio: options.traceSampling, clock, emit: (span) => otlp.push(span) });
   const gauges = [...ownGauges(metrics, log, otlp), ...(options.gauges ?? [])];
-  const observation = new Observation({ metrics, reasons: options.reasons, clock });
+  const self = (): WorkloadLabels => metrics.self();
+  const observation = new Observation({ self, reasons: options.reasons, clock });
   const page = new MetricsPage(metrics, gauges);
   return new Composed(metrics, peers, log, tracer, otlp, page, observation);
 }
@@ -123,6 +125,7 @@ class Composed implements RunningTelemetry {
     const { observation } = this;
     if (x.failure !== null) observation.name(x);
     this.metrics.exchange(x);
+    observation.edges.exchange(x);
     if (this.log !== null) this.log.exchange(x);
     if (x.failure !== null || observation.taps.on) observation.exchange(x);
     if (this.tracer !== null && x.trace !== null) this.tracer.end(x);
@@ -137,12 +140,14 @@ class Composed implements RunningTelemetry {
 
   tcpOpened(session: TcpSession): void {
     this.metrics.tcpOpened(session);
+    this.observation.edges.tcpOpened(session);
   }
 
   tcpClosed(session: TcpSession): void {
     const { observation } = this;
     observation.nameSession(session);
     this.metrics.tcpClosed(session);
+    observation.edges.tcpClosed(session);
     this.log?.tcpClosed(session);
     if (session.id !== '' || observation.taps.on) observation.tcpClosed(session);
   }

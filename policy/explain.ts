@@ -24,8 +24,17 @@ export function explain(
     at: atOf(rules, verdict),
     nearest,
     audited: audited(rules, connection, request),
-    dryRun: rules.dryRuns.map((dryRun) => describeDryRun(dryRun, connection, request)),
+    dryRun: explainDryRuns(rules, connection, request),
   };
+}
+
+/** What policies under trial would have said of the call, one sentence each. @param request null for a TCP connection */
+export function explainDryRuns(
+  rules: RuleSet,
+  connection: ConnectionFacts,
+  request: RequestFacts | null,
+): readonly string[] {
+  return rules.dryRuns.map((dryRun) => describeDryRun(dryRun, connection, request));
 }
 
 /** A verdict in one sentence, with where its rule is written: `denied by shop/no-admin rule 0 (shop.yaml:41)`. */

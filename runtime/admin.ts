@@ -1,4 +1,5 @@
 // The admin endpoint of a process: a table of routes on node:http, on loopback unless told otherwise.
+import { once } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 
@@ -31,6 +32,12 @@ export interface AdminReply {
   /** Content type; `text/plain; charset=utf-8` where it is left out. */
   readonly type?: string;
   readonly body: string;
+  /**
+   * What follows the body, each piece sent at once, until this ends or the reader goes. Called once, in any case, and
+   * gone through to its end.
+   * @param signal aborted when the reader has gone, or the endpoint closes
+   */
+  readonly more?: (signal: AbortSignal) => AsyncIterable<string>;
 }
 
 export interface AdminOptions {
@@ -52,9 +59,10 @@ export interface Admin {
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const { host = '127.0.0.1', port, routes, bodyBytesMax = 1024 * 1024 } = options;
   const loopback = host === 'localhost' || isLoopback(host);
+  const streams = new Set<AbortController>();
   const server = createServer((request, response) => {
     void answer(request, routes, { loopback, bodyBytesMax }).then((reply) =>
-      send(request, response, reply),
+      send(request, response, reply, streams),
     );
   });
   server.requestTimeout = 30_000;
@@ -65,6 +73,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
+        for (const one of streams) one.abort();
         server.closeIdleConnections();
         // A scrape in progress may finish; nothing on this port is worth waiting longer for.
         setTimeout(() => server.closeAllConnections(), 1000).unref();
@@ -75,6 +84,21 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 /** A JSON reply, indented for people. */
 export function jsonReply(value: unknown, status = 200): AdminReply {
   return { status, type: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` };
+}
+
+/** A handler whose body is JSON; what is none is refused with 400. */
+export function takesJson(
+  handler: (value: unknown, query: URLSearchParams) => AdminReply | Promise<AdminReply>,
+): AdminRoute['handler'] {
+  return (query, body) => {
+    let value: unknown;
+    try {
+      value = JSON.parse(body);
+    } catch (error) {
+      return jsonReply({ error: `the body is no JSON: ${String(error)}` }, 400);
+    }
+    return handler(value, query);
+  };
 }
 
 interface FullReply extends AdminReply {
@@ -160,13 +184,45 @@ function readBody(request: IncomingMessage, bytesMax: number): Promise<string | 
   });
 }
 
-function send(request: IncomingMessage, response: ServerResponse, reply: FullReply): void {
-  if (response.destroyed) return;
-  response.writeHead(reply.status ?? 200, {
-    'content-type': reply.type ?? 'text/plain; charset=utf-8',
-    'content-length': Buffer.byteLength(reply.body),
-    'x-content-type-options': 'nosniff',
-    ...reply.headers,
-  });
-  response.end(request.method === 'HEAD' ? undefined : reply.body);
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  reply: FullReply,
+  streams: Set<AbortController>,
+): void {
+  const { status = 200, type = 'text/plain; charset=utf-8', body, more } = reply;
+  const head = { 'content-type': type, 'x-content-type-options': 'nosniff', ...reply.headers };
+  if (more !== undefined) {
+    response.writeHead(status, head);
+    response.write(body);
+    void goOn(request, response, more, streams);
+  } else if (!response.destroyed) {
+    response.writeHead(status, { ...head, 'content-length': Buffer.byteLength(body) });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  }
+}
+
+/** Never rejects: a source that fails ends the answer before its time, which its reader sees. */
+async function goOn(
+  request: IncomingMessage,
+  response: ServerResponse,
+  more: (signal: AbortSignal) => AsyncIterable<string>,
+  streams: Set<AbortController>,
+): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  streams.add(over);
+  response.once('close', () => over.abort());
+  if (response.destroyed || request.method === 'HEAD') over.abort();
+  else response.flushHeaders();
+  try {
+    for await (const piece of more(signal)) {
+      if (!signal.aborted && !response.write(piece)) await once(response, 'drain', { signal });
+    }
+    response.end();
+  } catch {
+    if (signal.aborted) response.end();
+    else response.destroy();
+  }
+  streams.delete(over);
 }

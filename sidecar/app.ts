@@ -12,6 +12,7 @@ import { createCaIdentity } from './identity/from-ca.ts';
 import { FileIdentity } from './identity/from-files.ts';
 import type { Identity } from './identity/identity.ts';
 import { InForce } from './in-force.ts';
+import { logLeftOut } from './left-out.ts';
 import { startPodPorts } from './probes/pod-ports.ts';
 import type { SidecarSettings } from './settings.ts';
 
@@ -35,6 +36,7 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
     log,
   });
   await configuration.start();
+  logLeftOut(inForce, log);
   const planes = await startPlanes(settings, inForce, identity, log);
   const upgrade =
     settings.upgradeSocket === ''

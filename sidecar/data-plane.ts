@@ -8,6 +8,7 @@ import type { Exchange } from './exchange.ts';
 import type { Identity } from './identity/identity.ts';
 import type { InForce } from './in-force.ts';
 import { startInbound } from './inbound/inbound.ts';
+import { answerer, type Ask } from './observe/questions.ts';
 import type { OriginalDestinationOf } from './outbound/original-destination.ts';
 import { startOutbound } from './outbound/outbound.ts';
 import type { SidecarSettings } from './settings.ts';
@@ -48,6 +49,8 @@ export interface DataPlane {
   readonly ports: Ports;
   readonly telemetry: RunningTelemetry;
   readonly upstreams: Upstreams;
+  /** For the admin endpoint. */
+  readonly ask: Ask;
   connections(): ConnectionCounts;
   /** Inbound connections finish what is under way and close. */
   drain(): void;
@@ -74,12 +77,6 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
   if (present !== null) upstreams.update(present.routes, present.snapshot);
   inForce.onChange(({ routes, snapshot }) => upstreams.update(routes, snapshot));
   inForce.onPolicyChange((enforced) => inboundConnections.judgeAll(enforced));
-  inForce.onChange(({ routing, transforms }) => {
-    for (const problem of routing.problems) log.warn({ problem }, 'a route is left out');
-    for (const problem of transforms?.problems ?? []) {
-      log.warn({ problem }, 'an edit of a Transformation is left out');
-    }
-  });
   const telemetry = bindTelemetry({
     settings,
     inForce,
@@ -118,6 +115,7 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
     },
     telemetry,
     upstreams,
+    ask: answerer(telemetry.observation, () => inForce.current()?.limits ?? null),
     connections: () => ({ inbound: inboundConnections.size, outbound: outboundConnections.size }),
     drain: () => void inboundConnections.drain(drainTimeoutMs),
     closers: [

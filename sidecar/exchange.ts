@@ -185,6 +185,8 @@ export class Exchange {
   enforced: Enforced | null = null;
   verdict: Verdict | null = null;
   failure: Failure | null = null;
+  /** Of the failure: value of `x-selvage-id`; '' where nothing failed here. */
+  id = '';
   /** Envoy's response code details where they differ from the failure's own. */
   details = '';
   /** Lines `name: value\r\n` that an answer of our own carries beside the usual ones. */
@@ -233,6 +235,8 @@ export class Exchange {
   grpcStatus = '';
   /** Owned by telemetry/trace; null when the call is not traced. */
   trace: unknown = null;
+  /** Owned by telemetry/log-reason: why it was refused, once that was asked; null before. */
+  reason: unknown = null;
 
   constructor(
     downstream: Downstream,

@@ -1,5 +1,6 @@
 // The composer: runs the layers of a listener over each exchange, and answers what they refuse.
 import type { Exchange, RequestPath, ResponseView, UpstreamPool } from './exchange.ts';
+import { idLine, newFailureId } from './failure-id.ts';
 import { failures, type Failure } from './failures.ts';
 
 /** A layer's answer: on to the next layer, a refusal, or "I have called the stream myself". */
@@ -93,11 +94,12 @@ function end(path: PathLayers, x: Exchange): void {
 /** Answers a refusal; the only place where a failure becomes a response. */
 export function refuse(x: Exchange, failure: Failure): void {
   x.failure = failure;
+  if (x.id === '') x.id = newFailureId();
   if (x.details === '') x.details = failure.details;
   const typed = failure.body === '' || x.replyHeaders.includes('content-type:');
   const type = typed ? '' : 'content-type: text/plain\r\n';
   const date = new Date().toUTCString();
-  const headers = `${x.replyHeaders}${type}date: ${date}\r\nserver: selvage\r\n`;
+  const headers = `${x.replyHeaders}${type}date: ${date}\r\nserver: selvage\r\n${idLine(x.id)}`;
   x.stream.reply(failure.status, headers, failure.body, failure.close);
 }
 

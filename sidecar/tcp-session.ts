@@ -34,6 +34,8 @@ export class TcpSessionRecord implements TcpSession {
   enforced: Enforced | null = null;
   flag = '-';
   details = '';
+  id = '';
+  reason: unknown = null;
   readonly #telemetry: Telemetry;
 
   constructor(downstream: Downstream, telemetry: Telemetry) {

@@ -7,6 +7,7 @@ import type { Identity } from '../identity/identity.ts';
 import type { InForce } from '../in-force.ts';
 import { describeSidecarSettings, type SidecarSettings } from '../settings.ts';
 import { version } from '../version.ts';
+import { observeRoutes } from './observe-routes.ts';
 import { describeCertificates } from './certificates.ts';
 import type { Planes } from './planes.ts';
 import { listenersOf, snapshotOf } from './views.ts';
@@ -33,7 +34,12 @@ export interface SidecarAdmin {
 export async function startSidecarAdmin(parts: AdminParts): Promise<SidecarAdmin> {
   const state: AdminState = { draining: false };
   const { host, port } = parts.settings.admin;
-  const routes = [...readRoutes(parts, state), ...changeRoutes(parts, state)];
+  const { inForce, planes } = parts;
+  const routes = [
+    ...readRoutes(parts, state),
+    ...observeRoutes(planes.observed, inForce),
+    ...changeRoutes(parts, state),
+  ];
   const admin = await startAdmin({ host, port, routes });
   return {
     port: admin.port,

@@ -2,6 +2,7 @@
 import type { Closer } from '#runtime/shutdown.ts';
 
 import type { ConnectionCounts, DataPlane, Ports } from '../data-plane.ts';
+import { Observed } from '../observe/observed.ts';
 import type { Exposition } from '../telemetry/exposition.ts';
 import { clustersOf, type ClusterView } from './views.ts';
 
@@ -13,6 +14,7 @@ export interface Planes {
   scrape(): Promise<Exposition>;
   clusters(): Promise<readonly ClusterView[]>;
   connections(): Promise<ConnectionCounts>;
+  readonly observed: Observed;
   /** Inbound connections finish what is under way and close. */
   drain(): void;
   setLevel(level: string): void;
@@ -27,6 +29,7 @@ export function onePlane(plane: DataPlane): Planes {
     scrape: () => plane.telemetry.scrape(),
     clusters: async () => clustersOf(plane.upstreams),
     connections: async () => plane.connections(),
+    observed: new Observed([plane.ask]),
     drain: () => plane.drain(),
     // The one log of this thread has it already.
     setLevel: () => undefined,

@@ -1,5 +1,6 @@
 // What an external authorizer decided, whichever protocol it speaks, and what becomes of the call then.
 import type { Exchange } from '../exchange.ts';
+import { failureIdHeader } from '../failure-id.ts';
 import { failures, type Failure } from '../failures.ts';
 import { editQuery } from './query-edit.ts';
 
@@ -85,7 +86,7 @@ export function refuse(x: Exchange, { status, headers, body }: Refused): Failure
   return { ...failures['authorizer-denied'], status, body };
 }
 
-/** Neither of framing nor of the connection, and no part of the request line. */
+/** Neither of framing nor of the connection, no part of the request line, and not what another sidecar says to us. */
 function isOurs(name: string): boolean {
-  return !hopHeaders.has(name) && !name.startsWith(':');
+  return !hopHeaders.has(name) && !name.startsWith(':') && name !== failureIdHeader;
 }

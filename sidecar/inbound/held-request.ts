@@ -29,4 +29,11 @@ export class HeldRequest implements RequestFacts {
   values(name: string): readonly string[] {
     return this.#values.get(name) ?? NONE;
   }
+
+  /** Each header's lines together, names in lower case. */
+  lines(): [name: string, value: string][] {
+    return [...this.#values].flatMap(([name, values]) =>
+      values.map((value): [string, string] => [name, value]),
+    );
+  }
 }

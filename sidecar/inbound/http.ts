@@ -7,6 +7,7 @@ import { describe } from '#policy/explain.ts';
 import { apiKeyLayer } from '../credentials/api-key-layer.ts';
 import { cacheLayer, cacheResponse } from '../cache/layer.ts';
 import type { Exchange, ResponseView } from '../exchange.ts';
+import { cutFailureId } from '../failure-id.ts';
 import { failures } from '../failures.ts';
 import { filterLayer } from '../filter/layer.ts';
 import type { Enforced, InForce } from '../in-force.ts';
@@ -54,6 +55,7 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
     ],
     response: [
       (_x, response) => cutUnanswered(response),
+      cutFailureId,
       setServer,
       cacheResponse,
       transformResponse,

@@ -46,6 +46,20 @@ export function algorithmOf(limit: Limit): Algorithm {
   throw new Error(`the limit ${limit.name} has no algorithm`);
 }
 
+const kinds = [
+  'tokenBucket',
+  'leakyBucket',
+  'fixedWindow',
+  'slidingWindow',
+  'quota',
+  'concurrency',
+] as const;
+
+/** The algorithm as it is written. */
+export function kindOf(limit: Limit): string {
+  return kinds.find((kind) => limit[kind] !== undefined) ?? '';
+}
+
 /** Null: it is not one that Redis counts. */
 export function scriptArgumentsOf(limit: Limit): ((nowMs: number) => ScriptArguments) | null {
   const { tokenBucket, leakyBucket, fixedWindow, slidingWindow, quota } = limit;

@@ -7,7 +7,7 @@ import type { ConnectionFacts, RequestFacts } from '#policy/facts.ts';
 
 import { failures, type Failure } from '../failures.ts';
 import type { Algorithm } from './algorithm.ts';
-import { algorithmOf, scriptArgumentsOf, type ScriptArguments } from './algorithms.ts';
+import { algorithmOf, kindOf, scriptArgumentsOf, type ScriptArguments } from './algorithms.ts';
 import { compileKeyPart, type KeyPart } from './key.ts';
 import { KeyHash } from './key-hash.ts';
 import { compileRequestMatch, type RequestTest } from '#policy/request-match.ts';
@@ -36,6 +36,10 @@ const keyHash = new KeyHash();
 export class CompiledLimit {
   /** `namespace/name/limit`. */
   readonly name: string;
+  /** `namespace/name[0]`: where it stands in its resource. */
+  readonly position: string;
+  /** As its algorithm is written: `tokenBucket`. */
+  readonly kind: string;
   /** All that its counts depend on. */
   readonly signature: string;
   readonly state: LimitState;
@@ -62,6 +66,8 @@ export class CompiledLimit {
     if (limit === undefined) throw new Error(`${metadata.name} has no limit ${index}`);
     const shared = limit.scope === 'shared';
     this.name = `${metadata.namespace}/${metadata.name}/${limit.name}`;
+    this.position = `${metadata.namespace}/${metadata.name}[${index}]`;
+    this.kind = kindOf(limit);
     this.signature = signatureOf(limit);
     this.algorithm = algorithmOf(limit);
     this.enforce = limit.enforce;

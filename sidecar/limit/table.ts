@@ -91,6 +91,16 @@ export class KeyTable {
     return place * stride;
   }
 
+  /** Keys that count at this moment. Not exact while other threads count: nobody is made to wait for it. */
+  used(nowMs: number): number {
+    const { stride } = this.#algorithm;
+    let used = 0;
+    for (let place = 0; place < this.#usedMs.length; place++) {
+      if (!this.#isEmpty(place) && !this.#algorithm.idle(this.cells, place * stride, nowMs)) used++;
+    }
+    return used;
+  }
+
   /** An empty place, else one that counts for nothing, else the one unused for longest. */
   #makePlace(word0: number, nowMs: number): number {
     const algorithm = this.#algorithm;

@@ -5,6 +5,7 @@ import type { Log } from '#runtime/log.ts';
 import { admitHead } from '../admit-head.ts';
 import { exchangeLayer } from '../credentials/exchange-layer.ts';
 import type { Exchange, ResponseView, UpstreamPool } from '../exchange.ts';
+import { cutForeignFailureId } from '../failure-id.ts';
 import { failures, type Failure } from '../failures.ts';
 import type { InForce } from '../in-force.ts';
 import { composePath, ENDED, PASS, type Layer, type Outcome } from '../request-path.ts';
@@ -73,7 +74,7 @@ export function createOutboundHttp(options: OutboundHttpOptions): HttpServer {
       exchangeLayer(createHttpClient(options.inForce, options.upstreams), options.log),
       forwardLayer(options),
     ],
-    response: [addServiceTime, editResponse],
+    response: [cutForeignFailureId, addServiceTime, editResponse],
     finish,
     retry: (x, failure, untouched) => retryFailed(options, x, failure, untouched),
     retryAnswer: (x, response) => retryAnswered(options, x, response),
@@ -209,6 +210,7 @@ function retry(
   const pool = nextTry(x, to, policy.avoidsPrevious);
   if (pool === null) return null;
   x.details = '';
+  x.id = '';
   x.request.remove(ATTEMPT_COUNT);
   x.request.append(ATTEMPT_COUNT, String(x.tried.length + 1));
   x.request.remove(peerHeader);

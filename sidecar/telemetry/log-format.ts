@@ -81,7 +81,7 @@ export function compileText(format: string, clock: WallClock): LineWriter {
 
 /**
  * Compiles a JSON format: key -> one operator. Ours follow: why, policy, rule, at, nearest,
- * trace_id, source_principal.
+ * trace_id, id, source_principal.
  */
 export function compileJson(
   format: Readonly<Record<string, string>>,
@@ -104,8 +104,9 @@ export function compileJson(
       else line += typeof value === 'number' ? value : escape(value);
     }
     const trace = traceId(record);
-    const { sourcePrincipal } = record;
+    const { sourcePrincipal, id } = record;
     line += trace === '' ? ',"trace_id":null' : `,"trace_id":"${trace}"`;
+    line += id === '' ? ',"id":null' : `,"id":"${id}"`;
     line += ',"source_principal":';
     line += sourcePrincipal === '' ? 'null' : principalText(sourcePrincipal);
     return `${line}${reason(record).json}}\n`;

@@ -36,6 +36,8 @@ export class LogRecord {
   sni = '';
   routeName = '';
   sourcePrincipal = '';
+  /** Of the failure; '' where nothing failed here. */
+  id = '';
 
   ofExchange(x: Exchange): void {
     const { downstream, request, failure } = x;
@@ -65,11 +67,13 @@ export class LogRecord {
     this.sni = downstream.facts.sni;
     this.routeName = x.routed === null ? 'default' : x.routed.compiled.route.name;
     this.sourcePrincipal = downstream.facts.identities[0] ?? '';
+    this.id = x.id;
   }
 
   ofSession(session: TcpSession): void {
     this.ofConnection(session.downstream, session.downstream.facts);
     this.session = session;
+    this.id = session.id;
     this.startedAtMs = session.openedAtMs;
     this.durationMs = session.closedAtMs - session.openedAtMs;
     this.flags = session.flag;
@@ -88,6 +92,7 @@ export class LogRecord {
   ofRefusal(refusal: ConnectionRefusal): void {
     this.ofConnection(refusal.downstream, null);
     this.refusal = refusal;
+    this.id = refusal.id ?? '';
     this.startedAtMs = performance.now();
     this.durationMs = 0;
     this.flags = 'NR';

@@ -2,6 +2,7 @@
 import type { Endpoint, Service } from '#api/snapshot.ts';
 
 import type { Downstream } from '../exchange.ts';
+import type { KnownEdge } from '../observe/edges.ts';
 import type { WorkloadLabels } from './workload-labels.ts';
 
 /** A series of this connection and what it is a series of. */
@@ -25,6 +26,8 @@ export class ConnectionSlot {
   source: WorkloadLabels | null = null;
   /** Newest first; a few, since a connection sees few services and statuses. */
   readonly series: ResolvedSeries[] = [];
+  /** The same, of who calls whom. */
+  readonly edges: KnownEdge[] = [];
   /** `address:port`, made when first logged. */
   remote = '';
   local = '';

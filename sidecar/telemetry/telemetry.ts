@@ -2,6 +2,8 @@
 import type { Workload } from '#api/workload.ts';
 
 import type { Exchange } from '../exchange.ts';
+import { newFailureId } from '../failure-id.ts';
+import { Observation } from '../observe/observation.ts';
 import { AccessLog } from './access-log.ts';
 import { MetricsPage, type Exposition, type Gauge, type MetricData } from './exposition.ts';
 import { Metrics } from './metrics.ts';
@@ -10,6 +12,7 @@ import { PeerExchange } from './peer-exchange.ts';
 import { Tracer } from './trace.ts';
 import type { ConnectionRefusal, ReasonSource, TcpSession, Telemetry } from './types.ts';
 import { WallClock } from './wall-clock.ts';
+import type { WorkloadLabels } from './workload-labels.ts';
 
 export interface TelemetryOptions {
   workload: Workload;
@@ -34,6 +37,8 @@ export interface TelemetryOptions {
 
 /** Telemetry with what the process around it needs. */
 export interface RunningTelemetry extends Telemetry {
+  /** What is remembered and shown of calls. */
+  readonly observation: Observation;
   /** The page of /stats/prometheus. */
   scrape(): Promise<Exposition>;
   /** The same as data, for a page of several workers. */
@@ -74,10 +79,14 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
       ? null
       : new Tracer({ ratio: options.traceSampling, clock, emit: (span) => otlp.push(span) });
   const gauges = [...ownGauges(metrics, log, otlp), ...(options.gauges ?? [])];
-  return new Composed(metrics, peers, log, tracer, otlp, new MetricsPage(metrics, gauges));
+  const self = (): WorkloadLabels => metrics.self();
+  const observation = new Observation({ self, reasons: options.reasons, clock });
+  const page = new MetricsPage(metrics, gauges);
+  return new Composed(metrics, peers, log, tracer, otlp, page, observation);
 }
 
 class Composed implements RunningTelemetry {
+  readonly observation: Observation;
   private readonly metrics: Metrics;
   private readonly peers: PeerExchange;
   private readonly log: AccessLog | null;
@@ -92,7 +101,9 @@ class Composed implements RunningTelemetry {
     tracer: Tracer | null,
     otlp: OtlpExporter | null,
     page: MetricsPage,
+    observation: Observation,
   ) {
+    this.observation = observation;
     this.metrics = metrics;
     this.peers = peers;
     this.log = log;
@@ -111,23 +122,34 @@ class Composed implements RunningTelemetry {
   }
 
   end(x: Exchange): void {
+    const { observation } = this;
+    if (x.failure !== null) observation.name(x);
     this.metrics.exchange(x);
+    observation.edges.exchange(x);
     if (this.log !== null) this.log.exchange(x);
+    if (x.failure !== null || observation.taps.on) observation.exchange(x);
     if (this.tracer !== null && x.trace !== null) this.tracer.end(x);
   }
 
   connectionRefused(refusal: ConnectionRefusal): void {
-    this.metrics.connectionRefused(refusal);
-    this.log?.connectionRefused(refusal);
+    const named = { ...refusal, id: newFailureId() };
+    this.metrics.connectionRefused(named);
+    this.log?.connectionRefused(named);
+    this.observation.connectionRefused(named);
   }
 
   tcpOpened(session: TcpSession): void {
     this.metrics.tcpOpened(session);
+    this.observation.edges.tcpOpened(session);
   }
 
   tcpClosed(session: TcpSession): void {
+    const { observation } = this;
+    observation.nameSession(session);
     this.metrics.tcpClosed(session);
+    observation.edges.tcpClosed(session);
     this.log?.tcpClosed(session);
+    if (session.id !== '' || observation.taps.on) observation.tcpClosed(session);
   }
 
   scrape(): Promise<Exposition> {

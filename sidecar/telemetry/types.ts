@@ -44,6 +44,8 @@ export interface ConnectionRefusal {
   readonly reason: string;
   /** Where the deciding resource is written: `file:line`; null where unknown. */
   readonly at: string | null;
+  /** Made by telemetry: for the log and /why, since nobody is answered. */
+  readonly id?: string;
 }
 
 /** A connection carried as bytes. The listener keeps the counters up to date while it is open. */
@@ -70,6 +72,10 @@ export interface TcpSession {
   flag: string;
   /** Envoy's connection termination details; '' without. */
   details: string;
+  /** Made by telemetry where it was refused or failed, for the log and /why; '' else. */
+  id: string;
+  /** Owned by log-reason.ts; null before it was asked. */
+  reason: unknown;
 }
 
 /** How telemetry asks for the reason of a verdict. policy/explain.ts answers; app.ts binds it. */

@@ -134,8 +134,9 @@ export abstract class Call extends CallSides {
     if (this.downstreamEnded) this.finishTunnel();
   }
 
-  failed(code: FailureCode): void {
+  failed(code: FailureCode, id = ''): void {
     this.upstream = null;
+    if (id !== '') this.exchange.id = id;
     if (this.tunnelled && this.upstreamEnded) this.finishTunnel();
     else this.fail(code);
   }

@@ -101,9 +101,9 @@ export class CollectingCall implements UpstreamCall {
     this.call.drained();
   }
 
-  failed(code: FailureCode): void {
+  failed(code: FailureCode, id = ''): void {
     this.held = null;
-    this.call.failed(code);
+    this.call.failed(code, id);
   }
 
   /** It is longer than the layer wants it: it passes as it comes. */

@@ -121,6 +121,9 @@ export interface UpstreamCall {
   tunnelEnded(): void;
   /** The upstream's buffers are empty again after a write returned false. */
   drained(): void;
-  /** The exchange is over without a (whole) response. Called at most once, nothing after it. */
-  failed(code: FailureCode): void;
+  /**
+   * The exchange is over without a (whole) response. Called at most once, nothing after it.
+   * @param id of the failure, where another sidecar has told it
+   */
+  failed(code: FailureCode, id?: string): void;
 }

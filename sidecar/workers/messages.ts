@@ -5,6 +5,7 @@ import type { Svid } from '#runtime/tls/svid.ts';
 import type { ClusterView } from '../admin/views.ts';
 import type { ConnectionCounts, Ports } from '../data-plane.ts';
 import type { LimitTables } from '../limit/compile.ts';
+import type { Answer, Question } from '../observe/questions.ts';
 import type { SidecarSettings } from '../settings.ts';
 import type { MetricData } from '../telemetry/exposition.ts';
 
@@ -34,7 +35,9 @@ export type ToWorker =
   | { readonly kind: 'drain' }
   | { readonly kind: 'close' }
   /** Answered with a report that carries the same number. */
-  | { readonly kind: 'report'; readonly id: number };
+  | { readonly kind: 'report'; readonly id: number }
+  /** The same. */
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question };
 
 export interface WorkerReport {
   readonly metrics: MetricData[];
@@ -45,4 +48,5 @@ export interface WorkerReport {
 export type FromWorker =
   | { readonly kind: 'ready'; readonly ports: Ports }
   | { readonly kind: 'report'; readonly id: number; readonly report: WorkerReport }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer<Question> }
   | { readonly kind: 'closed' };

@@ -5,6 +5,7 @@ import { Backoff } from '#runtime/backoff.ts';
 import type { Log } from '#runtime/log.ts';
 
 import type { Ports } from '../data-plane.ts';
+import type { Answer, Question } from '../observe/questions.ts';
 import type { FromWorker, ToWorker, WorkerReport, WorkerStart } from './messages.ts';
 
 export interface SlotOptions {
@@ -18,8 +19,8 @@ export interface SlotOptions {
   readonly onRestart: () => void;
 }
 
-/** A worker that does not report for so long is left out of the page. */
-const reportTimeoutMs = 2_000;
+/** A worker that does not answer for so long is left out. */
+const answerTimeoutMs = 2_000;
 const restart = { firstMs: 100, maxMs: 10_000, jitter: 0.2 };
 /** A worker that has lived so long did not crash at its start. */
 const settledMs = 30_000;
@@ -27,9 +28,9 @@ const settledMs = 30_000;
 export class Slot {
   readonly #options: SlotOptions;
   readonly #backoff = new Backoff(restart);
-  readonly #reports = new Map<number, (report: WorkerReport | null) => void>();
+  readonly #waiting = new Map<number, (answer: unknown) => void>();
   #worker: Worker | null = null;
-  #nextReport = 0;
+  #nextId = 0;
   #closing = false;
   #closed: (() => void) | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -49,12 +50,13 @@ export class Slot {
     worker.on('message', (message: FromWorker) => {
       if (message.kind === 'ready') resolve(message.ports);
       else if (message.kind === 'report') this.#settle(message.id, message.report);
+      else if (message.kind === 'answer') this.#settle(message.id, message.answer);
       else this.#closed?.();
     });
     worker.on('error', (error: unknown) => (failure = error));
     worker.on('exit', (status) => {
       this.#worker = null;
-      for (const id of this.#reports.keys()) this.#settle(id, null);
+      for (const id of this.#waiting.keys()) this.#settle(id, null);
       this.#closed?.();
       reject(failure ?? new Error(`it ended with ${status}`));
       if (!this.#closing) this.#restart(failure, status, performance.now() - startedAtMs);
@@ -68,16 +70,12 @@ export class Slot {
 
   /** Null: there is no worker now, or it does not answer. */
   report(): Promise<WorkerReport | null> {
-    if (this.#worker === null) return Promise.resolve(null);
-    const { promise, resolve } = Promise.withResolvers<WorkerReport | null>();
-    const id = this.#nextReport++;
-    const timer = setTimeout(() => this.#settle(id, null), reportTimeoutMs);
-    this.#reports.set(id, (report) => {
-      clearTimeout(timer);
-      resolve(report);
-    });
-    this.tell({ kind: 'report', id });
-    return promise;
+    return this.#answerTo((id) => ({ kind: 'report', id }));
+  }
+
+  /** The same. */
+  ask<Asked extends Question>(question: Asked): Promise<Answer<Asked> | null> {
+    return this.#answerTo((id) => ({ kind: 'ask', id, question }));
   }
 
   /** Resolves when what it carried has ended. */
@@ -96,9 +94,22 @@ export class Slot {
     await this.start().catch(() => undefined);
   }
 
-  #settle(id: number, report: WorkerReport | null): void {
-    this.#reports.get(id)?.(report);
-    this.#reports.delete(id);
+  #answerTo<Told>(message: (id: number) => ToWorker): Promise<Told | null> {
+    if (this.#worker === null) return Promise.resolve(null);
+    const { promise, resolve } = Promise.withResolvers<Told | null>();
+    const id = this.#nextId++;
+    const timer = setTimeout(() => this.#settle(id, null), answerTimeoutMs);
+    this.#waiting.set(id, (answer) => {
+      clearTimeout(timer);
+      resolve(answer as Told | null);
+    });
+    this.tell(message(id));
+    return promise;
+  }
+
+  #settle(id: number, answer: unknown): void {
+    this.#waiting.get(id)?.(answer);
+    this.#waiting.delete(id);
   }
 
   #restart(error: unknown, status: number, livedMs: number): void {

@@ -70,6 +70,10 @@ async function take(message: ToWorker): Promise<void> {
       return plane.drain();
     case 'close':
       return close(plane);
+    case 'ask': {
+      const answer = await plane.ask(message.question);
+      return tell({ kind: 'answer', id: message.id, answer });
+    }
     default: {
       const metrics = await plane.telemetry.collect();
       const clusters = clustersOf(plane.upstreams);

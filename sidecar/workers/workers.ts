@@ -6,6 +6,8 @@ import type { ClusterView } from '../admin/views.ts';
 import type { ConnectionCounts, Ports } from '../data-plane.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { InForce } from '../in-force.ts';
+import { Observed } from '../observe/observed.ts';
+import type { Ask } from '../observe/questions.ts';
 import type { SidecarSettings } from '../settings.ts';
 import { mergePages, type Exposition, type MetricData } from '../telemetry/exposition.ts';
 import type { ToWorker, WorkerReport, WorkerStart } from './messages.ts';
@@ -71,6 +73,13 @@ export async function startWorkers(parts: WorkersParts, url = workerUrl): Promis
     scrape: async () => pageOf(await reports(), restarts),
     clusters: async () => mergeClusters((await reports()).map(({ clusters }) => clusters)),
     connections: async () => sumConnections(await reports()),
+    observed: new Observed(
+      slots.map(
+        (slot): Ask =>
+          (question) =>
+            slot.ask(question),
+      ),
+    ),
     drain() {
       told.draining = true;
       tellAll({ kind: 'drain' });

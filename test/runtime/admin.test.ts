@@ -1,9 +1,32 @@
 // The admin endpoint: routes, refusals, limits.
 import { request } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { jsonReply, startAdmin, type Admin } from '#runtime/admin.ts';
+import { once } from 'node:events';
+import { jsonReply, startAdmin, takesJson, type Admin } from '#runtime/admin.ts';
 
 let admin: Admin;
+/** What the stream's source is doing. */
+const sources = { begun: 0, ended: 0, next: Promise.withResolvers<string>() };
+
+async function* source(signal: AbortSignal): AsyncGenerator<string> {
+  sources.begun += 1;
+  const gone = once(signal, 'abort').then(() => '');
+  try {
+    while (!signal.aborted) {
+      const piece = await Promise.race([sources.next.promise, gone]);
+      sources.next = Promise.withResolvers<string>();
+      if (piece === 'last\n') return;
+      yield piece;
+    }
+  } finally {
+    sources.ended += 1;
+  }
+}
+
+async function* failing(): AsyncGenerator<string> {
+  yield 'second\n';
+  throw new Error('it broke');
+}
 
 beforeAll(async () => {
   admin = await startAdmin({
@@ -21,6 +44,17 @@ beforeAll(async () => {
         path: '/broken',
         handler: () => Promise.reject(new Error('it broke')),
       },
+      {
+        method: 'GET',
+        path: '/stream',
+        handler: () => ({ type: 'application/x-ndjson', body: 'first\n', more: source }),
+      },
+      {
+        method: 'GET',
+        path: '/half',
+        handler: () => ({ body: 'first\n', more: failing }),
+      },
+      { method: 'POST', path: '/json', handler: takesJson((value) => jsonReply({ value })) },
     ],
   });
 });
@@ -92,4 +126,57 @@ test('a web page reaches it neither by its own name nor by a cross-origin POST',
 
 test('a port in use is reported to the caller', async () => {
   await expect(startAdmin({ port: admin.port, routes: [] })).rejects.toThrow('EADDRINUSE');
+});
+
+async function readText(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<string> {
+  const { value } = await reader.read();
+  return value === undefined ? '' : new TextDecoder().decode(value);
+}
+
+test('a stream is told piece by piece, and ends with its source', async () => {
+  const reply = await call('/stream');
+  expect(reply.headers.get('content-type')).toBe('application/x-ndjson');
+  const reader = reply.body!.getReader();
+  expect(await readText(reader)).toBe('first\n');
+  sources.next.resolve('second\n');
+  expect(await readText(reader)).toBe('second\n');
+  sources.next.resolve('last\n');
+  expect((await reader.read()).done).toBe(true);
+  expect(sources).toMatchObject({ begun: 1, ended: 1 });
+});
+
+test('a reader that goes ends the source; so does HEAD, and the end of the endpoint', async () => {
+  const { ended } = sources;
+  const away = new AbortController();
+  const reader = (await call('/stream', { signal: away.signal })).body!.getReader();
+  expect(await readText(reader)).toBe('first\n');
+  away.abort();
+  await expect.poll(() => sources.ended).toBe(ended + 1);
+  expect((await call('/stream', { method: 'HEAD' })).status).toBe(200);
+  await expect.poll(() => sources.ended).toBe(ended + 2);
+
+  const other = await startAdmin({
+    port: 0,
+    routes: [{ method: 'GET', path: '/stream', handler: () => ({ body: 'x', more: source }) }],
+  });
+  const last = (await fetch(`http://127.0.0.1:${other.port}/stream`)).body!.getReader();
+  expect(await readText(last)).toBe('x');
+  await other.close();
+  expect((await last.read()).done).toBe(true);
+  expect(sources.ended).toBe(ended + 3);
+});
+
+test('a source that fails breaks the answer off', async () => {
+  const reply = await call('/half');
+  await expect(reply.text()).rejects.toThrow('terminated');
+});
+
+test('a body that is to be JSON is given as a value, or refused', async () => {
+  const good = await call('/json', { method: 'POST', body: '{"a":1}' });
+  expect(await good.json()).toEqual({ value: { a: 1 } });
+  const bad = await call('/json', { method: 'POST', body: '{' });
+  expect([bad.status, await bad.json()]).toEqual([
+    400,
+    { error: expect.stringContaining('the body is no JSON') },
+  ]);
 });

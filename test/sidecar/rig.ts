@@ -35,6 +35,7 @@ export class Recorder implements Telemetry {
   /** Of the requests that ended. */
   readonly protocols: string[] = [];
   readonly flags: string[] = [];
+  readonly ids: string[] = [];
   readonly refused: ConnectionRefusal[] = [];
   readonly opened: TcpSession[] = [];
   readonly closed: TcpSession[] = [];
@@ -46,6 +47,7 @@ export class Recorder implements Telemetry {
     const verdict = x.verdict === null ? '' : `${x.verdict.namespace}/${x.verdict.policy}`;
     this.protocols.push(x.protocol);
     this.flags.push(x.flags);
+    this.ids.push(x.id);
     this.ended.push({ status: x.status, details: x.details, verdict, failure });
   }
   connectionRefused(refusal: ConnectionRefusal): void {

@@ -1,5 +1,6 @@
 // One upstream connection: writes requests, reads responses with a shared buffer, one exchange at a time.
 import type { FailureCode } from '../../failures.ts';
+import { readFailureId } from '../../failure-id.ts';
 import { readUnanswered } from '../../unanswered.ts';
 import { ReadTarget } from '../read-target.ts';
 import { deadlineIn, sweepNowMs, unwatch, watch } from '../sweep.ts';
@@ -187,7 +188,7 @@ export class UpstreamConnection extends RequestWriter implements UpstreamStream,
     const { status, chunked } = head;
     if (status === 503 && 'encrypted' in this.socket) {
       const unanswered = readUnanswered(head);
-      if (unanswered !== null) return this.fail(unanswered);
+      if (unanswered !== null) return this.fail(unanswered, readFailureId(head));
     }
     const bodyless = call.isHead || status === 204 || status === 304;
     bodyCursor.begin(chunked && !bodyless, bodyless ? 0 : head.contentLength);
@@ -287,11 +288,11 @@ export class UpstreamConnection extends RequestWriter implements UpstreamStream,
     else this.fail(this.tcpConnected ? 'upstream-tls' : 'upstream-connect');
   }
 
-  private fail(code: FailureCode): true {
+  private fail(code: FailureCode, id = ''): true {
     const call = this.call;
     this.call = null;
     this.destroy();
-    if (call !== null) call.failed(code);
+    call?.failed(code, id);
     return true;
   }
 }

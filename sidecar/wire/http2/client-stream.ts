@@ -1,4 +1,5 @@
 // One call on a connection to an upstream: its request as frames, its answer as the call wants it.
+import { readFailureId } from '../../failure-id.ts';
 import { readUnanswered } from '../../unanswered.ts';
 import type { Trailers } from '../trailers.ts';
 import type { RequestMessage, UpstreamCall, UpstreamStream } from '../upstream.ts';
@@ -175,7 +176,7 @@ export class ClientStream implements UpstreamStream, StreamHandler {
     if (unanswered === null) return false;
     if (ends) this.over();
     else this.abort();
-    call.failed(unanswered);
+    call.failed(unanswered, readFailureId(head));
     return true;
   }
 

@@ -143,7 +143,7 @@ test('a JSON line has Istio\u2019s keys in its order, then ours', async () => {
       'upstream_service_time x_forwarded_for user_agent request_id authority upstream_host ' +
       'upstream_cluster upstream_local_address downstream_local_address ' +
       'downstream_remote_address requested_server_name upstream_transport_failure_reason ' +
-      'trace_id source_principal why policy rule at nearest',
+      'trace_id id source_principal why policy rule at nearest',
   );
   expect(entry).toMatchObject({
     response_code: 200,

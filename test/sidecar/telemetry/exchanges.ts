@@ -167,6 +167,8 @@ export function makeSession(changes: Partial<TcpSession> = {}): TcpSession {
     enforced: null,
     flag: '-',
     details: '',
+    id: '',
+    reason: null,
     ...changes,
   };
 }

@@ -58,10 +58,11 @@ export function connectionSpan(
   };
 }
 
-function deniedEvents({ verdict, closedAtMs }: TcpSession, style: SpanStyle): SpanEvent[] {
+function deniedEvents(session: TcpSession, style: SpanStyle): SpanEvent[] {
+  const { verdict, closedAtMs } = session;
   if (verdict === null || verdict.allowed) return [];
   const attributes = {
-    'selvage.reason': style.sentenceOf(verdict, 'tcp'),
+    'selvage.reason': style.denials.ofConnection(session, verdict),
     'selvage.code': 'denied',
   };
   return [{ name: 'selvage.denied', atMs: closedAtMs, attributes }];

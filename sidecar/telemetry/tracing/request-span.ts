@@ -27,7 +27,8 @@ export function requestSpan(
   addPlaces(attributes, x, style);
   addEnvoyNames(attributes, x, record, style);
   if (rpc !== null) addRpc(attributes, x, rpc, style);
-  addOutcome(attributes, x, style);
+  const refused = refusalOf(x, style);
+  addOutcome(attributes, x, refused, style);
   style.addTags(attributes, record);
   return {
     name: rpc === null ? `${method} ${host}` : style.cut(`${rpc.service}/${rpc.method}`),
@@ -38,7 +39,7 @@ export function requestSpan(
     clockMs,
     failed: hasFailed(x, inbound, rpc !== null),
     attributes,
-    events: eventsOf(x, trace, style),
+    events: eventsOf(x, trace, refused),
   };
 }
 
@@ -124,17 +125,22 @@ function addRpc(attributes: Attributes, x: Exchange, rpc: Rpc, style: SpanStyle)
   attributes['grpc.status_code'] = style.cut(x.grpcStatus);
 }
 
-function addOutcome(attributes: Attributes, x: Exchange, style: SpanStyle): void {
+function addOutcome(
+  attributes: Attributes,
+  x: Exchange,
+  refused: Refusal | null,
+  style: SpanStyle,
+): void {
   const { verdict, failure } = x;
   if (x.attempts > 1) attributes['http.request.resend_count'] = x.attempts - 1;
   else if (x.tried.length > 0) attributes['http.request.resend_count'] = x.tried.length;
   if (failure !== null) attributes['error.type'] = failure.code;
   else if (x.status >= 500) attributes['error.type'] = String(x.status);
   if (verdict !== null) style.addVerdict(attributes, verdict);
-  if (failure === null || !refusals.has(failure.code)) return;
-  if (failure.limit === undefined) attributes['selvage.verdict'] = 'denied';
-  else attributes['selvage.limit'] = failure.limit;
-  attributes['selvage.why'] = reasonOf(x, style);
+  if (refused === null) return;
+  if (refused.limit === '') attributes['selvage.verdict'] = 'denied';
+  else attributes['selvage.limit'] = refused.limit;
+  attributes['selvage.why'] = refused.why;
 }
 
 /** What a sidecar did not let through, by policy or by limit. */
@@ -151,21 +157,34 @@ const refusals: ReadonlySet<FailureCode> = new Set([
   'outside-refused',
 ]);
 
-function eventsOf(x: Exchange, trace: Trace, style: SpanStyle): readonly SpanEvent[] {
+interface Refusal {
+  readonly code: FailureCode;
+  /** The limit that refused; '': it was none. */
+  readonly limit: string;
+  readonly why: string;
+}
+
+function refusalOf(x: Exchange, style: SpanStyle): Refusal | null {
   const { failure } = x;
+  if (failure === null || !refusals.has(failure.code)) return null;
+  return { code: failure.code, limit: failure.limit ?? '', why: reasonOf(x, style) };
+}
+
+function eventsOf(x: Exchange, trace: Trace, refused: Refusal | null): readonly SpanEvent[] {
   const noted = trace.events ?? [];
-  if (failure === null || !refusals.has(failure.code)) return noted;
+  if (refused === null) return noted;
   const attributes: Attributes = {
-    'selvage.reason': reasonOf(x, style),
-    'selvage.code': failure.code,
+    'selvage.reason': refused.why,
+    'selvage.code': refused.code,
   };
-  const name = failure.limit === undefined ? 'selvage.denied' : 'selvage.limited';
+  const name = refused.limit === '' ? 'selvage.denied' : 'selvage.limited';
   return [...noted, { name, atMs: x.finishedAtMs, attributes }];
 }
 
-function reasonOf({ failure, verdict, details }: Exchange, style: SpanStyle): string {
+function reasonOf(x: Exchange, style: SpanStyle): string {
+  const { failure, verdict, details } = x;
   if (failure?.why !== undefined) return failure.why;
-  if (verdict !== null && !verdict.allowed) return style.sentenceOf(verdict, 'http');
+  if (verdict !== null && !verdict.allowed) return style.denials.ofRequest(x, verdict);
   return `${failure?.code ?? ''}: ${details || (failure?.details ?? '')}`;
 }
 

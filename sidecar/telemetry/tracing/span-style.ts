@@ -6,6 +6,7 @@ import type { LogRecord } from '../log-record.ts';
 import type { ReasonSource } from '../types.ts';
 import type { WorkloadLabels } from '../workload-labels.ts';
 import { compileTags, type CompiledTag, type TagParts } from './custom-tags.ts';
+import { Denials } from './denial.ts';
 import type { Attributes } from './span.ts';
 
 /** Who this sidecar is. */
@@ -18,16 +19,13 @@ export interface SpanOwner {
 
 /** Istio's maxTagLength where nobody says another. */
 const tagCharsMax = 256;
-/** Of sentences of our own. */
-const reasonCharsMax = 1024;
 
 export class SpanStyle {
   readonly owner: SpanOwner;
-  readonly reasons: ReasonSource | null;
+  readonly denials: Denials;
   readonly #istioTags: boolean;
   readonly #tags: readonly CompiledTag[];
   readonly #charsMax: number;
-  readonly #sentences = new WeakMap<Verdict, string>();
 
   constructor(
     owner: SpanOwner,
@@ -36,7 +34,7 @@ export class SpanStyle {
     parts: TagParts,
   ) {
     this.owner = owner;
-    this.reasons = reasons;
+    this.denials = new Denials(reasons);
     this.#istioTags = settings.withoutIstioTags !== true;
     this.#tags = compileTags(settings.tags ?? [], parts);
     this.#charsMax = settings.provider?.tagCharsMax ?? tagCharsMax;
@@ -74,17 +72,5 @@ export class SpanStyle {
     if (verdict.policy === '') return;
     attributes['selvage.policy'] = `${verdict.namespace}/${verdict.policy}`;
     if (verdict.rule >= 0) attributes['selvage.rule'] = verdict.rule;
-  }
-
-  /** One sentence with file and line. */
-  sentenceOf(verdict: Verdict, chain: 'http' | 'tcp'): string {
-    const known = this.#sentences.get(verdict);
-    if (known !== undefined) return known;
-    const made = (this.reasons?.describe(verdict, chain) ?? verdict.details).slice(
-      0,
-      reasonCharsMax,
-    );
-    this.#sentences.set(verdict, made);
-    return made;
   }
 }

@@ -85,7 +85,7 @@ export class Jaeger {
     const query = new URLSearchParams({ service, limit: '1000', lookback: '1h' });
     if (operation !== undefined) query.set('operation', operation);
     if (tags !== undefined) query.set('tags', JSON.stringify(tags));
-    return this.ask(`/api/traces?${query}`);
+    return this.ask(`/api/traces?${query.toString()}`);
   }
 
   async trace(id: string): Promise<JaegerTrace | null> {
@@ -126,7 +126,6 @@ function configOf(
   { http, grpc, query }: { http: number; grpc: number; query: number },
   queryGrpc: number,
 ): object {
-  const at = (port: number): object => ({ endpoint: `127.0.0.1:${port}` });
   return {
     service: {
       extensions: ['jaeger_storage', 'jaeger_query'],
@@ -145,4 +144,8 @@ function configOf(
     receivers: { otlp: { protocols: { http: at(http), grpc: at(grpc) } } },
     exporters: { jaeger_storage_exporter: { trace_storage: 'memory' } },
   };
+}
+
+function at(port: number): object {
+  return { endpoint: `127.0.0.1:${port}` };
 }

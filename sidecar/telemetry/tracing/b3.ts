@@ -37,7 +37,14 @@ export function readB3(request: RequestView): B3 | null {
   const several = hasSeveral ? readSeveral(request) : null;
   const told = single ?? several;
   if (told === null) return null;
-  return { ...told, single: single !== null, several: several !== null };
+  return {
+    traceId: told.traceId,
+    spanId: told.spanId,
+    sampled: told.sampled,
+    debug: told.debug,
+    single: single !== null,
+    several: several !== null,
+  };
 }
 
 /** Writes our span in the forms that came. @param trace its decision is the one that is told */

@@ -30,16 +30,16 @@ export interface Sampling {
 export function continueTrace(x: Exchange, sampling: Sampling, forced: boolean): void {
   const { request } = x;
   const lines = request.values(traceparent);
-  const [told = ''] = lines;
-  const b3 = readB3(request);
-  if (lines.length === 1 && isTraceparent(told)) {
-    if (forced || isSampled(told)) enter(x, joinTrace(told), b3, sampling);
+  if (lines.length === 1 && isTraceparent(lines[0]!)) {
+    const told = lines[0]!;
+    if (forced || isSampled(told)) enter(x, joinTrace(told), readB3(request), sampling);
     else if (!sampling.passesOn) cut(request);
     return;
   }
   // A tracestate without its traceparent means nothing (W3C Trace Context, 3.3).
   if (lines.length > 0) request.remove(traceparent);
   if (request.values(tracestate).length > 0) request.remove(tracestate);
+  const b3 = readB3(request);
   const decided = b3 === null ? null : b3.sampled;
   const sampled = forced || (decided ?? isDrawn(sampling.ratio));
   if (sampled) {

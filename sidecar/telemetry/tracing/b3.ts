@@ -101,18 +101,15 @@ export function parseSingle(value: string): Told | null {
 function readSeveral(request: RequestView): Told | null {
   const traceId = only(request, names.traceId);
   const spanId = only(request, names.spanId);
-  const parentId = only(request, names.parentId);
   const sampled = only(request, names.sampled);
   const flags = only(request, names.flags);
-  if (traceId === null || spanId === null || parentId === null) return null;
-  if (sampled === null || flags === null) return null;
+  if (traceId === null || spanId === null || sampled === null || flags === null) return null;
   const debug = flags === '1';
   const decided = debug ? true : decisionOf(sampled);
   if (traceId === '' && spanId === '') {
     return decided === null || decided === 'none' ? null : decision(decided, debug);
   }
   if (!isTraceId(traceId) || !isId(spanId, 16) || decided === 'none') return null;
-  if (parentId !== '' && !isId(parentId, 16)) return null;
   return { traceId: traceId.padStart(32, '0'), spanId, sampled: decided, debug };
 }
 

@@ -70,10 +70,9 @@ function leaveOut(request: RequestView, b3: B3 | null): void {
     request.append(traceparent, unsampledHeader());
     return;
   }
-  const same = new Trace(b3.traceId, b3.spanId, '', false);
-  request.append(traceparent, same.header());
+  request.append(traceparent, `00-${b3.traceId}-${b3.spanId}-00`);
   // Left to us: now it is decided.
-  if (b3.sampled === null) writeB3(request, b3, same);
+  if (b3.sampled === null) writeB3(request, b3, new Trace(b3.traceId, b3.spanId, '', false));
 }
 
 function cut(request: RequestView): void {

@@ -39,6 +39,7 @@ export function connectionSpan(
   attributes['peer.address'] = plainAddress(downstream.remoteAddress);
   if (record.upstreamCluster !== '') attributes['upstream_cluster'] = record.upstreamCluster;
   if (verdict !== null) style.addVerdict(attributes, verdict);
+  if (session.id !== '') attributes['selvage.id'] = session.id;
   const failed = session.flag !== '-';
   if (failed) attributes['error.type'] = session.details || session.flag;
   const events = deniedEvents(session, style);

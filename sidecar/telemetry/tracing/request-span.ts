@@ -137,6 +137,8 @@ function addOutcome(
   if (failure !== null) attributes['error.type'] = failure.code;
   else if (x.status >= 500) attributes['error.type'] = String(x.status);
   if (verdict !== null) style.addVerdict(attributes, verdict);
+  // What the caller was told: `selvage why ID`.
+  if (x.id !== '') attributes['selvage.id'] = x.id;
   if (refused === null) return;
   if (refused.limit === '') attributes['selvage.verdict'] = 'denied';
   else attributes['selvage.limit'] = refused.limit;

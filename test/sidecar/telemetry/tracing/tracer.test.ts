@@ -209,12 +209,14 @@ test('a denial is a tag, a reason and an event', async () => {
   const x = makeExchange({ headers: [['traceparent', sampled]], status: 403 });
   x.verdict = denial;
   x.failure = failures.denied;
+  x.id = 'an-id';
   run(t, x);
   const [span] = await spansOf(t);
   expect(span?.attributes).toMatchObject({
     'selvage.verdict': 'denied',
     'selvage.policy': 'billing/no-charges',
     'selvage.rule': 1,
+    'selvage.id': 'an-id',
     'selvage.why': 'denied by no-charges (billing.yaml:7)',
     'error.type': 'denied',
   });

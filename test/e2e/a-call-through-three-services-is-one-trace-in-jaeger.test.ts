@@ -1,5 +1,8 @@
 // The shop with a real Jaeger: what a person finds there of a call, and of one that was denied.
 import { randomBytes } from 'node:crypto';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -15,15 +18,30 @@ if (found === null) {
 /** Of a mesh for each protocol. */
 const firstPorts = { http: 28_200, grpc: 28_300 } as const;
 
+const shop = join(import.meta.dirname, '../../manifests/examples/shop');
+const tags = `
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: { name: tags, namespace: payments }
+spec:
+  tracing:
+    - match: { mode: SERVER }
+      customTags: { team: { literal: { value: money } } }
+`;
+
 describe.skipIf(found === null).each(['http', 'grpc'] as const)('over %s', (protocol) => {
   let jaeger: Jaeger;
   let mesh: TestMesh;
+  let folder: string;
   const traceId = randomBytes(16).toString('hex');
   const deniedId = randomBytes(16).toString('hex');
 
   beforeAll(async () => {
     jaeger = await Jaeger.start();
-    mesh = await TestMesh.start(firstPorts[protocol], undefined, jaeger[protocol]);
+    folder = await mkdtemp(join(tmpdir(), 'selvage-traced-'));
+    await cp(shop, folder, { recursive: true });
+    await writeFile(join(folder, 'telemetry.yaml'), tags);
+    mesh = await TestMesh.start(firstPorts[protocol], folder, jaeger[protocol]);
     const login = await mesh.call('web', 'GET', 'http://web.web:8080/login?user=ada', [
       ['traceparent', traceparent(randomBytes(16).toString('hex'), false)],
     ]);
@@ -40,6 +58,7 @@ describe.skipIf(found === null).each(['http', 'grpc'] as const)('over %s', (prot
   afterAll(async () => {
     await mesh.stop();
     await jaeger.stop();
+    await rm(folder, { recursive: true, force: true });
   });
 
   test('a request through three services is six spans, each below the one that caused it', async () => {
@@ -60,14 +79,16 @@ describe.skipIf(found === null).each(['http', 'grpc'] as const)('over %s', (prot
 
   test('it is found by service, by operation and by tag', async () => {
     const operation = 'POST payments.payments.svc.cluster.local';
-    const tags = {
+    const wanted = {
       'selvage.policy': 'payments/admit-billing',
       'selvage.verdict': 'allowed',
       'selvage.source_principal': 'spiffe://cluster.local/ns/billing/sa/billing-sa',
       'http.status_code': '201',
       'istio.canonical_service': 'payments',
+      // Of a Telemetry resource.
+      team: 'money',
     };
-    for (const asked of [{}, { operation }, { operation, tags }]) {
+    for (const asked of [{}, { operation }, { operation, tags: wanted }]) {
       const traces = await eventually(
         () => jaeger.find({ service: 'payments.payments', ...asked }),
         (some) => some.some(({ traceID }) => traceID === traceId),

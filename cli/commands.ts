@@ -32,7 +32,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     options: [
       ['--send', "make the calls of the folder's PolicyTests for real, and print who decided"],
       ['--once', 'end after that instead of serving on'],
-      ['--otlp URL', 'export traces there, OTLP over HTTP: http://127.0.0.1:4318'],
+      ['--otlp URL|off', 'export traces there, http:// or grpc:// (http://127.0.0.1:4318 if used)'],
       ['--first-port N', 'the first of the ports that are used (21000)'],
     ],
     statuses: '0: ended as asked; 1: it did not start, or a sent call did not go as expected',

@@ -3,6 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
+import { readOtlpEndpoint } from '#sidecar/telemetry/otlp/target.ts';
+
 import { readArguments } from './arguments.ts';
 import { CallError } from './calls/failure.ts';
 import type { MeshModel } from './calls/model.ts';
@@ -14,6 +16,7 @@ import { RunningMesh } from './up/running.ts';
 import { scenarioTable } from './up/scenario.ts';
 import { onSignal } from './up/signals.ts';
 import { testCalls } from './up/test-calls.ts';
+import { findTraceHome, noTraces, type TraceHome, traceLinks } from './up/trace-home.ts';
 import { welcome } from './up/welcome.ts';
 
 interface UpOptions {
@@ -22,7 +25,7 @@ interface UpOptions {
   readonly send: boolean;
   /** End after that. */
   readonly once: boolean;
-  /** Where traces go; '' for nowhere. */
+  /** Where traces go; `off`: nowhere; '': to a collector on the usual port of this machine, if there is one. */
   readonly otlpEndpoint: string;
   readonly firstPort: number;
 }
@@ -50,7 +53,9 @@ export async function runMesh(options: UpOptions, io: Io): Promise<number> {
   const interrupted = onSignal();
   const state = await mkdtemp(join(tmpdir(), 'selvage-'));
   const folder = resolve(io.cwd, options.folder);
-  const { otlpEndpoint, firstPort } = options;
+  const { firstPort } = options;
+  const traces = await findTraceHome(options.otlpEndpoint);
+  if (traces.line !== '') io.stdout.write(`${traces.line}\n`);
   // A person is told meanwhile what listens and what does not; calls are sent but once.
   const patienceMs = options.send || options.once ? 30_000 : 6000;
   let running: RunningMesh | null = null;
@@ -61,14 +66,14 @@ export async function runMesh(options: UpOptions, io: Io): Promise<number> {
         shown: options.folder,
         state,
         live,
-        otlpEndpoint,
+        otlpEndpoint: traces.otlpEndpoint,
         firstPort,
         patienceMs,
         interrupted,
       },
       io,
     );
-    return await serve(running, model, options, io, interrupted);
+    return await serve(running, model, { ...options, traces }, io, interrupted);
   } catch (error) {
     if (interrupted.aborted) return interruptedStatus;
     io.stderr.write(`selvage up: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -93,11 +98,11 @@ function checkFolder(model: MeshModel, { folder, send }: UpOptions): void {
 async function serve(
   running: RunningMesh,
   model: MeshModel,
-  options: UpOptions,
+  options: UpOptions & { readonly traces: TraceHome },
   io: Io,
   interrupted: AbortSignal,
 ): Promise<number> {
-  const asExpected = options.send ? await sendCalls(running, model, io) : true;
+  const asExpected = options.send ? await sendCalls(running, model, options.traces, io) : true;
   if (interrupted.aborted) return interruptedStatus;
   if (!options.once) {
     io.stdout.write(welcome(running.pods, running.services, testCalls(model), options.folder));
@@ -113,7 +118,12 @@ async function serve(
 }
 
 /** Makes the calls and prints what became of them. True: all went as expected. */
-async function sendCalls(running: RunningMesh, model: MeshModel, io: Io): Promise<boolean> {
+async function sendCalls(
+  running: RunningMesh,
+  model: MeshModel,
+  traces: TraceHome,
+  io: Io,
+): Promise<boolean> {
   const results = await running.send(model);
   io.stdout.write(`\n${scenarioTable(results, io)}\n`);
   const unexpected = results.filter(({ difference }) => difference !== '');
@@ -124,6 +134,7 @@ async function sendCalls(running: RunningMesh, model: MeshModel, io: Io): Promis
   const left = testCalls(model).filter(({ tcp }) => tcp === true).length;
   const unsent = left === 0 ? '' : ` (${left} of TCP not sent: selvage test judges them)`;
   io.stdout.write(`${good} of ${results.length} calls went as expected${unsent}\n`);
+  io.stdout.write(traceLinks(traces, results));
   return unexpected.length === 0;
 }
 
@@ -143,8 +154,9 @@ function readOptions(args: string[]): UpOptions {
     throw new CallError(`--first-port is a port from 1024 to ${lastPort - 1}`);
   }
   const { send = false, once = false, otlp = '' } = values;
-  if (otlp !== '' && !/^https?:$/.test(URL.parse(otlp)?.protocol ?? '')) {
-    throw new CallError(`--otlp is a URL like http://127.0.0.1:4318, not "${otlp}"`);
+  if (otlp !== '' && otlp !== noTraces && readOtlpEndpoint(otlp) === null) {
+    const wanted = `a URL like http://127.0.0.1:4318 or grpc://127.0.0.1:4317, or ${noTraces}`;
+    throw new CallError(`--otlp is ${wanted}, not "${otlp}"`);
   }
   return { folder, send, once, otlpEndpoint: otlp, firstPort };
 }

@@ -100,6 +100,13 @@ export const injectionFields = [
     doc: 'part of the calls that are traced, 0 to 1; empty: as the sidecar has it',
   },
   {
+    name: 'traceDebugIdentities',
+    env: 'SELVAGE_INJECT_TRACE_DEBUG_IDENTITIES',
+    parse: anyText,
+    default: defaults.traceDebugIdentities,
+    doc: 'principals whose calls are traced when they say x-selvage-trace: on, separated by commas',
+  },
+  {
     name: 'capture',
     env: 'SELVAGE_INJECT_CAPTURE',
     parse: oneOf(...captures),

@@ -63,7 +63,7 @@ const outboundDrainMs = 500;
 const telemetryCloseMs = 1000;
 
 /** What closing everything may take beyond the drain. */
-export const closeGraceMs = outboundDrainMs + telemetryCloseMs + 1000;
+export const closeGraceMs = outboundDrainMs + 2 * telemetryCloseMs + 1000;
 
 /** Rejects when a port cannot be listened on. */
 export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> {
@@ -80,6 +80,7 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
   const telemetry = bindTelemetry({
     settings,
     inForce,
+    upstreams,
     identity: () => identity.current().identity,
     log,
     gauges: upstreamGauges(upstreams),
@@ -125,7 +126,7 @@ export async function startDataPlane(parts: DataPlaneParts): Promise<DataPlane> 
         inboundConnections.drain(drainTimeoutMs - minDrainMs),
       ),
       closer('outbound connections', outbound, () => outboundConnections.drain(outboundDrainMs)),
-      { name: 'upstream connections', close: () => upstreams.close() },
+      upstreamsCloser(upstreams, telemetry),
       { name: 'telemetry', close: () => telemetry.close(telemetryCloseMs) },
     ],
   };
@@ -139,6 +140,17 @@ function welcome(connections: Connections, forMs: number): Closer {
       if (forMs === 0) return;
       connections.beginDrain();
       await new Promise((resolve) => setTimeout(resolve, forMs));
+    },
+  };
+}
+
+/** Spans go out while there are connections to a collector of the mesh. */
+function upstreamsCloser(upstreams: Upstreams, telemetry: RunningTelemetry): Closer {
+  return {
+    name: 'upstream connections',
+    close: async () => {
+      await telemetry.closeSpans(telemetryCloseMs);
+      upstreams.close();
     },
   };
 }

@@ -233,7 +233,7 @@ export class Exchange {
   requestId = '';
   /** Value of `grpc-status` from the response's head or trailers; '' without one. */
   grpcStatus = '';
-  /** Owned by telemetry/trace; null when the call is not traced. */
+  /** Owned by telemetry/tracing; null when the call is not sampled. */
   trace: unknown = null;
   /** Owned by telemetry/log-reason: why it was refused, once that was asked; null before. */
   reason: unknown = null;

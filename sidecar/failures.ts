@@ -15,6 +15,8 @@ export interface Failure {
   readonly grpcStatus?: string;
   /** The reason for the access log, where the verdict on the request does not say it. */
   readonly why?: string;
+  /** `namespace/name/limit` of the limit that refused. */
+  readonly limit?: string;
 }
 
 export type FailureCode =

@@ -130,7 +130,7 @@ export class InForce {
 }
 
 /** These decide nothing of which names there are. */
-const elsewhere = ['routes', 'destinations', 'extensions', 'scope'] as const;
+const elsewhere = ['routes', 'destinations', 'extensions', 'scope', 'telemetry'] as const;
 
 /** Policies say nothing of routes; all else may. */
 function onlyServicesDiffer(before: Snapshot, after: Snapshot): boolean {

@@ -5,7 +5,6 @@ import { logLevels } from '#runtime/log.ts';
 import {
   address,
   anyText,
-  fraction,
   integer,
   list,
   listenAddress,
@@ -25,6 +24,7 @@ import {
 
 import { captureFields } from './capture/settings.ts';
 import { podPortFields } from './probes/settings.ts';
+import { tracingFields } from './telemetry/settings.ts';
 
 /** A port of the workload: where we listen for it, and where the application listens. */
 export interface InboundMapping {
@@ -170,20 +170,7 @@ export const sidecarFields = [
     default: 'text',
     doc: 'form of the access log',
   },
-  {
-    name: 'otlpEndpoint',
-    env: 'SELVAGE_OTLP_ENDPOINT',
-    parse: anyText,
-    default: '',
-    doc: 'OTLP collector; empty: no tracing',
-  },
-  {
-    name: 'traceSampling',
-    env: 'SELVAGE_TRACE_SAMPLING',
-    parse: fraction,
-    default: '0.01',
-    doc: 'part of the calls that are traced',
-  },
+  ...tracingFields,
   {
     name: 'logLevel',
     env: 'SELVAGE_LOG_LEVEL',

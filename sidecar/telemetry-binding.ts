@@ -1,5 +1,6 @@
 // Binds telemetry to this sidecar: its settings, its identity, and the reasons of its policies.
 import { describe, explain } from '#policy/explain.ts';
+import { principalTest } from '#policy/match/identity.ts';
 import type { Explanation, Verdict } from '#policy/verdict.ts';
 import type { Log } from '#runtime/log.ts';
 
@@ -7,12 +8,20 @@ import type { InForce } from './in-force.ts';
 import { limitGauges } from './limit/gauges.ts';
 import type { SidecarSettings } from './settings.ts';
 import type { Gauge } from './telemetry/exposition.ts';
-import { createTelemetry, type RunningTelemetry } from './telemetry/telemetry.ts';
+import { environmentVariable } from './telemetry/settings.ts';
+import {
+  createTelemetry,
+  type RunningTelemetry,
+  type TracingParts,
+} from './telemetry/telemetry.ts';
 import type { ReasonSource } from './telemetry/types.ts';
+import { providerWay } from './upstream/provider-way.ts';
+import type { Upstreams } from './upstream/upstreams.ts';
 
 export interface TelemetryBinding {
   readonly settings: SidecarSettings;
   readonly inForce: InForce;
+  readonly upstreams: Upstreams;
   /** Own SPIFFE ID. */
   readonly identity: () => string;
   readonly log: Log;
@@ -29,7 +38,7 @@ export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
   // The setting of this process wins over the mesh's.
   const ofMesh = settings.accessLog === '';
   const meshFormat = mesh.accessLogEncoding === 'JSON' ? 'json' : 'text';
-  return createTelemetry({
+  const telemetry = createTelemetry({
     workload,
     identity,
     accessLog: ofMesh ? mesh.accessLogFile : settings.accessLog,
@@ -37,9 +46,32 @@ export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
     reasons: reasonsOf(inForce),
     otlpEndpoint: settings.otlpEndpoint,
     traceSampling: settings.traceSampling,
+    tracing: tracingParts(binding, mesh.trustDomain),
     gauges: [...gauges, ...limitGauges(() => inForce.current()?.limits ?? null)],
     warn: (message) => log.warn({}, message),
   });
+  telemetry.configure(snapshot.telemetry);
+  let said = snapshot.telemetry;
+  inForce.onChange(({ snapshot: { telemetry: next } }) => {
+    if (next === said) return;
+    said = next;
+    telemetry.configure(next);
+  });
+  return telemetry;
+}
+
+function tracingParts(binding: TelemetryBinding, meshId: string): TracingParts {
+  const { settings, inForce, upstreams } = binding;
+  const { namespace, pod, podIp, workload } = settings;
+  const debuggers = settings.traceDebugIdentities;
+  const domain = `${namespace}.svc.cluster.local`;
+  return {
+    node: `sidecar~${podIp || '127.0.0.1'}~${pod || workload}.${namespace}~${domain}`,
+    meshId,
+    mayDebug: debuggers.length === 0 ? () => false : principalTest(debuggers),
+    environment: environmentVariable,
+    meshWay: (host, port) => providerWay({ inForce, upstreams }, host, port),
+  };
 }
 
 function reasonsOf(inForce: InForce): ReasonSource {

@@ -23,7 +23,7 @@ const keepers: Readonly<Record<string, RegExp>> = {
   '@peculiar/x509': /^ca\/x509\.ts$/,
   'node-forge': /^ca\/forge\.ts$/,
   'prom-client': /\/(metrics|exposition)\.ts$/,
-  '@opentelemetry/': /^sidecar\/telemetry\/otlp\.ts$/,
+  '@opentelemetry/': /^sidecar\/telemetry\/otlp\/encode\.ts$/,
   undici:
     /^runtime\/kubernetes\/(transport|exec)\.ts$|^control\/jwks\/fetch\.ts$|^sidecar\/upstream\/http-client\.ts$/,
   pino: /^runtime\/log\.ts$/,

@@ -20,6 +20,8 @@ export interface InjectionConfig {
   readonly otlpEndpoint: string;
   /** 0 to 1, as text; '' leaves it to the sidecar. */
   readonly traceSampling: string;
+  /** Principals whose calls are traced when they ask for it by a header, separated by commas. */
+  readonly traceDebugIdentities: string;
   readonly capture: Capture;
   readonly concurrency: number;
   readonly drainTimeoutMs: number;
@@ -52,6 +54,7 @@ export function defaultInjection(version: string): InjectionConfig {
     accessLogFormat: 'json',
     otlpEndpoint: '',
     traceSampling: '',
+    traceDebugIdentities: '',
     capture: 'transparent',
     concurrency: 1,
     drainTimeoutMs: 5000,

@@ -89,6 +89,7 @@ function proxyEnvironment(parts: SidecarParts): EnvironmentEntry[] {
     text('SELVAGE_ACCESS_LOG_FORMAT', options.accessLogFormat),
     ...optional('SELVAGE_OTLP_ENDPOINT', config.otlpEndpoint),
     ...optional('SELVAGE_TRACE_SAMPLING', config.traceSampling),
+    ...optional('SELVAGE_TRACE_DEBUG_IDENTITIES', config.traceDebugIdentities),
     ...optional('SELVAGE_APP_METRICS', parts.applicationMetrics),
     ...(Object.keys(probes).length === 0 ? [] : [probesEntry(probes)]),
   ];

@@ -27,7 +27,7 @@ export interface MeshOptions {
     readonly control: number;
     readonly controlAdmin: number;
   };
-  /** Where traces go, OTLP over HTTP; '' for nowhere. */
+  /** Where traces go; '' for nowhere. */
   readonly otlpEndpoint: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly events: MeshEvents;

@@ -2,10 +2,8 @@
 import type { ExtensionProvider } from '#api/kinds/mesh-config.ts';
 import { formatSpiffeId } from '#api/spiffe.ts';
 
-import type { Exchange, UpstreamPool } from '../exchange.ts';
-import type { InForce } from '../in-force.ts';
-import type { Member } from '../upstream/member.ts';
-import type { Upstreams } from '../upstream/upstreams.ts';
+import type { Exchange } from '../exchange.ts';
+import { providerWay, type ProviderParts } from '../upstream/provider-way.ts';
 import { callUnary } from '../wire/unary-call.ts';
 import { encodeCheckRequest } from './check-request.ts';
 import { type CheckResponse, decodeCheckResponse, type HeaderOption } from './check-response.ts';
@@ -18,57 +16,23 @@ const method = '/envoy.service.auth.v3.Authorization/Check';
 const answerBytesMax = 256 * 1024;
 const deniedStatus = 403;
 
-export interface GrpcParts {
-  readonly inForce: InForce;
-  readonly upstreams: Upstreams;
-}
-
-export function grpcAsk(parts: GrpcParts, grpc: GrpcProvider, timeoutMs: number): Ask {
+export function grpcAsk(parts: ProviderParts, grpc: GrpcProvider, timeoutMs: number): Ask {
   const { port } = grpc;
   const host = hostOf(grpc.service);
   const packAsBytes = grpc.includeRequestBodyInCheck?.packAsBytes ?? false;
   return async (x, body) => {
-    const { pool, member } = poolOf(parts, host, port);
+    // A service of the mesh gets mutual TLS to one of its endpoints, any other name plain TCP.
+    const way = providerWay(parts, host, port);
     const message = messageOf(x, body, packAsBytes);
-    const scheme = member !== null && member.endpoint.identity !== null ? 'https' : 'http';
+    const scheme = way?.scheme ?? 'http';
     const authority = `${host}:${port}`;
     const ask = { path: method, authority, scheme, message, timeoutMs, answerBytesMax };
-    return decisionOf(decodeCheckResponse(await watched(member, () => callUnary(pool, ask))));
+    const answer =
+      way === null
+        ? await callUnary(parts.upstreams.external(host, port), ask)
+        : await way.watched((pool) => callUnary(pool, ask));
+    return decisionOf(decodeCheckResponse(answer));
   };
-}
-
-/** A service of the mesh gets mutual TLS to one of its endpoints, any other name plain TCP. */
-function poolOf(
-  { inForce, upstreams }: GrpcParts,
-  host: string,
-  port: number,
-): { pool: UpstreamPool; member: Member | null } {
-  const route = inForce.current()?.routes.find(`${host}:${port}`, port);
-  if (route === undefined || route === 'unknown-port' || route === 'unknown-host') {
-    return { pool: upstreams.external(host, port), member: null };
-  }
-  const member = upstreams.cluster(route)?.pick([]) ?? null;
-  if (member === null) throw new Error(`${host} has no endpoint`);
-  return { pool: member.pool, member };
-}
-
-/** An endpoint that gives no answers is left out for a while, as one that applications call. */
-async function watched(member: Member | null, call: () => Promise<Buffer>): Promise<Buffer> {
-  if (member === null) return call();
-  const startedMs = performance.now();
-  const end = (status: number): void => {
-    const latencyMs = performance.now() - startedMs;
-    member.end({ status, fault: status === 0 ? 'reset' : 'none', latencyMs });
-  };
-  member.begin();
-  try {
-    const answer = await call();
-    end(200);
-    return answer;
-  } catch (error) {
-    end(0);
-    throw error;
-  }
 }
 
 function messageOf(x: Exchange, body: CheckBody | null, packAsBytes: boolean): Buffer {

@@ -84,7 +84,7 @@ export class CompiledLimit {
     const why = `the limit "${limit.name}" of RateLimit ${metadata.namespace}/${metadata.name}${at}`;
     const details = shared ? 'request_rate_limited' : 'local_rate_limited';
     const told = { ...failures['rate-limited'], details, why: `refused by ${why}` };
-    this.refusal = Object.freeze({ ...told, status, body });
+    this.refusal = Object.freeze({ ...told, status, body, limit: this.name });
   }
 
   matches(connection: ConnectionFacts, request: RequestFacts): boolean {

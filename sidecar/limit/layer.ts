@@ -169,7 +169,8 @@ function emptyRecord(limit: CompiledLimit): Writable<MetLimit> {
 }
 
 function unavailable(limit: CompiledLimit): Outcome {
-  return { ...failures['limiter-failed'], why: `Redis does not answer for ${limit.name}` };
+  const why = `Redis does not answer for ${limit.name}`;
+  return { ...failures['limiter-failed'], why, limit: limit.name };
 }
 
 function isConcurrency({ algorithm }: CompiledLimit): boolean {

@@ -11,6 +11,7 @@ import type { InForce } from '../in-force.ts';
 import { composePath, ENDED, PASS, type Layer, type Outcome } from '../request-path.ts';
 import { addServiceTime } from '../response-edits.ts';
 import { sanitizeOutbound } from '../sanitize.ts';
+import { noteFailedTry } from '../telemetry/tracing/failed-try.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import { peerHeader } from '../telemetry/workload-labels.ts';
 import { createHttpClient } from '../upstream/http-client.ts';
@@ -177,7 +178,7 @@ function retryFailed(
   const policy = retryPolicyOf(x.routed?.compiled.retry ?? null);
   endTry(x, failure.code, 0);
   return retriesFailure(policy, x.request, failure.code, untouched)
-    ? retry(options, x, policy)
+    ? retry(options, x, policy, failure.code)
     : null;
 }
 
@@ -190,14 +191,15 @@ function retryAnswered(
   if (!retriesAnswer(policy, response)) return null;
   const [grpcStatus = ''] = response.values('grpc-status');
   const status = statusOf(response.status, grpcStatus);
-  return retry(options, x, policy, () => endTry(x, null, status));
+  return retry(options, x, policy, String(status), () => endTry(x, null, status));
 }
 
-/** Another try; null where there have been enough, or there is nobody to ask. */
+/** Another try; null where there have been enough, or there is nobody to ask. @param reason why the last one will not do */
 function retry(
   { telemetry }: OutboundHttpOptions,
   x: Exchange,
   policy: RetryPolicy,
+  reason: string,
   before: () => void = nothing,
 ): UpstreamPool | null {
   const { to } = x;
@@ -209,6 +211,7 @@ function retry(
   before();
   const pool = nextTry(x, to, policy.avoidsPrevious);
   if (pool === null) return null;
+  if (x.trace !== null) noteFailedTry(x, x.tried.at(-1)?.address ?? '', reason);
   x.details = '';
   x.id = '';
   x.request.remove(ATTEMPT_COUNT);

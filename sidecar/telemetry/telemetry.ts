@@ -1,4 +1,5 @@
 // Puts metrics, access log and tracing together as the one Telemetry that listeners report to.
+import type { TelemetrySettings } from '#api/telemetry.ts';
 import type { Workload } from '#api/workload.ts';
 
 import type { Exchange } from '../exchange.ts';
@@ -7,9 +8,10 @@ import { Observation } from '../observe/observation.ts';
 import { AccessLog } from './access-log.ts';
 import { MetricsPage, type Exposition, type Gauge, type MetricData } from './exposition.ts';
 import { Metrics } from './metrics.ts';
-import { OtlpExporter } from './otlp.ts';
+import { Exporters } from './otlp/exporters.ts';
+import type { MeshWay } from './otlp/sender.ts';
 import { PeerExchange } from './peer-exchange.ts';
-import { Tracer } from './trace.ts';
+import { Tracer } from './tracing/tracer.ts';
 import type { ConnectionRefusal, ReasonSource, TcpSession, Telemetry } from './types.ts';
 import { WallClock } from './wall-clock.ts';
 import type { WorkloadLabels } from './workload-labels.ts';
@@ -25,20 +27,36 @@ export interface TelemetryOptions {
   accessLogFormat: 'text' | 'json';
   /** Null where no policies are known; `why` is then the verdict's details. */
   reasons: ReasonSource | null;
-  /** '' switches tracing off; trace headers then pass untouched. */
+  /** '': only providers of the mesh get spans. Without one of either, trace headers pass untouched. */
   otlpEndpoint: string;
   /** 0 to 1. */
   traceSampling: number;
+  tracing?: TracingParts;
   seriesMax?: number;
   /** Further numbers for /stats/prometheus. */
   gauges?: readonly Gauge[];
   warn: (message: string) => void;
 }
 
+/** What tracing knows of the process around it. */
+export interface TracingParts {
+  /** Istio's node ID. */
+  node: string;
+  meshId: string;
+  /** Callers that may have their calls traced by a header. */
+  mayDebug: (identity: string) => boolean;
+  environment: (name: string) => string | undefined;
+  meshWay: MeshWay;
+}
+
 /** Telemetry with what the process around it needs. */
 export interface RunningTelemetry extends Telemetry {
   /** What is remembered and shown of calls. */
   readonly observation: Observation;
+  /** What the mesh says of it now; undefined: nothing. */
+  configure(settings: TelemetrySettings | undefined): void;
+  /** Sends the spans that are queued, while there are connections to send them by. No more are taken. */
+  closeSpans(deadlineMs: number): Promise<void>;
   /** The page of /stats/prometheus. */
   scrape(): Promise<Exposition>;
   /** The same as data, for a page of several workers. */
@@ -51,7 +69,7 @@ export interface RunningTelemetry extends Telemetry {
 
 export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
   const clock = new WallClock();
-  const { workload, identity, warn } = options;
+  const { workload, identity, warn, tracing = noTracingParts } = options;
   const cluster = options.cluster ?? 'Kubernetes';
   const seriesMax = options.seriesMax ?? 1000;
   const metrics = new Metrics({ workload, identity, cluster, seriesMax });
@@ -66,40 +84,52 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
           clock,
           warn,
         });
-  const otlp =
-    options.otlpEndpoint === ''
-      ? null
-      : new OtlpExporter({
-          endpoint: options.otlpEndpoint,
-          resource: resourceOf(workload, cluster),
-          warn,
-        });
-  const tracer =
-    otlp === null
-      ? null
-      : new Tracer({ ratio: options.traceSampling, clock, emit: (span) => otlp.push(span) });
-  const gauges = [...ownGauges(metrics, log, otlp), ...(options.gauges ?? [])];
+  const exporters = new Exporters({
+    endpoint: options.otlpEndpoint,
+    resource: resourceOf(workload, cluster),
+    meshWay: tracing.meshWay,
+    warn,
+  });
   const self = (): WorkloadLabels => metrics.self();
+  const tracer = new Tracer({
+    ratio: options.traceSampling,
+    clock,
+    owner: { labels: self, node: tracing.node, meshId: tracing.meshId },
+    reasons: options.reasons,
+    mayDebug: tracing.mayDebug,
+    environment: tracing.environment,
+    sinksFor: (wanted) => exporters.use(wanted),
+    warn,
+  });
+  const gauges = [...ownGauges(metrics, log, exporters), ...(options.gauges ?? [])];
   const observation = new Observation({ self, reasons: options.reasons, clock });
   const page = new MetricsPage(metrics, gauges);
-  return new Composed(metrics, peers, log, tracer, otlp, page, observation);
+  return new Composed(metrics, peers, log, tracer, exporters, page, observation);
 }
+
+const noTracingParts: TracingParts = {
+  node: '',
+  meshId: '',
+  mayDebug: () => false,
+  environment: () => undefined,
+  meshWay: () => null,
+};
 
 class Composed implements RunningTelemetry {
   readonly observation: Observation;
   private readonly metrics: Metrics;
   private readonly peers: PeerExchange;
   private readonly log: AccessLog | null;
-  private readonly tracer: Tracer | null;
-  private readonly otlp: OtlpExporter | null;
+  private readonly tracer: Tracer;
+  private readonly exporters: Exporters;
   private readonly page: MetricsPage;
 
   constructor(
     metrics: Metrics,
     peers: PeerExchange,
     log: AccessLog | null,
-    tracer: Tracer | null,
-    otlp: OtlpExporter | null,
+    tracer: Tracer,
+    exporters: Exporters,
     page: MetricsPage,
     observation: Observation,
   ) {
@@ -108,13 +138,13 @@ class Composed implements RunningTelemetry {
     this.peers = peers;
     this.log = log;
     this.tracer = tracer;
-    this.otlp = otlp;
+    this.exporters = exporters;
     this.page = page;
   }
 
   begin(x: Exchange): void {
     this.peers.begin(x);
-    if (this.tracer !== null) this.tracer.begin(x);
+    this.tracer.begin(x);
   }
 
   forwarding(x: Exchange): void {
@@ -128,7 +158,7 @@ class Composed implements RunningTelemetry {
     observation.edges.exchange(x);
     if (this.log !== null) this.log.exchange(x);
     if (x.failure !== null || observation.taps.on) observation.exchange(x);
-    if (this.tracer !== null && x.trace !== null) this.tracer.end(x);
+    if (x.trace !== null) this.tracer.end(x);
   }
 
   connectionRefused(refusal: ConnectionRefusal): void {
@@ -150,6 +180,11 @@ class Composed implements RunningTelemetry {
     observation.edges.tcpClosed(session);
     this.log?.tcpClosed(session);
     if (session.id !== '' || observation.taps.on) observation.tcpClosed(session);
+    this.tracer.tcpClosed(session);
+  }
+
+  configure(settings: TelemetrySettings | undefined): void {
+    this.tracer.configure(settings);
   }
 
   scrape(): Promise<Exposition> {
@@ -164,12 +199,16 @@ class Composed implements RunningTelemetry {
     this.log?.sink.reopen();
   }
 
+  closeSpans(deadlineMs: number): Promise<void> {
+    return this.exporters.close(deadlineMs);
+  }
+
   async close(deadlineMs: number): Promise<void> {
-    await Promise.all([this.log?.sink.close(deadlineMs), this.otlp?.close(deadlineMs)]);
+    await Promise.all([this.log?.sink.close(deadlineMs), this.exporters.close(deadlineMs)]);
   }
 }
 
-function ownGauges(metrics: Metrics, log: AccessLog | null, otlp: OtlpExporter | null): Gauge[] {
+function ownGauges(metrics: Metrics, log: AccessLog | null, exporters: Exporters): Gauge[] {
   const gauges: Gauge[] = [
     {
       name: 'selvage_connections_refused_total',
@@ -178,6 +217,15 @@ function ownGauges(metrics: Metrics, log: AccessLog | null, otlp: OtlpExporter |
       read: () =>
         [...metrics.refused].map(([transport, value]) => ({ labels: { transport }, value })),
     },
+    {
+      name: 'selvage_spans_total',
+      help: 'Sampled spans by what became of them.',
+      type: 'counter',
+      read: () => [
+        { labels: { outcome: 'exported' }, value: exporters.exported },
+        { labels: { outcome: 'dropped' }, value: exporters.dropped },
+      ],
+    },
   ];
   if (log !== null) {
     gauges.push({
@@ -185,17 +233,6 @@ function ownGauges(metrics: Metrics, log: AccessLog | null, otlp: OtlpExporter |
       help: 'Access log lines lost to a slow or broken sink.',
       type: 'counter',
       read: () => [{ labels: {}, value: log.sink.dropped }],
-    });
-  }
-  if (otlp !== null) {
-    gauges.push({
-      name: 'selvage_spans_total',
-      help: 'Sampled spans by what became of them.',
-      type: 'counter',
-      read: () => [
-        { labels: { outcome: 'exported' }, value: otlp.exported },
-        { labels: { outcome: 'dropped' }, value: otlp.dropped },
-      ],
     });
   }
   return gauges;

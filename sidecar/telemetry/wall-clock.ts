@@ -13,12 +13,17 @@ export class WallClock {
 
   /** @param atMs performance.now(). Returns milliseconds since 1970, whole. */
   epochMs(atMs: number): number {
+    return Math.floor(this.offsetAt(atMs) + atMs);
+  }
+
+  /** What is to be added to performance.now() for milliseconds since 1970. @param atMs performance.now() */
+  offsetAt(atMs: number): number {
     const age = atMs - this.syncedAtMs;
     if (age > resyncMs || age < -resyncMs) {
       this.syncedAtMs = performance.now();
       this.offsetMs = Date.now() - this.syncedAtMs;
     }
-    return Math.floor(this.offsetMs + atMs);
+    return this.offsetMs;
   }
 
   /** `2026-01-31T12:00:00.123Z`; only the milliseconds are made anew within a second. */

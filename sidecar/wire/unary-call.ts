@@ -12,13 +12,27 @@ export interface UnaryAsk {
   readonly path: string;
   readonly authority: string;
   readonly scheme: string;
+  /** Lines beside those of every call; lower-case names. */
+  readonly metadata?: readonly (readonly [name: string, value: string])[];
   readonly message: Buffer;
   readonly timeoutMs: number;
   readonly answerBytesMax: number;
 }
 
+/** There was an answer, and it says that the call failed. */
+export class UnaryRefusal extends Error {
+  /** As gRPC has it, or '' where the answer is none of gRPC. */
+  readonly grpcStatus: string;
+
+  constructor(message: string, grpcStatus = '') {
+    super(message);
+    this.grpcStatus = grpcStatus;
+  }
+}
+
 /** Compressed flag and length before each message. */
 const prefixBytes = 5;
+const noBytes = Buffer.alloc(0);
 
 /** Resolves with the message of the answer; rejects with why there is none. */
 export function callUnary(pool: UpstreamPool, ask: UnaryAsk): Promise<Buffer> {
@@ -74,7 +88,7 @@ class UnaryCall extends OwnCall {
   }
 
   failed(code: FailureCode): void {
-    this.end(code);
+    this.end(new Error(code));
   }
 
   protected giveUp(why: 'late' | 'unsendable'): void {
@@ -85,23 +99,28 @@ class UnaryCall extends OwnCall {
 
   private settle(): void {
     const answer = Buffer.concat(this.pieces, this.bytes);
-    if (this.status !== 200) return this.end(`HTTP status ${this.status}`);
-    if (this.grpcStatus !== '0') return this.end(`gRPC status ${this.grpcStatus || 'missing'}`);
+    const { status, grpcStatus } = this;
+    if (status !== 200) return this.end(new UnaryRefusal(`HTTP status ${status}`));
+    if (grpcStatus !== '0') {
+      return this.end(new UnaryRefusal(`gRPC status ${grpcStatus || 'missing'}`, grpcStatus));
+    }
     const whole = answer.length >= prefixBytes && answer.readUInt32BE(1) + prefixBytes;
-    if (answer[0] !== 0 || whole !== answer.length) return this.end('no message came, or several');
-    this.end('', answer.subarray(prefixBytes));
+    if (answer[0] !== 0 || whole !== answer.length) {
+      return this.end(new Error('no message came, or several'));
+    }
+    this.end(null, answer.subarray(prefixBytes));
   }
 
   private leave(why: string): void {
     if (this.over) return;
     this.letGo();
-    this.end(why);
+    this.end(new Error(why));
   }
 
-  private end(why: string, message: Buffer | null = null): void {
+  private end(why: Error | null, message: Buffer = noBytes): void {
     if (!this.close()) return;
-    if (message === null) this.ends.reject(new Error(why));
-    else this.ends.resolve(message);
+    if (why === null) this.ends.resolve(message);
+    else this.ends.reject(why);
   }
 }
 
@@ -111,7 +130,8 @@ function framed(message: Buffer): Buffer {
   return Buffer.concat([prefix, message]);
 }
 
-function headOf({ path, authority, scheme, timeoutMs }: UnaryAsk, bytes: number): RequestHead {
+function headOf(ask: UnaryAsk, bytes: number): RequestHead {
+  const { path, authority, scheme, timeoutMs, metadata = [] } = ask;
   const lines = [
     `POST ${path} HTTP/1.1`,
     `host: ${authority}`,
@@ -120,6 +140,7 @@ function headOf({ path, authority, scheme, timeoutMs }: UnaryAsk, bytes: number)
     `grpc-timeout: ${Math.min(99_999_999, Math.max(1, Math.round(timeoutMs)))}m`,
     'user-agent: selvage',
     `content-length: ${bytes}`,
+    ...metadata.map(([name, value]) => `${name}: ${value}`),
   ];
   const head = ownHead(`${lines.join('\r\n')}\r\n\r\n`, scheme);
   if (head === null) throw new Error('the call cannot be written');

@@ -28,6 +28,12 @@ test('it ends well, with every call as expected', () => {
   expect(status).toBe(0);
 });
 
+test('it says where traces go, or how to have them; with a Jaeger it links to a call', () => {
+  const [, shown] = /^Traces go to http\S+\. Jaeger shows them: (\S+)$/m.exec(output) ?? [];
+  const said = shown === undefined ? 'No traces are kept: ' : `a denied call: ${shown}/trace/`;
+  expect(output).toContain(said);
+});
+
 const rows: [string, RegExp][] = [
   [
     'the right caller is admitted by the rule that says so, on its line',

@@ -24,7 +24,11 @@ const shown = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
 
 test('alerts and dashboard ask for metrics that a process of the mesh has', () => {
   const code = ['ca/metrics.ts', 'control/metrics.ts', 'injector/metrics.ts']
-    .concat(readdirSync(join(root, 'sidecar/telemetry')).map((name) => `sidecar/telemetry/${name}`))
+    .concat(
+      readdirSync(join(root, 'sidecar/telemetry'))
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => `sidecar/telemetry/${name}`),
+    )
     .map((file) => readFileSync(join(root, file), 'utf8'))
     .join('\n');
   // The prefix of control's counters is written once.

@@ -36,7 +36,7 @@ test('a slip in the command, and one in an option, are answered with what was me
 
 test('the help of each command tells its options and exit statuses', () => {
   expect(selvage('up', '--help').stdout).toMatch(
-    /--send .*\n[^]*--otlp URL .*\n[^]*Exit status: 0/,
+    /--send .*\n[^]*--otlp URL\|off .*\n[^]*Exit status: 0/,
   );
   expect(selvage('help', 'explain').stdout).toMatch(/--authorizer allow\|deny/);
   expect(selvage('wait', '--help').stdout).toMatch(

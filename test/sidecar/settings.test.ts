@@ -100,3 +100,12 @@ test('all settings can be printed', () => {
     SELVAGE_LOG_LEVEL: 'info',
   });
 });
+
+test.each(['jaeger:4318', 'ftp://jaeger', 'http://me:secret@jaeger:4318', 'grpc://jaeger/path'])(
+  'a collector is no %s',
+  (text) => {
+    expect(mistakesOf({ ...minimal, SELVAGE_OTLP_ENDPOINT: text })).toMatch(
+      /SELVAGE_OTLP_ENDPOINT.*http:\/\/collector:4318 or grpc:\/\/collector:4317/,
+    );
+  },
+);

@@ -9,7 +9,18 @@ export interface Answer {
 type Handler = (request: IncomingMessage, url: URL) => Promise<Answer> | Answer;
 
 /** Headers that an application must pass on, or the trace and the customer are lost on the way. */
-const passedOn = ['traceparent', 'tracestate', 'x-request-id', 'authorization'];
+const passedOn = [
+  'traceparent',
+  'tracestate',
+  'b3',
+  'x-b3-traceid',
+  'x-b3-spanid',
+  'x-b3-parentspanid',
+  'x-b3-sampled',
+  'x-b3-flags',
+  'x-request-id',
+  'authorization',
+];
 
 /** Serves on $PORT, which `selvage up` gives, of this machine alone; in a cluster on the containerPort, for the pod. */
 export function serve(name: string, routes: Readonly<Record<string, Handler>>): void {

@@ -1,0 +1,94 @@
+// A collector for tests: takes OTLP over HTTP and over gRPC, keeps what it is sent, and behaves as badly as it is told.
+import { createServer, type Server } from 'node:http';
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+
+import { readSpans, type SentSpan } from './spans.ts';
+
+export interface Collector {
+  /** `http://127.0.0.1:PORT` or `grpc://…`. */
+  readonly url: string;
+  readonly port: number;
+  readonly spans: SentSpan[];
+  /** Of each call. */
+  readonly heads: Record<string, string>[];
+  /** How it answers from now on: HTTP status or status of gRPC; `never`: not at all. */
+  answer: number | 'never';
+  close(): Promise<void>;
+}
+
+/** @param answer 200 */
+export async function httpCollector(answer: number | 'never' = 200): Promise<Collector> {
+  const server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      collector.heads.push({ ':path': request.url ?? '', ...plain(request.headers) });
+      if (collector.answer === 200) collector.spans.push(...readSpans(Buffer.concat(parts)));
+      if (collector.answer !== 'never') response.writeHead(collector.answer).end();
+    });
+  });
+  const collector = await listen('http', server, answer);
+  return collector;
+}
+
+/** @param answer 0: OK */
+export async function grpcCollector(answer: number | 'never' = 0): Promise<Collector> {
+  const server = createHttp2Server();
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    const parts: Buffer[] = [];
+    stream.on('error', () => undefined);
+    stream.on('data', (part: Buffer) => parts.push(part));
+    stream.on('end', () => {
+      collector.heads.push(plain(headers));
+      const { answer: status } = collector;
+      if (status === 0) collector.spans.push(...readSpans(Buffer.concat(parts).subarray(5)));
+      if (status === 'never') return;
+      stream.respond(
+        { ':status': 200, 'content-type': 'application/grpc' },
+        { waitForTrailers: true },
+      );
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': String(status) }));
+      stream.end(status === 0 ? Buffer.alloc(5) : undefined);
+    });
+  });
+  const collector = await listen('grpc', server, answer);
+  return collector;
+}
+
+async function listen(
+  scheme: 'http' | 'grpc',
+  server: Server | Http2Server,
+  answer: number | 'never',
+): Promise<Collector> {
+  const open = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.on('close', () => open.delete(socket));
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `${scheme}://127.0.0.1:${port}`,
+    port,
+    spans: [],
+    heads: [],
+    answer,
+    close: async () => {
+      for (const socket of open) socket.destroy();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+    },
+  };
+}
+
+function plain(headers: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+}

@@ -8,6 +8,7 @@ import { CallError } from './calls/failure.ts';
 import type { MeshModel } from './calls/model.ts';
 import { printProblems } from './calls/problems.ts';
 import type { Io } from './io.ts';
+import { announcementFolder } from './sidecars/announcement.ts';
 import { LiveModel } from './up/live-model.ts';
 import { defaultFirstPort, lastPort } from './up/ports.ts';
 import { RunningMesh } from './up/running.ts';
@@ -65,6 +66,7 @@ export async function runMesh(options: UpOptions, io: Io): Promise<number> {
         firstPort,
         patienceMs,
         interrupted,
+        announceIn: announcementFolder(io.env ?? {}),
       },
       io,
     );

@@ -21,6 +21,11 @@ const cluster = [
   ['--context NAME', "(the kubeconfig's current-context)"],
 ] as const;
 
+const mesh = [
+  ['--mesh DIR|PID', 'one of several meshes that run on this machine'],
+  ...cluster,
+] as const;
+
 const unanswered = '2: wrong usage, or the cluster cannot be asked';
 
 const live = [['--live', 'the resources of a cluster, in place of files'], ...cluster] as const;
@@ -135,6 +140,18 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     ],
     statuses: `0: all are in sync and none is missing; 1: not so; ${unanswered}`,
     load: async () => (await import('./status.ts')).status,
+  },
+  why: {
+    usage: 'why [ID] [OPTION]...',
+    summary: 'what became of a call: its x-selvage-id; without: the newest',
+    options: [
+      ['-n, --namespace NS', 'ask the sidecars of that one (all)'],
+      ['--limit N', 'of the newest refusals and failures (20)'],
+      output,
+      ...mesh,
+    ],
+    statuses: '0: found; 1: no sidecar knows the id; 2: wrong usage, or the mesh cannot be asked',
+    load: async () => (await import('./why.ts')).why,
   },
   wait: {
     usage: 'wait KIND/NAME [OPTION]...',

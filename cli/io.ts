@@ -12,7 +12,7 @@ export interface Io {
   readonly tty: boolean;
   /** Width of the terminal; left out where there is none, and then no line is folded. */
   readonly columns?: number;
-  /** Environment of the process; left out: empty. */
+  /** Environment of the process; left out: meshes of this machine are not looked for. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 

@@ -1,6 +1,5 @@
 // What became of a call, for people and as data: the verdict first, then the rule, then what was nearest.
-import { describe } from '#policy/explain.ts';
-import type { Miss, NearMiss } from '#policy/verdict.ts';
+import type { Miss } from '#policy/verdict.ts';
 
 import { type Colour, paint } from '../table.ts';
 import type { MeshCall } from './mesh-call.ts';
@@ -30,7 +29,10 @@ export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
   const { outcome, policies, recorded, call } = judged;
   const lines = [mainReason(judged)];
   const nearest = outcome.explanation?.nearest;
-  if (nearest !== undefined && nearest !== null) lines.push(...nearestLines(nearest, tty));
+  if (nearest !== undefined && nearest !== null) {
+    const policy = `${nearest.namespace}/${nearest.policy}`;
+    lines.push(...nearestLines({ ...nearest, policy }, tty));
+  }
   const { authorizer, explanation } = outcome;
   if (authorizer !== null) {
     const answer = authorizer.allowed ? 'allow' : 'refuse';
@@ -103,15 +105,28 @@ function verdictWord({ outcome }: JudgedCall): string {
   return decision === 'allow' || status === 0 ? words[decision] : `${words[decision]} ${status}`;
 }
 
-function mainReason({ outcome, policies }: JudgedCall): string {
-  const { explanation, verdict, reason, protocol } = outcome;
-  if (explanation === null || verdict === null) return reason;
-  return describe(protocol === 'tcp' ? policies.tcp : policies.http, verdict);
+function mainReason({ outcome: { explanation, reason } }: JudgedCall): string {
+  return explanation === null ? reason : withoutNearest(explanation.summary);
 }
 
-function nearestLines(nearest: NearMiss, tty: boolean): string[] {
-  const { namespace, policy, rule, at, matched, missed } = nearest;
-  const lines = [`nearest: ${namespace}/${policy} rule ${rule}${place(at)}`];
+/** What decided, where lines of its own say what came nearest. */
+export function withoutNearest(summary: string): string {
+  return summary.split('; nearest is ')[0] ?? summary;
+}
+
+/** The rule that came nearest to allowing a call. */
+export interface NearestRule {
+  /** `payments/admit`. */
+  readonly policy: string;
+  readonly rule: number;
+  readonly at: string | null;
+  readonly matched: readonly string[];
+  readonly missed: readonly Miss[];
+}
+
+export function nearestLines(nearest: NearestRule, tty: boolean): string[] {
+  const { policy, rule, at, matched, missed } = nearest;
+  const lines = [`nearest: ${policy} rule ${rule}${place(at)}`];
   for (const field of matched) lines.push(`  ${mark('✓', 'green', tty)} ${field}`);
   for (const miss of missed) lines.push(...missLines(miss, tty));
   return lines;

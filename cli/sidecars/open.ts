@@ -35,21 +35,29 @@ const askedAtOnceMax = 8;
  * Else the cluster of the kubeconfig. @throws CallError that says what there is
  */
 export async function openSidecars(values: MeshValues, io: Io): Promise<Sidecars> {
-  const { mesh, kubeconfig, context } = values;
+  const local = await findLocalMesh(values, io);
+  if (local !== null) return localSidecars(local, io);
+  const { kubeconfig, context } = values;
   const named = kubeconfig !== undefined || context !== undefined;
-  if (named && mesh !== undefined) {
+  return clusterSidecars(await (named ? openCluster(values) : openDefaultCluster(values)));
+}
+
+/** Null: a cluster is meant. @throws CallError when it is not clear which mesh is */
+export async function findLocalMesh(
+  { mesh, kubeconfig, context }: MeshValues,
+  io: Pick<Io, 'cwd' | 'env'>,
+): Promise<Announcement | null> {
+  if (kubeconfig !== undefined || context !== undefined) {
+    if (mesh === undefined) return null;
     throw new CallError(
       '--mesh is a mesh of this machine, --kubeconfig and --context a cluster: give one',
     );
   }
-  if (named) return clusterSidecars(await openCluster(values));
-  const folder = announcementFolder(io.env ?? {});
-  const running = await readAnnouncements(folder);
-  if (mesh !== undefined) return localSidecars(folder, chosenBy(mesh, running, io.cwd));
+  const running = io.env === undefined ? [] : await readAnnouncements(announcementFolder(io.env));
+  if (mesh !== undefined) return chosenBy(mesh, running, io.cwd);
   const [only, ...others] = running;
-  if (only === undefined) return clusterSidecars(await openDefaultCluster(values));
-  if (others.length === 0) return localSidecars(folder, only);
-  throw new CallError(`several meshes run here: choose one by --mesh PID, ${listOf(running)}`);
+  if (others.length === 0) return only ?? null;
+  throw new CallError(`several meshes run here: choose one by --mesh PID; ${listOf(running)}`);
 }
 
 /** Of a cluster that is open already; closes it at the end. */
@@ -68,12 +76,15 @@ export function clusterSidecars(cluster: Cluster): Sidecars {
   };
 }
 
-/** @param folder where the mesh says anew what has changed of it */
-function localSidecars(folder: string, { pid, shown, controlAdmin }: Announcement): Sidecars {
+/** What has changed of it is read anew for each list. */
+export function localSidecars(
+  { pid, shown, controlAdmin }: Announcement,
+  { env = {} }: Pick<Io, 'env'>,
+): Sidecars {
   return {
     title: `the mesh of ${shown} (pid ${pid})`,
     async list(namespace) {
-      const running = await readAnnouncements(folder);
+      const running = await readAnnouncements(announcementFolder(env));
       const now = running.find((one) => one.pid === pid && one.controlAdmin === controlAdmin);
       if (now === undefined) throw new Error(`the mesh of ${shown} has ended`);
       return now.sidecars
@@ -91,7 +102,7 @@ function chosenBy(mesh: string, running: readonly Announcement[], cwd: string): 
   if (only !== undefined && others.length === 0) return only;
   if (only !== undefined) {
     throw new CallError(
-      `several meshes are of ${mesh}: choose one by --mesh PID, ${listOf(found)}`,
+      `several meshes are of ${mesh}: choose one by --mesh PID; ${listOf(found)}`,
     );
   }
   const known = running.length === 0 ? 'none does: selvage up DIR starts one' : listOf(running);

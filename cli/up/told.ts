@@ -19,7 +19,10 @@ export class ToldMesh {
   ) {
     this.#note = note;
     this.#file = new AnnouncementFile(folder, `${mesh.controlAdmin}`);
-    this.#mesh = { ...mesh, pid: process.pid, startedAtMs: Date.now() };
+    const { folder: source, shown, controlAdmin, caAdmin } = mesh;
+    const { pid } = process;
+    const startedAtMs = Date.now();
+    this.#mesh = { pid, startedAtMs, folder: source, shown, controlAdmin, caAdmin };
   }
 
   /** Of its file. */

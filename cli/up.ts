@@ -99,10 +99,11 @@ async function serve(
   io: Io,
   interrupted: AbortSignal,
 ): Promise<number> {
-  const asExpected = options.send ? await sendCalls(running, model, io) : true;
+  const sent = options.send ? await sendCalls(running, model, io) : nothingSent;
   if (interrupted.aborted) return interruptedStatus;
   if (!options.once) {
-    io.stdout.write(welcome(running.pods, running.services, testCalls(model), options.folder));
+    const calls = testCalls(model);
+    io.stdout.write(welcome(running.pods, running.services, calls, options.folder, sent.refusedId));
     running.follow();
     await new Promise((end) => {
       interrupted.addEventListener('abort', end, { once: true });
@@ -111,11 +112,20 @@ async function serve(
   }
   // Without a resource that was left out, what the calls found says little.
   const whole = model.problems.every(({ severity }) => severity !== 'error');
-  return asExpected && (whole || !options.send) ? 0 : 1;
+  return sent.asExpected && (whole || !options.send) ? 0 : 1;
 }
 
-/** Makes the calls and prints what became of them. True: all went as expected. */
-async function sendCalls(running: RunningMesh, model: MeshModel, io: Io): Promise<boolean> {
+interface SentCalls {
+  /** All of them. */
+  readonly asExpected: boolean;
+  /** The first refusal's `x-selvage-id`; '' without one. */
+  readonly refusedId: string;
+}
+
+const nothingSent: SentCalls = { asExpected: true, refusedId: '' };
+
+/** Makes the calls and prints what became of them. */
+async function sendCalls(running: RunningMesh, model: MeshModel, io: Io): Promise<SentCalls> {
   const results = await running.send(model);
   io.stdout.write(`\n${scenarioTable(results, io)}\n`);
   const unexpected = results.filter(({ difference }) => difference !== '');
@@ -126,7 +136,8 @@ async function sendCalls(running: RunningMesh, model: MeshModel, io: Io): Promis
   const left = testCalls(model).filter(({ tcp }) => tcp === true).length;
   const unsent = left === 0 ? '' : ` (${left} of TCP not sent: selvage test judges them)`;
   io.stdout.write(`${good} of ${results.length} calls went as expected${unsent}\n`);
-  return unexpected.length === 0;
+  const ids = results.map(({ reply }) => reply.headers.get('x-selvage-id') ?? '');
+  return { asExpected: unexpected.length === 0, refusedId: ids.find((id) => id !== '') ?? '' };
 }
 
 function readOptions(args: string[]): UpOptions {

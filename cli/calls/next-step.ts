@@ -92,7 +92,7 @@ export function codeOf(record: CallRecord): FailureCode | OtherCode | null {
   const { why, details, flags, verdict, method, policy } = record;
   const [, told = ''] = /^([a-z-]+): /.exec(why) ?? [];
   if (isCode(told)) return told;
-  if (/^rbac_access_denied/.test(details) || /^denied/.test(why)) {
+  if (details.startsWith('rbac_access_denied') || why.startsWith('denied')) {
     return policy === null ? 'unadmitted' : 'denied';
   }
   if (details === 'connection_refused' && method === '') {

@@ -2,6 +2,7 @@
 import type { CallParty, CallRecord } from '#api/call-record.ts';
 import { parseSpiffeId } from '#api/spiffe.ts';
 
+import { JsonFields, parseJsonList } from '../cluster/json-fields.ts';
 import type { Cell } from '../table.ts';
 import { type NearestRule } from './render.ts';
 
@@ -61,23 +62,20 @@ export function reasonOf(record: CallRecord): string {
 
 /** Null: there is none, or none that this version can read. */
 export function nearestOf({ nearest }: CallRecord): NearestRule | null {
-  if (typeof nearest !== 'object' || nearest === null) return null;
-  const { policy, rule, at: place, matched, missed } = nearest as Partial<NearestRule>;
-  if (typeof policy !== 'string' || !Array.isArray(missed)) return null;
+  const fields = new JsonFields(nearest);
+  const policy = fields.text('policy');
+  if (policy === '') return null;
   return {
     policy,
-    rule: Number(rule ?? 0),
-    at: typeof place === 'string' ? place : null,
-    matched: texts(matched),
-    missed: missed.map((miss: unknown) => {
-      const { field, wanted, got, at: line } = Object(miss) as Readonly<Record<string, unknown>>;
-      return {
-        field: typeof field === 'string' ? field : '',
-        wanted: texts(wanted),
-        got: typeof got === 'string' ? got : '',
-        at: typeof line === 'string' ? line : null,
-      };
-    }),
+    rule: fields.number('rule') ?? 0,
+    at: fields.text('at') || null,
+    matched: fields.texts('matched'),
+    missed: parseJsonList(fields.value('missed')).map((miss) => ({
+      field: miss.text('field'),
+      wanted: miss.texts('wanted'),
+      got: miss.text('got'),
+      at: miss.text('at') || null,
+    })),
   };
 }
 
@@ -94,8 +92,4 @@ export function durationWords(ms: number): string {
 
 function at(place: string | null): string {
   return place === null ? '' : ` (${place})`;
-}
-
-function texts(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
 }

@@ -26,7 +26,7 @@ export function renderText(judged: JudgedCall, tty: boolean, way: readonly strin
 
 /** Why, line by line, without the verdict itself. */
 export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
-  const { outcome, policies, recorded, call } = judged;
+  const { outcome, call } = judged;
   const lines = [mainReason(judged)];
   const nearest = outcome.explanation?.nearest;
   if (nearest !== undefined && nearest !== null) {
@@ -42,7 +42,7 @@ export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
   lines.push(...(explanation?.dryRun ?? []));
   for (const limit of judged.limits) lines.push(renderLimit(limit));
   for (const met of judged.extensions) lines.push(renderExtension(met));
-  const { mode, policy, at } = policies.mtls(recorded.destination.port);
+  const { mode, policy, at } = judged.mtls;
   const by = policy === '' ? 'by default' : `by ${policy}${at === null ? '' : ` (${at})`}`;
   lines.push(paint(`mutual TLS: ${mode} ${by}`, 'dim', tty));
   for (const note of notesOn(judged)) lines.push(paint(`note: ${note}`, 'yellow', tty));
@@ -68,7 +68,7 @@ function notesOn({ call, recorded, workload, outcome }: JudgedCall): string[] {
 
 /** The same as data, for other programs; its fields only grow. */
 export function renderJson(judged: JudgedCall): Readonly<Record<string, unknown>> {
-  const { outcome, recorded, policies } = judged;
+  const { outcome, recorded } = judged;
   const { decision, status, details, verdict, explanation, protocol, authorizer } = outcome;
   const named = verdict !== null && verdict.policy !== '';
   return {
@@ -87,7 +87,7 @@ export function renderJson(judged: JudgedCall): Readonly<Record<string, unknown>
     limits: judged.limits,
     extensions: judged.extensions,
     sidecar: judged.workload.injected,
-    mtls: policies.mtls(recorded.destination.port),
+    mtls: judged.mtls,
     call: recorded,
   };
 }

@@ -14,7 +14,7 @@ import { meshOptions, type MeshValues, openSidecars, type OpenSidecars } from '.
 import { callRecordOf, callRecordsOf } from './sidecars/records.ts';
 import { runWithSidecars } from './sidecars/run.ts';
 import type { Sidecars } from './sidecars/source.ts';
-import { type Cell, table } from './table.ts';
+import { type Cell, paint, table, wrap } from './table.ts';
 
 interface WhyOptions extends MeshValues {
   /** Null: the newest of all. */
@@ -108,7 +108,9 @@ async function list(sidecars: Sidecars, options: WhyOptions, io: Io): Promise<nu
 }
 
 const requestColumnsMax = 40;
+const indent = '    ';
 
+/** In a terminal that is too narrow the reason goes below its call. */
 function recentTable(
   records: readonly CallRecord[],
   nowMs: number,
@@ -122,21 +124,21 @@ function recentTable(
     { text: calleeOf(record) },
     { text: cut(requestOf(record), requestColumnsMax) },
     statusCell(record),
-    { text: reasonOf(record) },
   ]);
-  const heading = ['AGO', 'ID', 'CALLER', 'CALLED', 'REQUEST', 'STATUS', 'WHY'];
-  return table(heading, fitted(heading, rows, columns), tty);
-}
-
-/** The last column takes what is left of the line. */
-function fitted(heading: readonly string[], rows: readonly Cell[][], columns: number): Cell[][] {
-  const before = heading.slice(0, -1).map((title, i) => {
-    return Math.max(title.length, ...rows.map((row) => row[i]?.text.length ?? 0)) + 2;
+  const heading = ['AGO', 'ID', 'CALLER', 'CALLED', 'REQUEST', 'STATUS'];
+  const reasons = records.map((record) => ({ text: reasonOf(record) }));
+  const whole = rows.map((row, i) => [...row, reasons[i] ?? { text: '' }]);
+  const wide = table([...heading, 'WHY'], whole, false);
+  if (Math.max(...wide.split('\n').map((line) => line.length)) <= columns) {
+    return table([...heading, 'WHY'], whole, tty);
+  }
+  const [head = '', ...lines] = table(heading, rows, tty).trimEnd().split('\n');
+  const folded = lines.flatMap((line, i) => {
+    const reason = reasons[i]?.text ?? '';
+    const below = reason === '' ? [] : wrap(`${indent}${reason}`, columns, 2);
+    return [line, ...below.map((text) => paint(text, 'dim', tty))];
   });
-  const left = Math.max(20, columns - before.reduce((sum, width) => sum + width, 0));
-  return rows.map((row) =>
-    row.map((cell, i) => (i < heading.length - 1 ? cell : { ...cell, text: cut(cell.text, left) })),
-  );
+  return [head, ...folded].map((line) => `${line}\n`).join('');
 }
 
 function readOptions(args: string[]): WhyOptions {

@@ -3,7 +3,12 @@ import type { CallRecord } from '#api/call-record.ts';
 import { type FailureCode, failures } from '#sidecar/failures.ts';
 
 /** Besides the failures of requests: connections that came to none, and what no ALLOW rule admits. */
-type OtherCode = 'plaintext-refused' | 'handshake-failed' | 'unadmitted';
+type OtherCode =
+  | 'plaintext-refused'
+  | 'handshake-failed'
+  | 'unadmitted'
+  | 'endpoint-deaf'
+  | 'outside-deaf';
 
 const steps: Readonly<Record<FailureCode | OtherCode, string>> = {
   'plaintext-refused':
@@ -60,6 +65,10 @@ const steps: Readonly<Record<FailureCode | OtherCode, string>> = {
     'no pod behind the Service is ready, or all are ejected: kubectl get endpointslices, and selvage status --ejections',
   'upstream-connect':
     'the application does not listen there: look whether it runs, and on which port and address',
+  'endpoint-deaf':
+    'nothing accepts connections at that endpoint: the pod is starting or gone, or listens on another port',
+  'outside-deaf':
+    'no service of the mesh has this host, and nothing outside answers: look for a typing error, or declare it (Service, ServiceEntry)',
   'upstream-tls':
     "the callee's sidecar was not who it should be, or speaks no mutual TLS: selvage doctor, and a DestinationRule's tls mode",
   'upstream-reset':
@@ -84,17 +93,21 @@ const steps: Readonly<Record<FailureCode | OtherCode, string>> = {
 /** '' where nothing is known to be done. */
 export function nextStep(record: CallRecord): string {
   const code = codeOf(record);
-  return code === null ? '' : steps[code];
+  if (code === null) return '';
+  const unreached = code === 'upstream-connect' || code === 'connect-timeout';
+  if (!unreached || record.reporter === 'inbound') return steps[code];
+  if (record.service === '') return steps['outside-deaf'];
+  return code === 'upstream-connect' ? steps['endpoint-deaf'] : steps[code];
 }
 
 /** What a record says of it: the sentence, else its details, else its flag. */
-export function codeOf(record: CallRecord): FailureCode | OtherCode | null {
+function codeOf(record: CallRecord): FailureCode | OtherCode | null {
   const { why, details, flags, verdict, method, policy } = record;
-  const [, told = ''] = /^([a-z-]+): /.exec(why) ?? [];
-  if (isCode(told)) return told;
   if (details.startsWith('rbac_access_denied') || why.startsWith('denied')) {
     return policy === null ? 'unadmitted' : 'denied';
   }
+  const [, told = ''] = /^([a-z-]+): /.exec(why) ?? [];
+  if (isCode(told)) return told;
   if (details === 'connection_refused' && method === '') {
     return verdict === 'deny' ? 'plaintext-refused' : 'handshake-failed';
   }

@@ -1,5 +1,5 @@
 // All that a sidecar knows of one call, for people: what became of it, why, the facts, and what to do next.
-import type { CallParty, CallRecord } from '#api/call-record.ts';
+import type { CallRecord } from '#api/call-record.ts';
 
 import { formatAge } from '../cluster/age.ts';
 import { paint } from '../table.ts';
@@ -76,8 +76,9 @@ function facts(record: CallRecord, pod: string, nowMs: number): string[] {
       'when',
       `${at} (${formatAge(nowMs - Date.parse(at))} ago), after ${durationWords(durationMs)}`,
     ],
-    ['caller', `${principal(source)}${mtls ? ', mutual TLS' : ', in plaintext'}`],
-    ['callee', principal(destination)],
+    ['caller', source.principal === 'unknown' ? 'anonymous' : source.principal],
+    ['callee', destination.principal === 'unknown' ? '' : destination.principal],
+    ['security', mtls ? 'mutual TLS' : 'plaintext'],
     ['service', service],
     ['host', authority],
     ['protocol', protocol === '' || protocol === 'TCP' ? '' : protocol],
@@ -92,10 +93,6 @@ function facts(record: CallRecord, pod: string, nowMs: number): string[] {
   return rows
     .filter(([, value]) => value !== '')
     .map(([title, value]) => `${title.padEnd(9)}${value}`);
-}
-
-function principal({ principal: id }: CallParty): string {
-  return id === 'unknown' ? 'anonymous' : id;
 }
 
 function otherWords({ record, pod }: ToldCall): string {

@@ -4,6 +4,7 @@ import { type Cell, paint } from '../table.ts';
 
 /** A single long text does not push all that follows out of sight. */
 const widthMax = 60;
+const indent = '    ';
 
 export class GrowingColumns {
   readonly #tty: boolean;
@@ -16,18 +17,19 @@ export class GrowingColumns {
     this.#columns = columns;
   }
 
-  /** Without a line end. The last cell takes what is left of the line, and at least 20 columns. */
+  /** Without a line end. The last cell goes below where it does not fit, and is cut there. */
   line(cells: readonly Cell[]): string {
-    const parts: string[] = [];
-    let used = 0;
-    for (const [i, { text, colour }] of cells.entries()) {
-      const isLast = i === cells.length - 1;
+    const last = cells.at(-1) ?? { text: '' };
+    const first = cells.slice(0, -1).map(({ text, colour }, i) => {
       const width = Math.max(this.#widths[i] ?? 0, Math.min(text.length, widthMax));
-      if (!isLast) this.#widths[i] = width;
-      const shown = isLast ? cut(text, Math.max(20, this.#columns - used)) : text.padEnd(width);
-      used += shown.length + 2;
-      parts.push(paint(shown, colour, this.#tty && shown !== ''));
-    }
-    return parts.join('  ').trimEnd();
+      this.#widths[i] = width;
+      return { text: text.padEnd(width), colour };
+    });
+    const used = first.reduce((sum, { text }) => sum + text.length + 2, 0);
+    const line = first.map(({ text, colour }) => paint(text, colour, this.#tty)).join('  ');
+    if (last.text === '') return line.trimEnd();
+    const fits = used + last.text.length <= this.#columns;
+    const shown = fits ? last.text : cut(last.text, Math.max(20, this.#columns - indent.length));
+    return `${line}${fits ? '  ' : `\n${indent}`}${paint(shown, last.colour, this.#tty)}`;
   }
 }

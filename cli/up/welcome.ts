@@ -50,8 +50,6 @@ export function welcome(
     '',
     'What each sidecar enforces, counts and logs:',
     ...sidecars,
-    '',
-    'Ask the mesh, from another terminal:',
     ...questions(pods, refusedId),
     '',
     `Edit the YAML in ${folder} and see what changes. Ctrl-C ends it.`,
@@ -65,14 +63,15 @@ function questions(pods: readonly LocalPod[], refusedId: string): string[] {
   const meshed = pods.filter(({ sidecar }) => sidecar !== null);
   // The last one is called by others, where any is.
   const called = meshed.at(-1);
-  if (called === undefined) return ['  selvage edges'];
+  if (called === undefined) return [];
   const rows = [
     [`selvage why ${refusedId}`.trimEnd(), refusedId === '' ? 'what was refused' : 'tells more'],
     ['selvage edges', 'who calls whom'],
     [`selvage tap ${called.namespace}/${called.workload}`, 'calls as they happen'],
   ] as const;
-  const width = Math.max(...rows.map(([command]) => command.length)) + 2;
-  return rows.map(([command, what]) => `  ${command.padEnd(width)} # ${what}`);
+  const width = Math.max(...rows.map(([command]) => command.length)) + 1;
+  const lines = rows.map(([command, what]) => `  ${command.padEnd(width)} # ${what}`);
+  return ['', 'Ask the mesh, from another terminal:', ...lines];
 }
 
 function testLines(

@@ -90,6 +90,10 @@ const steps: Readonly<Record<FailureCode | OtherCode, string>> = {
   internal: 'this is a fault of the sidecar: its log has the stack; please report it',
 };
 
+export function stepAfter(code: FailureCode): string {
+  return steps[code];
+}
+
 /** '' where nothing is known to be done. */
 export function nextStep(record: CallRecord): string {
   const code = codeOf(record);

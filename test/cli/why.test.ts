@@ -112,8 +112,6 @@ test('what a client sent does not reach the terminal as it is, and JSON stays wh
 
 test('without an id the newest of all sidecars are listed', async () => {
   const recent = '/recent?limit=3';
-  const ago = (minutes: number): string =>
-    new Date(Date.now() - minutes * 60_000 - 1000).toISOString();
   const connection = denial({
     at: ago(5),
     id: 'c000000001',
@@ -182,3 +180,7 @@ test('what went well and is asked for all the same is told as that', async () =>
   const sidecars = [{ name: 'shop/web/web-0', answers: { [path]: answered() } }];
   expect((await run(['k3f92x7q5m'], sidecars)).out).toMatch(/^✓ ANSWERED 200/);
 });
+
+function ago(minutes: number): string {
+  return new Date(Date.now() - minutes * 60_000 - 1000).toISOString();
+}

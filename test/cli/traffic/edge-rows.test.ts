@@ -33,8 +33,8 @@ test('both kinds of security on one edge are told', () => {
 });
 
 test('several Services of one workload are one edge', () => {
-  const of = (service: string) => edge({ reporter: 'outbound', service, requests: 2 });
-  expect(edgeRows([of('b.x.svc.cluster.local'), of('a.x.svc.cluster.local')])).toMatchObject([
-    { services: ['a.x', 'b.x'], requests: 4 },
-  ]);
+  const outbound = { reporter: 'outbound', requests: 2 } as const;
+  const one = edge({ ...outbound, service: 'b.x.svc.cluster.local' });
+  const other = edge({ ...outbound, service: 'a.x.svc.cluster.local' });
+  expect(edgeRows([one, other])).toMatchObject([{ services: ['a.x', 'b.x'], requests: 4 }]);
 });

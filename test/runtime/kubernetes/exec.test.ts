@@ -248,11 +248,12 @@ test.each([
   expect(sentBy(Buffer.concat(sent))).toEqual(wanted);
 });
 
+function throws(): void {
+  throw new Error('too long a line');
+}
+
 test('what its reader throws, and a refusal, end what is followed', async () => {
   behave = (socket) => void socket.write(message(1, 'x'));
-  const throws = (): void => {
-    throw new Error('too long a line');
-  };
   const { signal } = new AbortController();
   await expect(followInPod(access, target, throws, signal)).rejects.toThrow('too long a line');
   refusal = { status: 403, body: { kind: 'Status', reason: 'Forbidden', message: 'not you' } };

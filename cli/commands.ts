@@ -22,7 +22,7 @@ const cluster = [
 ] as const;
 
 const mesh = [
-  ['--mesh DIR|PID', 'one of several meshes that run on this machine'],
+  ['--mesh DIR|PID', 'a mesh of this machine (the one that runs, else a cluster)'],
   ...cluster,
 ] as const;
 

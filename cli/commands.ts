@@ -21,7 +21,14 @@ const cluster = [
   ['--context NAME', "(the kubeconfig's current-context)"],
 ] as const;
 
+const mesh = [
+  ['--mesh DIR|PID', 'a mesh of this machine (the one that runs, else a cluster)'],
+  ...cluster,
+] as const;
+
 const unanswered = '2: wrong usage, or the cluster cannot be asked';
+
+const unasked = '2: wrong usage, or the mesh cannot be asked';
 
 const live = [['--live', 'the resources of a cluster, in place of files'], ...cluster] as const;
 
@@ -81,7 +88,8 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ['--tcp', 'bytes that are no HTTP'],
       ['--authorizer allow|deny', 'what external authorizers answer (deny)'],
       output,
-      ...live,
+      ['--live', "ask the callee's own sidecars, in place of files"],
+      ...mesh,
     ],
     statuses: '0: allowed; 1: not',
     load: async () => (await import('./explain.ts')).explain,
@@ -135,6 +143,59 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     ],
     statuses: `0: all are in sync and none is missing; 1: not so; ${unanswered}`,
     load: async () => (await import('./status.ts')).status,
+  },
+  why: {
+    usage: 'why [ID] [OPTION]...',
+    summary: 'what became of a call: its x-selvage-id; without: the newest',
+    options: [
+      ['-n, --namespace NS', 'ask the sidecars of that one (all)'],
+      ['--limit N', 'of the newest refusals and failures (20)'],
+      output,
+      ...mesh,
+    ],
+    statuses: `0: found; 1: no sidecar knows the id; ${unasked}`,
+    load: async () => (await import('./why.ts')).why,
+  },
+  tap: {
+    usage: 'tap NS/WORKLOAD [OPTION]...',
+    summary: 'the calls of a workload as they happen',
+    options: [
+      ['--direction D', 'inbound or outbound (both)'],
+      ['--method M', 'as GET'],
+      ['--path P', 'exact, or the start of it: /api/*'],
+      ['--status S', '403, or 4xx; 0: no answer'],
+      ['--identity GLOB', 'of the other end: spiffe://*/ns/shop/*'],
+      ['--limit N', 'end after so many (goes on until it is interrupted)'],
+      output,
+      ...mesh,
+    ],
+    statuses: `0: ended as asked; 1: the sidecars ended; ${unasked}`,
+    load: async () => (await import('./tap.ts')).tap,
+  },
+  top: {
+    usage: 'top [NS[/WORKLOAD]] [OPTION]...',
+    summary: 'the routes that are called now: how often, how fast',
+    options: [
+      ['--once', 'one table in place of one that goes on'],
+      ['--seconds N', 'how long that one watches (10)'],
+      output,
+      ...mesh,
+    ],
+    statuses: `0: done; ${unasked}`,
+    load: async () => (await import('./top.ts')).top,
+  },
+  edges: {
+    usage: 'edges [OPTION]...',
+    summary: 'who calls whom: how secured, how often, with what success',
+    options: [
+      ['-n, --namespace NS', 'ask the sidecars of that one (all)'],
+      ['--seconds N', 'how long it watches (2)'],
+      ['--total', 'all since the sidecars started, in place of watching'],
+      output,
+      ...mesh,
+    ],
+    statuses: `0: done; ${unasked}`,
+    load: async () => (await import('./edges.ts')).edges,
   },
   wait: {
     usage: 'wait KIND/NAME [OPTION]...',

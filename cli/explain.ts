@@ -1,17 +1,30 @@
 // `selvage explain`: whether a call is allowed, which rule decides, and for a denial what came nearest.
+import { relative } from 'node:path';
+
 import { readArguments } from './arguments.ts';
 import type { MeshCall } from './calls/mesh-call.ts';
 import { CallError } from './calls/failure.ts';
+import {
+  asEnforced,
+  askCallee,
+  type EnforcedAnswers,
+  enforcedLines,
+} from './calls/enforced-call.ts';
 import { explainCall } from './calls/explain-call.ts';
+import type { JudgedCall } from './calls/judge-call.ts';
 import { loadModel, type MeshModel, modelOf } from './calls/model.ts';
 import { printProblems } from './calls/problems.ts';
 import { renderJson, renderText } from './calls/render.ts';
 import { wayLines } from './calls/way-text.ts';
-import { clusterOptions, openCluster, type OpenCluster, runInCluster } from './cluster/cluster.ts';
+import { openCluster, type OpenCluster, runInCluster } from './cluster/cluster.ts';
 import { readCluster } from './cluster/resources.ts';
 import type { Io } from './io.ts';
+import { allPrintable, printableJson } from './printable.ts';
+import { noteFailures } from './sidecars/ask-all.ts';
+import { clusterSidecars, findLocalMesh, localSidecars, meshOptions } from './sidecars/open.ts';
+import type { Sidecars } from './sidecars/source.ts';
 
-/** Exit status 0: allowed; 1: not; 2: wrong usage, or the files or the cluster do not say. */
+/** Exit status 0: allowed; 1: not; 2: wrong usage, or the files or the mesh do not say. */
 export async function explain(
   args: string[],
   io: Io,
@@ -21,15 +34,9 @@ export async function explain(
     const { values, positionals } = readArguments(args, options);
     if (values.live === true) {
       if (positionals.length > 0) throw new CallError('--live takes no PATH');
-      return await runInCluster(
-        { name: 'explain', io, open },
-        () => values,
-        async ({ client }) => {
-          const { resources, problems, whole } = await readCluster(client);
-          return judge(modelOf(resources, problems, whole), values, io);
-        },
-      );
+      return await explainLive(values, io, open);
     }
+    if (values.mesh !== undefined) throw new CallError('--mesh goes with --live');
     if (positionals.length === 0) throw new CallError('give the files or folders of YAML');
     return await judge(await loadModel(positionals, io.cwd), values, io);
   } catch (error) {
@@ -39,19 +46,70 @@ export async function explain(
   }
 }
 
-async function judge(model: MeshModel, values: Values, io: Io): Promise<number> {
+/** The resources say who calls and where the call goes, the callee's own sidecar what becomes of it. */
+async function explainLive(values: Values, io: Io, open: OpenCluster): Promise<number> {
+  const local = await findLocalMesh(values, io);
+  if (local !== null) {
+    const model = await loadModel([relative(io.cwd, local.folder) || '.'], io.cwd);
+    return judge(model, values, io, localSidecars(local, io));
+  }
+  return runInCluster(
+    { name: 'explain', io, open },
+    () => values,
+    async (cluster) => {
+      const { resources, problems, whole } = await readCluster(cluster.client);
+      const model = modelOf(resources, problems, whole);
+      return judge(model, values, io, clusterSidecars(cluster));
+    },
+  );
+}
+
+/** @param sidecars of a mesh that runs; left out: what the resources say counts */
+async function judge(
+  model: MeshModel,
+  values: Values,
+  io: Io,
+  sidecars?: Sidecars,
+): Promise<number> {
   printProblems(model.problems, io);
   const { judged, way } = await explainCall(model, callOf(values));
-  const data = { ...renderJson(judged), way };
-  const json = `${JSON.stringify(data, null, 2)}\n`;
-  const text = renderText(judged, io.tty, wayLines(way, judged.workload, io.tty));
-  io.stdout.write(values.output === 'json' ? json : text);
-  return judged.outcome.decision === 'allow' ? 0 : 1;
+  const live = sidecars === undefined ? null : await askSidecars(sidecars, judged, io);
+  const [first] = live?.answers ?? [];
+  const isJson = values.output === 'json';
+  const shown =
+    first === undefined ? judged : asEnforced(judged, isJson ? first : allPrintable(first));
+  if (isJson) {
+    const enforced = live === null ? {} : { enforced: live.answers };
+    io.stdout.write(`${printableJson({ ...renderJson(shown), way, ...enforced })}\n`);
+  } else {
+    const whole = renderText(shown, io.tty, wayLines(way, judged.workload, io.tty));
+    const further = live === null ? [] : enforcedLines(judged, live, io.tty);
+    io.stdout.write([whole, ...further.map((line) => `${line}\n`)].join(''));
+  }
+  const decisions = live?.answers.map(({ decision }) => decision) ?? [];
+  return [shown.outcome.decision, ...decisions].every((one) => one === 'allow') ? 0 : 1;
+}
+
+/** Null: none answers, so that what the resources say counts. */
+async function askSidecars(
+  sidecars: Sidecars,
+  judged: JudgedCall,
+  io: Io,
+): Promise<EnforcedAnswers | null> {
+  io.stderr.write(`asking ${sidecars.title}\n`);
+  const { namespace, name } = judged.workload;
+  const found = await askCallee(await sidecars.list(namespace), judged);
+  noteFailures(found.failures, io.stderr);
+  if (found.answers.length > 0) return found;
+  io.stderr.write(
+    `no sidecar of ${namespace}/${name} answers: this is what the resources say, enforced or not\n`,
+  );
+  return null;
 }
 
 const text = { type: 'string' } as const;
 const options = {
-  ...clusterOptions,
+  ...meshOptions,
   live: { type: 'boolean' },
   from: text,
   to: text,

@@ -12,6 +12,8 @@ export interface Io {
   readonly tty: boolean;
   /** Width of the terminal; left out where there is none, and then no line is folded. */
   readonly columns?: number;
+  /** Environment of the process; left out: meshes of this machine are not looked for. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** The process's own streams. */
@@ -25,6 +27,7 @@ export function processIo(): Io {
     stdout,
     stderr,
     cwd: process.cwd(),
+    env: process.env,
     // https://no-color.org
     tty: stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
     ...(stdout.isTTY ? { columns: stdout.columns } : {}),

@@ -10,6 +10,7 @@ import { CallError } from './calls/failure.ts';
 import type { MeshModel } from './calls/model.ts';
 import { printProblems } from './calls/problems.ts';
 import type { Io } from './io.ts';
+import { announcementFolder } from './sidecars/announcement.ts';
 import { LiveModel } from './up/live-model.ts';
 import { defaultFirstPort, lastPort } from './up/ports.ts';
 import { RunningMesh } from './up/running.ts';
@@ -70,6 +71,7 @@ export async function runMesh(options: UpOptions, io: Io): Promise<number> {
         firstPort,
         patienceMs,
         interrupted,
+        announceIn: announcementFolder(io.env ?? {}),
       },
       io,
     );
@@ -102,10 +104,11 @@ async function serve(
   io: Io,
   interrupted: AbortSignal,
 ): Promise<number> {
-  const asExpected = options.send ? await sendCalls(running, model, options.traces, io) : true;
+  const sent = options.send ? await sendCalls(running, model, options.traces, io) : nothingSent;
   if (interrupted.aborted) return interruptedStatus;
   if (!options.once) {
-    io.stdout.write(welcome(running.pods, running.services, testCalls(model), options.folder));
+    const calls = testCalls(model);
+    io.stdout.write(welcome(running.pods, running.services, calls, options.folder, sent.refusedId));
     running.follow();
     await new Promise((end) => {
       interrupted.addEventListener('abort', end, { once: true });
@@ -114,16 +117,25 @@ async function serve(
   }
   // Without a resource that was left out, what the calls found says little.
   const whole = model.problems.every(({ severity }) => severity !== 'error');
-  return asExpected && (whole || !options.send) ? 0 : 1;
+  return sent.asExpected && (whole || !options.send) ? 0 : 1;
 }
 
-/** Makes the calls and prints what became of them. True: all went as expected. */
+interface SentCalls {
+  /** All of them. */
+  readonly asExpected: boolean;
+  /** The first refusal's `x-selvage-id`; '' without one. */
+  readonly refusedId: string;
+}
+
+const nothingSent: SentCalls = { asExpected: true, refusedId: '' };
+
+/** Makes the calls and prints what became of them. */
 async function sendCalls(
   running: RunningMesh,
   model: MeshModel,
   traces: TraceHome,
   io: Io,
-): Promise<boolean> {
+): Promise<SentCalls> {
   const results = await running.send(model);
   io.stdout.write(`\n${scenarioTable(results, io)}\n`);
   const unexpected = results.filter(({ difference }) => difference !== '');
@@ -135,7 +147,8 @@ async function sendCalls(
   const unsent = left === 0 ? '' : ` (${left} of TCP not sent: selvage test judges them)`;
   io.stdout.write(`${good} of ${results.length} calls went as expected${unsent}\n`);
   io.stdout.write(traceLinks(traces, results));
-  return unexpected.length === 0;
+  const ids = results.map(({ reply }) => reply.headers.get('x-selvage-id') ?? '');
+  return { asExpected: unexpected.length === 0, refusedId: ids.find((id) => id !== '') ?? '' };
 }
 
 function readOptions(args: string[]): UpOptions {

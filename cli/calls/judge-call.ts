@@ -17,6 +17,8 @@ export interface JudgedCall {
   readonly outcome: Outcome;
   /** What the callee's sidecar enforces. */
   readonly policies: CompiledPolicies;
+  /** Of the port that is called. */
+  readonly mtls: { readonly mode: string; readonly policy: string; readonly at: string | null };
   /** Limits that the call meets once it is allowed. */
   readonly limits: readonly MetLimit[];
   /** What else of our own kinds takes part then. */
@@ -36,5 +38,6 @@ export async function judgeCall(model: MeshModel, call: MeshCall): Promise<Judge
   const met = model.extensionsOf(workload);
   const limits = limitsOf(met, outcome, policies.trustDomains);
   const extensions = metExtensions(met, outcome);
-  return { call, recorded, workload, outcome, policies, limits, extensions };
+  const mtls = policies.mtls(recorded.destination.port);
+  return { call, recorded, workload, outcome, policies, mtls, limits, extensions };
 }

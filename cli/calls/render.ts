@@ -1,6 +1,5 @@
 // What became of a call, for people and as data: the verdict first, then the rule, then what was nearest.
-import { describe } from '#policy/explain.ts';
-import type { Miss, NearMiss } from '#policy/verdict.ts';
+import type { Miss } from '#policy/verdict.ts';
 
 import { type Colour, paint } from '../table.ts';
 import type { MeshCall } from './mesh-call.ts';
@@ -27,10 +26,13 @@ export function renderText(judged: JudgedCall, tty: boolean, way: readonly strin
 
 /** Why, line by line, without the verdict itself. */
 export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
-  const { outcome, policies, recorded, call } = judged;
+  const { outcome, call } = judged;
   const lines = [mainReason(judged)];
   const nearest = outcome.explanation?.nearest;
-  if (nearest !== undefined && nearest !== null) lines.push(...nearestLines(nearest, tty));
+  if (nearest !== undefined && nearest !== null) {
+    const policy = `${nearest.namespace}/${nearest.policy}`;
+    lines.push(...nearestLines({ ...nearest, policy }, tty));
+  }
   const { authorizer, explanation } = outcome;
   if (authorizer !== null) {
     const answer = authorizer.allowed ? 'allow' : 'refuse';
@@ -40,7 +42,7 @@ export function reasonLines(judged: JudgedCall, tty: boolean): string[] {
   lines.push(...(explanation?.dryRun ?? []));
   for (const limit of judged.limits) lines.push(renderLimit(limit));
   for (const met of judged.extensions) lines.push(renderExtension(met));
-  const { mode, policy, at } = policies.mtls(recorded.destination.port);
+  const { mode, policy, at } = judged.mtls;
   const by = policy === '' ? 'by default' : `by ${policy}${at === null ? '' : ` (${at})`}`;
   lines.push(paint(`mutual TLS: ${mode} ${by}`, 'dim', tty));
   for (const note of notesOn(judged)) lines.push(paint(`note: ${note}`, 'yellow', tty));
@@ -66,7 +68,7 @@ function notesOn({ call, recorded, workload, outcome }: JudgedCall): string[] {
 
 /** The same as data, for other programs; its fields only grow. */
 export function renderJson(judged: JudgedCall): Readonly<Record<string, unknown>> {
-  const { outcome, recorded, policies } = judged;
+  const { outcome, recorded } = judged;
   const { decision, status, details, verdict, explanation, protocol, authorizer } = outcome;
   const named = verdict !== null && verdict.policy !== '';
   return {
@@ -85,7 +87,7 @@ export function renderJson(judged: JudgedCall): Readonly<Record<string, unknown>
     limits: judged.limits,
     extensions: judged.extensions,
     sidecar: judged.workload.injected,
-    mtls: policies.mtls(recorded.destination.port),
+    mtls: judged.mtls,
     call: recorded,
   };
 }
@@ -103,15 +105,28 @@ function verdictWord({ outcome }: JudgedCall): string {
   return decision === 'allow' || status === 0 ? words[decision] : `${words[decision]} ${status}`;
 }
 
-function mainReason({ outcome, policies }: JudgedCall): string {
-  const { explanation, verdict, reason, protocol } = outcome;
-  if (explanation === null || verdict === null) return reason;
-  return describe(protocol === 'tcp' ? policies.tcp : policies.http, verdict);
+function mainReason({ outcome: { explanation, reason } }: JudgedCall): string {
+  return explanation === null ? reason : withoutNearest(explanation.summary);
 }
 
-function nearestLines(nearest: NearMiss, tty: boolean): string[] {
-  const { namespace, policy, rule, at, matched, missed } = nearest;
-  const lines = [`nearest: ${namespace}/${policy} rule ${rule}${place(at)}`];
+/** What decided, where lines of its own say what came nearest. */
+export function withoutNearest(summary: string): string {
+  return summary.split('; nearest is ')[0] ?? summary;
+}
+
+/** The rule that came nearest to allowing a call. */
+export interface NearestRule {
+  /** `payments/admit`. */
+  readonly policy: string;
+  readonly rule: number;
+  readonly at: string | null;
+  readonly matched: readonly string[];
+  readonly missed: readonly Miss[];
+}
+
+export function nearestLines(nearest: NearestRule, tty: boolean): string[] {
+  const { policy, rule, at, matched, missed } = nearest;
+  const lines = [`nearest: ${policy} rule ${rule}${place(at)}`];
   for (const field of matched) lines.push(`  ${mark('✓', 'green', tty)} ${field}`);
   for (const miss of missed) lines.push(...missLines(miss, tty));
   return lines;

@@ -15,6 +15,12 @@ export interface Cluster {
   /** Of the context: what a command means when it is told none. */
   readonly namespace: string;
   exec(target: ExecTarget): Promise<ExecResult>;
+  /** What a command that goes on writes, as it comes; null: the signal ended it. */
+  follow(
+    target: ExecTarget,
+    onStdout: (text: string) => void,
+    signal: AbortSignal,
+  ): Promise<ExecResult | null>;
   close(): Promise<void>;
 }
 
@@ -36,7 +42,7 @@ export type OpenCluster = (values: ClusterValues) => Promise<Cluster>;
 export async function openCluster({ kubeconfig, context }: ClusterValues): Promise<Cluster> {
   const access = await readKubeconfig({ kubeconfig, context, env: process.env });
   // Loaded late: `check` and `explain` of files start without undici.
-  const [{ createKubeClient }, { execInPod }] = await Promise.all([
+  const [{ createKubeClient }, { execInPod, followInPod }] = await Promise.all([
     import('#runtime/kubernetes/client.ts'),
     import('#runtime/kubernetes/exec.ts'),
   ]);
@@ -46,6 +52,7 @@ export async function openCluster({ kubeconfig, context }: ClusterValues): Promi
     server: access.server,
     namespace: access.namespace,
     exec: (target) => execInPod(access, target),
+    follow: (target, onStdout, signal) => followInPod(access, target, onStdout, signal),
     close: () => client.close(),
   };
 }
@@ -90,6 +97,6 @@ export function describeFailure(error: unknown): string {
 }
 
 /** A mistake in this program is no failure of the cluster's. */
-function isDefect(error: Error): boolean {
+export function isDefect(error: Error): boolean {
   return error instanceof TypeError || error instanceof ReferenceError;
 }

@@ -30,6 +30,16 @@ export class JsonFields {
     return typeof ms === 'number' && Number.isFinite(ms) ? ms : null;
   }
 
+  /** Of an object in it; without any where there is none. */
+  inner(name: string): JsonFields {
+    return new JsonFields(this.#value[name]);
+  }
+
+  /** As it is, of whatever type. */
+  value(name: string): unknown {
+    return this.#value[name];
+  }
+
   texts(name: string): string[] {
     const value = this.#value[name];
     return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];

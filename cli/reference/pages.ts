@@ -6,6 +6,7 @@ import type { Field } from '#runtime/settings.ts';
 import { failures } from '#sidecar/failures.ts';
 import { sidecarFields } from '#sidecar/settings.ts';
 
+import { stepAfter } from '../calls/next-step.ts';
 import { commands } from '../commands.ts';
 import { kindPages } from './kinds.ts';
 import { table } from './markdown.ts';
@@ -73,11 +74,12 @@ function failuresPage(): string {
     one.flag === '-' ? '' : code(one.flag),
     code(one.details),
     one.body === '' ? '' : code(one.body),
+    stepAfter(one.code),
   ]);
   const about =
     'These answers a sidecar gives itself; all others are the application’s. The access log has status, flag (Envoy’s) ' +
-    'and details of each, and says `why` in words.';
-  const head = ['failure', 'status', 'flag', 'details', 'body'];
+    'and details of each, and says `why` in words. Each answer has an `x-selvage-id`: `selvage why ID` tells all of it.';
+  const head = ['failure', 'status', 'flag', 'details', 'body', 'what to do'];
   return `# What a sidecar answers of its own\n\n${about}\n\n${table(head, rows)}\n`;
 }
 

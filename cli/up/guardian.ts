@@ -18,15 +18,15 @@ done
 for group in $groups; do kill -s TERM -- "-$group" 2>/dev/null; done
 sleep 3
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
-rm -rf -- "$1"
+rm -rf -- "$@"
 `;
 
 export class Guardian {
   readonly #shell: ChildProcess;
 
-  /** @param state the mesh's private folder, removed when the mesh was killed */
-  constructor(state: string) {
-    this.#shell = spawn('/bin/sh', ['-c', script, 'selvage-guardian', state], {
+  /** @param paths removed when the mesh was killed: its private folder, and what it says of itself */
+  constructor(paths: readonly string[]) {
+    this.#shell = spawn('/bin/sh', ['-c', script, 'selvage-guardian', ...paths], {
       cwd: '/',
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,

@@ -20,6 +20,8 @@ export interface MeshOptions {
   readonly cwd: string;
   /** Private folder for keys, tokens, pods and logs. */
   readonly state: string;
+  /** Its file, where the mesh is told of: removed with the state when the mesh is killed. */
+  readonly announcement?: string;
   readonly trustDomain: string;
   readonly ports: {
     readonly ca: number;
@@ -53,7 +55,7 @@ export class LocalMesh {
     this.options = options;
     this.#tokens = new LocalTokens(join(options.state, 'tokens'));
     this.#podFiles = new PodFiles(join(options.state, 'pods'));
-    this.#guardian = new Guardian(options.state);
+    this.#guardian = new Guardian([options.state, options.announcement ?? []].flat());
   }
 
   /**

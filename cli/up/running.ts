@@ -22,6 +22,7 @@ import {
   type ServiceName,
 } from './scenario.ts';
 import { JsonTail } from './tail.ts';
+import { ToldMesh } from './told.ts';
 import { differenceOf, liveCall, type TestCall, testCalls } from './test-calls.ts';
 import { tokenFrom } from './token-from.ts';
 import { type AccessLine, accessLine, describeTraffic } from './traffic.ts';
@@ -41,6 +42,8 @@ export interface RunningOptions {
   readonly patienceMs: number;
   /** Somebody wants it to end, perhaps before it has begun. */
   readonly interrupted?: AbortSignal;
+  /** Folder where other commands find the mesh; left out: they do not. */
+  readonly announceIn?: string;
 }
 
 export interface SentCall extends LiveResult {
@@ -62,12 +65,21 @@ export class RunningMesh {
   /** By the pod's namespace and name. */
   readonly #lines = new Map<string, AccessLine[]>();
   readonly #tails: JsonTail[] = [];
+  /** Null: nobody is told. */
+  readonly #told: ToldMesh | null;
   #edits: Edits | null = null;
   #following = false;
 
-  private constructor(mesh: LocalMesh, range: PortRange, options: RunningOptions, io: Io) {
+  private constructor(
+    mesh: LocalMesh,
+    range: PortRange,
+    told: ToldMesh | null,
+    options: RunningOptions,
+    io: Io,
+  ) {
     this.#mesh = mesh;
     this.#range = range;
+    this.#told = told;
     this.#options = options;
     this.#io = io;
     this.#model = options.live.model;
@@ -86,7 +98,8 @@ export class RunningMesh {
   }
 
   static async #start(range: PortRange, options: RunningOptions, io: Io): Promise<RunningMesh> {
-    const { shown, live, state, otlpEndpoint, patienceMs, interrupted } = options;
+    const { folder, shown, live, state, otlpEndpoint, patienceMs, interrupted } = options;
+    const { announceIn } = options;
     const ports = {
       ca: await range.take(),
       caAdmin: await range.take(),
@@ -98,11 +111,14 @@ export class RunningMesh {
     const note = (text: string): void => {
       io.stdout.write(`${paint('!', 'yellow', io.tty)} ${text}\n`);
     };
+    const told =
+      announceIn === undefined ? null : new ToldMesh(announceIn, { folder, shown, ...ports }, note);
     const starting = LocalMesh.start(
       {
         resources: [shown],
         cwd: io.cwd,
         state,
+        announcement: told?.path,
         trustDomain: live.model.resources.meshConfig.trustDomain,
         ports,
         otlpEndpoint,
@@ -124,11 +140,13 @@ export class RunningMesh {
     const left = await untilKeysAreThere(mesh.controlAdmin, keysWaitMs, interrupted);
     log.up();
     // Mistakes in the YAML were told before anything started.
-    const told = new Set(live.model.problems.map(({ message, line }) => `${line} ${message}`));
+    const known = new Set(live.model.problems.map(({ message, line }) => `${line} ${message}`));
     for (const problem of left) {
-      if (!told.has(`${problem.line} ${problem.message}`)) note(placeAndMessage(problem));
+      if (!known.has(`${problem.line} ${problem.message}`)) note(placeAndMessage(problem));
     }
-    return new RunningMesh(mesh, range, options, io);
+    const running = new RunningMesh(mesh, range, told, options, io);
+    await told?.tell(running.pods);
+    return running;
   }
 
   get pods(): readonly LocalPod[] {
@@ -183,6 +201,7 @@ export class RunningMesh {
   async stop(): Promise<void> {
     await this.#edits?.stop();
     for (const tail of this.#tails) tail.stop();
+    await this.#told?.end();
     await this.#mesh.stop();
     await this.#range.release();
   }
@@ -191,7 +210,10 @@ export class RunningMesh {
     const before = { pods: this.pods, services: this.services };
     const pods = await podsOf(model, this.#range, this.#io, before.pods);
     this.#model = model;
-    const changes = await this.#mesh.apply(pods);
+    const applied = this.#mesh.apply(pods);
+    await applied.catch(() => undefined);
+    await this.#told?.tell(this.pods);
+    const changes = await applied;
     for (const pod of changes.added) this.#watch(pod);
     return [
       ...trustDomainLines(this.#mesh.options.trustDomain, model),

@@ -20,12 +20,14 @@ const callersShown = 4;
 /**
  * curl lines for calls that the folder's PolicyTests expect to pass and to fail, or for each caller where there are no
  * tests; and where to look further.
+ * @param refusedId of a call that was refused just now; '' without one
  */
 export function welcome(
   pods: readonly LocalPod[],
   services: readonly NamedService[],
   calls: readonly TestCall[],
   folder: string,
+  refusedId = '',
 ): string {
   const tests = calls.filter((call) => call.tokenFrom === undefined && call.tcp !== true);
   const shown = ['allow', 'deny', 'closed'].flatMap((expect) =>
@@ -48,12 +50,28 @@ export function welcome(
     '',
     'What each sidecar enforces, counts and logs:',
     ...sidecars,
+    ...questions(pods, refusedId),
     '',
     `Edit the YAML in ${folder} and see what changes. Ctrl-C ends it.`,
     '',
   ]
     .map((line) => `${line}\n`)
     .join('');
+}
+
+function questions(pods: readonly LocalPod[], refusedId: string): string[] {
+  const meshed = pods.filter(({ sidecar }) => sidecar !== null);
+  // The last one is called by others, where any is.
+  const called = meshed.at(-1);
+  if (called === undefined) return [];
+  const rows = [
+    [`selvage why ${refusedId}`.trimEnd(), refusedId === '' ? 'what was refused' : 'tells more'],
+    ['selvage edges', 'who calls whom'],
+    [`selvage tap ${called.namespace}/${called.workload}`, 'calls as they happen'],
+  ] as const;
+  const width = Math.max(...rows.map(([command]) => command.length)) + 1;
+  const lines = rows.map(([command, what]) => `  ${command.padEnd(width)} # ${what}`);
+  return ['', 'Ask the mesh, from another terminal:', ...lines];
 }
 
 function testLines(

@@ -1,4 +1,5 @@
 // The channels of a command that runs in a container: what it wrote, and how it ended.
+import { StringDecoder } from 'node:string_decoder';
 
 /** What a command did. */
 export interface ExecResult {
@@ -13,19 +14,27 @@ const channels = { stdout: 1, stderr: 2, error: 3 } as const;
 /** Gathers the messages of one command, within a limit. Each begins with the number of its channel. */
 export class ExecChannels {
   readonly #bytesMax: number;
+  readonly #onStdout: ((text: string) => void) | null;
+  readonly #decoder = new StringDecoder('utf8');
   readonly #stdout: Uint8Array[] = [];
   readonly #stderr: Uint8Array[] = [];
   #bytes = 0;
   #status = '';
 
-  constructor(bytesMax: number) {
+  /** @param onStdout gets what the command writes as it comes: it is not gathered then, and not limited */
+  constructor(bytesMax: number, onStdout: ((text: string) => void) | null = null) {
     this.#bytesMax = bytesMax;
+    this.#onStdout = onStdout;
   }
 
   /** @throws Error when there is more than the limit */
   take(message: Uint8Array): void {
     const [channel] = message;
     const bytes = message.subarray(1);
+    if (channel === channels.stdout && this.#onStdout !== null) {
+      this.#onStdout(this.#decoder.write(bytes));
+      return;
+    }
     this.#bytes += bytes.length;
     if (this.#bytes > this.#bytesMax) {
       throw new Error(`the command wrote more than ${this.#bytesMax} bytes`);

@@ -34,6 +34,99 @@ export async function execInPod(
 ): Promise<ExecResult> {
   const { timeoutMs = 30_000, outputBytesMax = 32 * 1024 * 1024 } = limits;
   const token = await access.token?.();
+  const { socket, close } = connect(access, token, execPath(target), timeoutMs);
+  try {
+    const late = AbortSignal.timeout(timeoutMs);
+    const result = await run(socket, new ExecChannels(outputBytesMax), late);
+    if (result === 'aborted') throw new Error(`the command did not end within ${timeoutMs} ms`);
+    if (result !== 'unopened') return result;
+  } finally {
+    await close();
+  }
+  throw await whyRefused(access, target);
+}
+
+/** A command that is followed is told so often, on its stdin, that somebody still is there. */
+const heartbeatMs = 10_000;
+const openTimeoutMs = 30_000;
+/** So long a command may take to end once it need not go on. */
+const endTimeoutMs = 1000;
+const stderrBytesMax = 1024 * 1024;
+
+/**
+ * Runs a command that goes on until `signal` is aborted, which ends its stdin: by that it is to end itself, and by hearing
+ * nothing there for three times `heartbeatMs`, since a connection that is cut ends no command.
+ * @param onStdout gets what it writes, as it comes; what it throws ends the command
+ * @return how it ended, without its stdout; null: the signal came first. Rejects as execInPod
+ */
+export async function followInPod(
+  access: ClusterAccess,
+  target: ExecTarget,
+  onStdout: (text: string) => void,
+  signal: AbortSignal,
+): Promise<ExecResult | null> {
+  if (signal.aborted) return null;
+  const token = await access.token?.();
+  const { socket, close } = connect(access, token, execPath(target, true), openTimeoutMs);
+  const channels = new ExecChannels(stderrBytesMax, onStdout);
+  const heartbeat = setInterval(() => say(socket, [stdin, newline]), heartbeatMs);
+  try {
+    const unopened = new AbortController();
+    const late = setTimeout(() => unopened.abort(), openTimeoutMs);
+    socket.addEventListener('open', () => clearTimeout(late));
+    const result = await run(socket, channels, AbortSignal.any([signal, unopened.signal]));
+    clearTimeout(late);
+    if (result === 'aborted' && !signal.aborted) throw new Error('the API server does not answer');
+    if (result === 'aborted') return null;
+    if (result !== 'unopened') return result;
+  } finally {
+    clearInterval(heartbeat);
+    say(socket, [closeStream, stdin]);
+    await ended(socket);
+    await close();
+  }
+  throw await whyRefused(access, target);
+}
+
+const stdin = 0;
+const newline = 10;
+/** Of v5: the stream whose number follows has ended. */
+const closeStream = 255;
+
+function say(socket: WebSocket, message: readonly number[]): void {
+  if (socket.readyState !== WebSocket.OPEN) return;
+  if (message[0] !== closeStream || socket.protocol === protocols[0]) {
+    socket.send(Uint8Array.from(message));
+  }
+}
+
+/** Resolves when the connection is closed, or soon. */
+function ended(socket: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.readyState !== WebSocket.OPEN) {
+      resolve();
+      return;
+    }
+    const timer = setTimeout(resolve, endTimeoutMs);
+    socket.addEventListener('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+interface ExecSocket {
+  readonly socket: WebSocket;
+  readonly close: () => Promise<void>;
+}
+
+/** Its events come from the next moment on: whoever waits in between may miss that it failed. */
+function connect(
+  access: ClusterAccess,
+  token: string | undefined,
+  path: string,
+  timeoutMs: number,
+): ExecSocket {
   const agent = new Agent({
     allowH2: false,
     connect: {
@@ -43,7 +136,7 @@ export async function execInPod(
       timeout: Math.min(timeoutMs, 10_000),
     },
   });
-  const url = new URL(`${access.server.replace(/\/$/, '')}${execPath(target)}`);
+  const url = new URL(`${access.server.replace(/\/$/, '')}${path}`);
   url.protocol = 'wss:';
   const socket = new WebSocket(url, {
     protocols,
@@ -53,63 +146,68 @@ export async function execInPod(
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     },
   });
-  try {
-    const result = await run(socket, new ExecChannels(outputBytesMax), timeoutMs);
-    if (result !== null) return result;
-  } finally {
-    socket.close();
-    await agent.destroy();
-  }
-  throw await whyRefused(access, target);
+  socket.binaryType = 'arraybuffer';
+  return {
+    socket,
+    close: async () => {
+      socket.close();
+      await agent.destroy();
+    },
+  };
 }
 
-/** Path and query of the call. */
-export function execPath({ namespace, pod, container, command }: ExecTarget): string {
+/**
+ * Path and query of the call.
+ * @param withStdin the command gets an input
+ */
+export function execPath(
+  { namespace, pod, container, command }: ExecTarget,
+  withStdin = false,
+): string {
   const query = new URLSearchParams({ container, stdout: 'true', stderr: 'true' });
+  if (withStdin) query.set('stdin', 'true');
   for (const part of command) query.append('command', part);
   const [inNamespace, name] = [namespace, pod].map(encodeURIComponent);
   return `/api/v1/namespaces/${inNamespace}/pods/${name}/exec?${query.toString()}`;
 }
 
-/** Resolves to null when the WebSocket was not opened at all. */
+/** `unopened`: there never was a WebSocket; `aborted`: the signal came first. */
 function run(
   socket: WebSocket,
   channels: ExecChannels,
-  timeoutMs: number,
-): Promise<ExecResult | null> {
-  return new Promise((resolve, reject) => {
-    let opened = false;
-    const late = new Error(`the command did not end within ${timeoutMs} ms`);
-    const timer = setTimeout(() => reject(late), timeoutMs);
-    const end = (): void => {
-      clearTimeout(timer);
-      if (!opened) {
-        resolve(null);
-        return;
-      }
-      try {
-        const result = channels.result();
-        if (result === null) reject(new Error('the connection ended before the command did'));
-        else resolve(result);
-      } catch (error) {
-        reject(error);
-      }
-    };
-    socket.binaryType = 'arraybuffer';
-    socket.addEventListener('open', () => {
-      opened = true;
-    });
-    socket.addEventListener('message', ({ data }) => {
-      try {
-        if (data instanceof ArrayBuffer) channels.take(new Uint8Array(data));
-      } catch (error) {
-        clearTimeout(timer);
-        reject(error);
-      }
-    });
-    socket.addEventListener('error', end);
-    socket.addEventListener('close', end);
+  signal: AbortSignal,
+): Promise<ExecResult | 'unopened' | 'aborted'> {
+  const { promise, resolve, reject } = Promise.withResolvers<ExecResult | 'unopened' | 'aborted'>();
+  let opened = false;
+  const abort = (): void => resolve('aborted');
+  const end = (): void => {
+    if (!opened) {
+      resolve('unopened');
+      return;
+    }
+    try {
+      const result = channels.result();
+      if (result === null) reject(new Error('the connection ended before the command did'));
+      else resolve(result);
+    } catch (error) {
+      reject(error);
+    }
+  };
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  socket.addEventListener('open', () => {
+    opened = true;
   });
+  socket.addEventListener('message', ({ data }) => {
+    try {
+      if (data instanceof ArrayBuffer) channels.take(new Uint8Array(data));
+    } catch (error) {
+      reject(error);
+    }
+  });
+  socket.addEventListener('error', end);
+  socket.addEventListener('close', end);
+  return promise.finally(() => signal.removeEventListener('abort', abort));
 }
 
 /** A WebSocket does not tell why it was refused: the same call without one does, and runs nothing. */

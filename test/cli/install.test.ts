@@ -43,6 +43,7 @@ const open = (): Promise<Cluster> =>
     server: api.url,
     namespace: 'default',
     exec: () => Promise.reject(new Error('nothing is run in pods')),
+    follow: () => Promise.reject(new Error('nothing is run in pods')),
     close: () => Promise.resolve(),
   });
 

@@ -1,9 +1,9 @@
 // `check --live` and `explain --live`: the same words about a cluster as about files.
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { check } from '#cli/check.ts';
 import { explain } from '#cli/explain.ts';
-import { FakeCluster } from '#test/cli/cluster/fake-cluster.ts';
+import { FakeCluster, meshed } from '#test/cli/cluster/fake-cluster.ts';
 
 import { testIo } from './output.ts';
 
@@ -120,6 +120,100 @@ test('explain --live names the route, and the pods behind it by their addresses'
   );
 });
 
+describe('with sidecars that answer', () => {
+  const call = ['--live', '--from', 'shop/default', '--to', 'shop/web'];
+  const allowed = {
+    snapshot: 7,
+    mtls: 'PERMISSIVE',
+    decision: 'allow',
+    status: 200,
+    details: '',
+    explanation: {
+      verdict: { allowed: true, decidedBy: 'ALLOW', namespace: 'shop', policy: 'old', rule: 0 },
+      summary: 'allowed by shop/old rule 0 (AuthorizationPolicy shop/old)',
+      at: 'AuthorizationPolicy shop/old',
+      nearest: null,
+      audited: [],
+      dryRun: [],
+    },
+  };
+  const denied = {
+    ...allowed,
+    snapshot: 9,
+    decision: 'deny',
+    status: 403,
+    explanation: {
+      ...allowed.explanation,
+      verdict: { allowed: false, decidedBy: 'DENY', namespace: 'shop', policy: 'new', rule: 1 },
+      summary: 'denied by shop/new rule 1\u001B[2J',
+    },
+  };
+
+  beforeEach(() => {
+    for (const name of ['web-5d9-a', 'web-5d9-b']) {
+      const labels = { app: 'web', 'pod-template-hash': '5d9' };
+      const ownerReferences = [{ kind: 'ReplicaSet', name: 'web-5d9', uid: 'r', controller: true }];
+      cluster.pod({ name, namespace: 'shop', labels, ownerReferences }, meshed());
+    }
+  });
+
+  test('they are asked what they enforce, all of them, about the call as they would see it', async () => {
+    cluster.control = () => allowed;
+    const { status, out, err } = await run(explain, ...call, '--method', 'POST', '--path', '/a');
+    expect([status, err]).toEqual([0, `asking the cluster at ${cluster.server}\n`]);
+    expect(out).toMatch(/^✓ ALLOWED {2}POST \/a from shop\/default to shop\/web:8080\n/);
+    expect(out).toMatch('  allowed by shop/old rule 0 (AuthorizationPolicy shop/old)\n');
+    expect(out).toMatch('  enforced by shop/web-5d9-a (snapshot 7), shop/web-5d9-b (snapshot 7)\n');
+    const asked = cluster.ran.map(({ command }) => command.slice(3));
+    expect(asked.map(([path, how]) => [path, how])).toEqual([
+      ['/explain', 'post'],
+      ['/explain', 'post'],
+    ]);
+    expect(JSON.parse(asked[0]?.[2] ?? '')).toMatchObject({
+      port: 8080,
+      method: 'POST',
+      path: '/a',
+      identities: ['spiffe://cluster.local/ns/shop/sa/default'],
+      token: null,
+    });
+  });
+
+  test('replicas that differ are told of, and so is what the resources say meanwhile', async () => {
+    policy('new', { action: 'DENY', rules: [{}] });
+    cluster.control = (_body, pod) => (pod === 'web-5d9-a' ? allowed : denied);
+    const { status, out } = await run(explain, ...call);
+    expect(status).toBe(1);
+    expect(out).toMatch('✓ ALLOWED');
+    expect(out).toMatch('  enforced by shop/web-5d9-a (snapshot 7)\n');
+    const odd = String.raw`denied by shop/new rule 1\x1b[2J`;
+    expect(out).toMatch(`  shop/web-5d9-b (snapshot 9) says otherwise: deny, ${odd}\n`);
+    expect(out).toMatch(
+      'note: by the resources as they are now it is deny (denied by shop/new rule 0',
+    );
+  });
+
+  test('as JSON, each answer is there', async () => {
+    cluster.control = () => denied;
+    const { out } = await run(explain, ...call, '--output', 'json');
+    expect(JSON.parse(out)).toMatchObject({
+      decision: 'deny',
+      enforced: [
+        { pod: 'shop/web-5d9-a', snapshot: 9, decision: 'deny' },
+        { pod: 'shop/web-5d9-b' },
+      ],
+    });
+  });
+
+  test('where none answers, the resources count, and that is said', async () => {
+    cluster.control = () => ({ odd: true });
+    const { status, out, err } = await run(explain, ...call);
+    expect(status).toBe(0);
+    expect(out).not.toMatch('enforced by');
+    expect(err).toMatch('the sidecar of shop/web-5d9-a gives no decision\n');
+    expect(err).toMatch('no sidecar of shop/web answers: this is what the resources say');
+  });
+});
+
 test('the pods of a workload are no workloads of their own; others are', async () => {
   cluster.pod({ name: 'job-x', namespace: 'shop', ownerReferences: [owner('Job', 'j')] });
   cluster.pod({ name: 'job-y', namespace: 'shop', ownerReferences: [owner('Job', 'j')] });
@@ -142,6 +236,7 @@ test.each([
   [check, ['--live', 'a.yaml'], '--live reads the cluster in place of files'],
   [explain, ['--live', 'a.yaml', '--from', 'none', '--to', 'shop/web'], '--live takes no PATH'],
   [explain, ['--live', '--to', 'shop/web'], 'say who calls'],
+  [explain, ['--mesh', 'shop', 'a.yaml'], '--mesh goes with --live'],
 ])('%o %j is wrong usage', async (command, args, message) => {
   const { status, err } = await run(command, ...args);
   expect(status).toBe(2);

@@ -77,7 +77,8 @@ export class Session {
     return spawn('bash', ['-c', command], {
       cwd: this.#folder,
       detached: true,
-      env: { ...process.env, PATH: path, NO_COLOR: '1' },
+      // Commands find the mesh of this session, and no other that runs here.
+      env: { ...process.env, PATH: path, NO_COLOR: '1', XDG_RUNTIME_DIR: this.#folder },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   }

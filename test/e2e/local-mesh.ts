@@ -1,11 +1,12 @@
 // A whole mesh for a test: a copy of the shop, its own ports, every line that a person would see.
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { expect } from 'vitest';
 
+import { announcementFolder } from '#cli/sidecars/announcement.ts';
 import { LiveModel } from '#cli/up/live-model.ts';
 import type { LocalPod } from '#cli/up/plan.ts';
 import { RunningMesh } from '#cli/up/running.ts';
@@ -50,10 +51,21 @@ export class TestMesh {
         otlpEndpoint,
         firstPort,
         patienceMs: 30_000,
+        announceIn: announcementFolder({ XDG_RUNTIME_DIR: state }),
       },
       io,
     );
     return new TestMesh(join(cwd, 'mesh'), state, running, () => text);
+  }
+
+  /** Environment in which commands find this mesh and no other. */
+  get env(): Readonly<Record<string, string>> {
+    return { XDG_RUNTIME_DIR: this.state };
+  }
+
+  /** One more file of YAML, or another content of one. */
+  async write(name: string, yaml: string): Promise<void> {
+    await writeFile(join(this.folder, name), yaml);
   }
 
   pod(workload: string): LocalPod {

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { announcementFolder, readAnnouncements } from '#cli/sidecars/announcement.ts';
+
 import { eventually, TestMesh } from './local-mesh.ts';
 
 let mesh: TestMesh;
@@ -27,6 +29,12 @@ const said = (pattern: RegExp): Promise<string> =>
     (output) => pattern.test(output),
   );
 
+/** Those that other commands find. */
+async function toldPods(): Promise<string[]> {
+  const [told] = await readAnnouncements(announcementFolder(mesh.env));
+  return told?.sidecars.map(({ pod }) => pod) ?? [];
+}
+
 const answersOf = (url: string, wanted: (body: string) => boolean) =>
   eventually(
     () => mesh.call('client', 'GET', url),
@@ -48,9 +56,11 @@ test('fewer replicas end, more start', async () => {
   await edit('replicas: 2', 'replicas: 1');
   await said(/site\/pages: 1 pod ended/);
   expect([...mesh.running.pids().keys()]).not.toContain('sidecar/pages-1');
+  expect(await toldPods()).not.toContain('pages-1');
   await edit('replicas: 1', 'replicas: 2');
   await said(/site\/pages: 1 pod more started/);
   await answersOf('http://pages.site/', (body) => body.includes('pages-1'));
+  expect(await toldPods()).toContain('pages-1');
 });
 
 const added = `apiVersion: v1

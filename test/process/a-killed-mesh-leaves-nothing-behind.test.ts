@@ -1,9 +1,9 @@
 // Whoever starts processes may be killed; what it started must go, and the folder with its keys.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { expect, test } from 'vitest';
@@ -16,7 +16,7 @@ const root = join(import.meta.dirname, '../..');
 const starter = `
 import { Guardian } from '${root}/cli/up/guardian.ts';
 import { Supervised } from '${root}/cli/up/processes.ts';
-const guardian = new Guardian(process.argv[1]);
+const guardian = new Guardian(process.argv.slice(1));
 const run = (argv) => new Supervised({
   name: 'x', argv, cwd: '/', env: { PATH: process.env.PATH }, guardian,
   onLine: (line) => console.log(line), onCrash: () => {},
@@ -37,9 +37,11 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test('processes, their children and the state folder go when the starter is killed', async () => {
+test('processes, their children, the state folder and what is told of the mesh go when the starter is killed', async () => {
   const state = await mkdtemp(join(tmpdir(), 'selvage-guarded-'));
-  const args = ['--input-type=module-typescript', '-e', starter, state];
+  const told = join(await mkdtemp(join(tmpdir(), 'selvage-told-')), '21004.json');
+  await writeFile(told, '{}');
+  const args = ['--input-type=module-typescript', '-e', starter, state, told];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const pids = new Map<string, number>();
   createInterface({ input: child.stdout }).on('line', (line) => {
@@ -57,8 +59,9 @@ test('processes, their children and the state folder go when the starter is kill
     (some) => !some,
   );
   await eventually(
-    async () => existsSync(state),
+    async () => existsSync(state) || existsSync(told),
     (exists) => !exists,
   );
   await rm(state, { recursive: true, force: true });
+  await rm(dirname(told), { recursive: true, force: true });
 });

@@ -45,6 +45,8 @@ export class FakeCluster implements Cluster {
   readonly ran: ExecTarget[] = [];
   /** What a replica of control answers to a path. */
   control: (path: string, pod: string) => unknown = () => [];
+  /** What a command that goes on writes. */
+  stream: (target: ExecTarget) => string = () => '';
   /** Paths that are refused with 403. */
   readonly forbidden = new Set<string>();
   /** Answers to `METHOD path`, in place of the server's own. */
@@ -71,6 +73,16 @@ export class FakeCluster implements Cluster {
     this.ran.push(target);
     const answer = this.control(target.command.at(-1) ?? '', target.pod);
     return { stdout: JSON.stringify(answer), stderr: '', status: 0 };
+  }
+
+  /** Lines that a command in a pod writes until it ends, which is at once. */
+  async follow(
+    target: ExecTarget,
+    onStdout: (text: string) => void,
+  ): Promise<{ stdout: string; stderr: string; status: number }> {
+    this.ran.push(target);
+    onStdout(this.stream(target));
+    return { stdout: '', stderr: '', status: 0 };
   }
 
   /** Commands close what they opened; a test may run several. */

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import type { ClusterAccess } from '#runtime/kubernetes/access.ts';
 import { ExecChannels, exitStatusOf } from '#runtime/kubernetes/exec-channels.ts';
-import { execInPod, execPath } from '#runtime/kubernetes/exec.ts';
+import { execInPod, execPath, followInPod } from '#runtime/kubernetes/exec.ts';
 import { issue, makeTestCa } from '#test/tls/fixtures.ts';
 
 const target = {
@@ -195,6 +195,70 @@ test('a server that another CA vouches for is not asked', async () => {
 
 test('names in the path are encoded', () => {
   expect(execPath({ ...target, pod: 'a/../b?c' })).toMatch('/pods/a%2F..%2Fb%3Fc/exec?');
+});
+
+/** The payloads of what a client sent: short, masked, binary messages. */
+function sentBy(bytes: Buffer): number[][] {
+  const payloads: number[][] = [];
+  for (let at = 0; at + 6 <= bytes.length;) {
+    const length = bytes[at + 1]! & 127;
+    const mask = bytes.subarray(at + 2, at + 6);
+    const masked = bytes.subarray(at + 6, at + 6 + length);
+    if (bytes[at] === 0x82) payloads.push([...masked].map((byte, i) => byte ^ mask[i % 4]!));
+    at += 6 + length;
+  }
+  return payloads;
+}
+
+test('what a command writes comes as it is written, until the command ends', async () => {
+  const euro = Buffer.from('€');
+  behave = (socket) => {
+    socket.write(message(1, 'one\n'));
+    socket.write(Buffer.from([0x82, 2, 1, euro[0]!]));
+    socket.write(Buffer.from([0x82, 3, 1, euro[1]!, euro[2]!]));
+    socket.write(message(2, 'wrong'));
+    const causes = [{ reason: 'ExitCode', message: '3' }];
+    ends(socket, { status: 'Failure', reason: 'NonZeroExitCode', details: { causes } });
+  };
+  let text = '';
+  const { signal } = new AbortController();
+  const ended = await followInPod(access, target, (more) => (text += more), signal);
+  expect(text).toBe('one\n€');
+  expect(ended).toEqual({ stdout: '', stderr: 'wrong', status: 3 });
+  const url = new URL(seen[0]?.url ?? '', 'https://x');
+  expect(url.searchParams.get('stdin')).toBe('true');
+});
+
+test.each([
+  ['v5.channel.k8s.io', [[255, 0]]],
+  ['v4.channel.k8s.io', []],
+])('a command that is followed no longer has its stdin ended (%s)', async (spoken, wanted) => {
+  protocol = spoken;
+  const sent: Buffer[] = [];
+  behave = (socket) => {
+    socket.on('data', (chunk: Buffer) => {
+      sent.push(chunk);
+      if (spoken.startsWith('v5')) ends(socket, success);
+    });
+    socket.write(message(1, 'x'));
+  };
+  const enough = new AbortController();
+  const ended = await followInPod(access, target, () => enough.abort(), enough.signal);
+  expect(ended).toBeNull();
+  expect(sentBy(Buffer.concat(sent))).toEqual(wanted);
+});
+
+function throws(): void {
+  throw new Error('too long a line');
+}
+
+test('what its reader throws, and a refusal, end what is followed', async () => {
+  behave = (socket) => void socket.write(message(1, 'x'));
+  const { signal } = new AbortController();
+  await expect(followInPod(access, target, throws, signal)).rejects.toThrow('too long a line');
+  refusal = { status: 403, body: { kind: 'Status', reason: 'Forbidden', message: 'not you' } };
+  await expect(followInPod(access, target, throws, signal)).rejects.toMatchObject({ status: 403 });
+  expect(await followInPod(access, target, throws, AbortSignal.abort())).toBeNull();
 });
 
 test('whatever comes over the channels, it is a result or an error that says so', () => {

@@ -1,0 +1,67 @@
+// A mesh whose sidecars answer what a test says.
+import { RefusedAnswer } from '#cli/sidecars/answer.ts';
+import type { OpenSidecars } from '#cli/sidecars/open.ts';
+import type { AskableSidecar } from '#cli/sidecars/source.ts';
+
+export interface FakeSidecar {
+  /** `shop/web/web-0`. */
+  readonly name: string;
+  /** By path, with its query; a function is asked each time, an Error is thrown. */
+  readonly answers?: Readonly<Record<string, unknown>>;
+  /** Lines of each tap. */
+  readonly lines?: readonly unknown[];
+  /** The tap goes on after its lines, until it is ended. */
+  readonly endless?: boolean;
+}
+
+export interface FakeMesh {
+  readonly open: OpenSidecars;
+  /** Paths that were asked. */
+  readonly asked: string[];
+  readonly closed: () => boolean;
+}
+
+export function fakeMesh(...sidecars: readonly FakeSidecar[]): FakeMesh {
+  const asked: string[] = [];
+  let closed = false;
+  const all = sidecars.map((one) => askable(one, asked));
+  return {
+    asked,
+    closed: () => closed,
+    open: async () => ({
+      title: 'the mesh of a test',
+      list: async (namespace) =>
+        all.filter((one) => namespace === undefined || one.namespace === namespace),
+      close: async () => void (closed = true),
+    }),
+  };
+}
+
+function askable(
+  { name, answers = {}, lines, endless }: FakeSidecar,
+  asked: string[],
+): AskableSidecar {
+  const [namespace = '', workload = '', pod = ''] = name.split('/');
+  const answer = async (path: string): Promise<unknown> => {
+    asked.push(path);
+    const known = answers[path];
+    const value: unknown = typeof known === 'function' ? (known as () => unknown)() : known;
+    if (value instanceof Error) throw value;
+    if (value !== undefined) return JSON.parse(JSON.stringify(value)) as unknown;
+    throw new RefusedAnswer(`${namespace}/${pod}`, 404, '{"error":"nothing of that is known"}');
+  };
+  return {
+    namespace,
+    workload,
+    pod,
+    ask: answer,
+    post: (path) => answer(path),
+    async follow(path, onLine, signal) {
+      asked.push(path);
+      if (lines === undefined) throw new Error(`the sidecar of ${namespace}/${pod} is away`);
+      for (const line of lines) onLine(line);
+      if (endless !== true || signal.aborted) return;
+      await new Promise((end) => signal.addEventListener('abort', end, { once: true }));
+    },
+  };
+}

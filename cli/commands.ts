@@ -41,16 +41,31 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ['--once', 'end after that instead of serving on'],
       ['--otlp URL|off', 'export traces there, http:// or grpc:// (http://127.0.0.1:4318 if used)'],
       ['--first-port N', 'the first of the ports that are used (21000)'],
+      ['--no-dashboard', 'without the web page'],
     ],
     statuses: '0: ended as asked; 1: it did not start, or a sent call did not go as expected',
     load: async () => (await import('./up.ts')).up,
   },
   demo: {
-    usage: 'demo [--once]',
+    usage: 'demo [OPTION]...',
     summary: 'run the shop example with real traffic, good and bad',
-    options: [['--once', 'end after the table instead of serving on']],
+    options: [
+      ['--once', 'end after the table instead of serving on'],
+      ['--no-dashboard', 'without the web page'],
+    ],
     statuses: '0: all calls went as expected; 1: some did not',
     load: async () => (await import('./demo.ts')).demo,
+  },
+  dashboard: {
+    usage: 'dashboard [OPTION]...',
+    summary: 'a web page of the mesh: graph, refusals, policies, traces',
+    options: [
+      ['--port N', 'on loopback (21900, or the next that is free)'],
+      ['--mesh DIR|PID', 'a mesh of this machine, where several run'],
+      ...cluster,
+    ],
+    statuses: `0: ended as asked; ${unanswered}`,
+    load: async () => (await import('./dashboard.ts')).dashboard,
   },
   check: {
     usage: 'check PATH... [OPTION]...',

@@ -8,11 +8,13 @@ import { exampleFolder, isInstalled } from './programs.ts';
 import { runMesh } from './up.ts';
 import { defaultFirstPort } from './up/ports.ts';
 
+const known = ['--once', '--no-dashboard'];
+
 /** `--once` ends after the table. Nothing else differs from `selvage up manifests/examples/shop --send`. */
 export async function demo(args: string[], io: Io): Promise<number> {
-  const unknown = args.find((arg) => arg !== '--once');
+  const unknown = args.find((arg) => !known.includes(arg));
   if (unknown !== undefined) {
-    io.stderr.write(`selvage demo: there is no argument ${unknown}, only --once\n`);
+    io.stderr.write(`selvage demo: there is no argument ${unknown}, only ${known.join(' and ')}\n`);
     return 2;
   }
   const copy = isInstalled ? await mkdtemp(join(tmpdir(), 'selvage-demo-')) : null;
@@ -26,6 +28,7 @@ export async function demo(args: string[], io: Io): Promise<number> {
         once: args.includes('--once'),
         otlpEndpoint: '',
         firstPort: defaultFirstPort,
+        dashboard: !args.includes('--no-dashboard'),
       },
       io,
     );

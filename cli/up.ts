@@ -12,6 +12,7 @@ import { printProblems } from './calls/problems.ts';
 import type { Io } from './io.ts';
 import { announcementFolder } from './sidecars/announcement.ts';
 import { LiveModel } from './up/live-model.ts';
+import { startOwnDashboard } from './up/own-dashboard.ts';
 import { defaultFirstPort, lastPort } from './up/ports.ts';
 import { RunningMesh } from './up/running.ts';
 import { scenarioTable } from './up/scenario.ts';
@@ -29,6 +30,8 @@ interface UpOptions {
   /** Where traces go; `off`: nowhere; '': to a collector on the usual port of this machine, if there is one. */
   readonly otlpEndpoint: string;
   readonly firstPort: number;
+  /** Serve the web page of it, until it ends. */
+  readonly dashboard: boolean;
 }
 
 /** As a shell says it: 128 and the number of SIGINT. */
@@ -108,11 +111,15 @@ async function serve(
   if (interrupted.aborted) return interruptedStatus;
   if (!options.once) {
     const calls = testCalls(model);
-    io.stdout.write(welcome(running.pods, running.services, calls, options.folder, sent.refusedId));
+    const dashboard = options.dashboard ? await startOwnDashboard(io) : null;
+    const { pods, services } = running;
+    const { refusedId } = sent;
+    io.stdout.write(welcome(pods, services, calls, options.folder, refusedId, dashboard?.url));
     running.follow();
     await new Promise((end) => {
       interrupted.addEventListener('abort', end, { once: true });
     });
+    await dashboard?.close();
     io.stdout.write('\nending the mesh\n');
   }
   // Without a resource that was left out, what the calls found says little.
@@ -157,6 +164,7 @@ function readOptions(args: string[]): UpOptions {
     once: { type: 'boolean' },
     otlp: { type: 'string' },
     'first-port': { type: 'string' },
+    'no-dashboard': { type: 'boolean' },
   });
   const [folder, ...rest] = positionals;
   if (folder === undefined || rest.length > 0) {
@@ -171,5 +179,6 @@ function readOptions(args: string[]): UpOptions {
     const wanted = `a URL like http://127.0.0.1:4318 or grpc://127.0.0.1:4317, or ${noTraces}`;
     throw new CallError(`--otlp is ${wanted}, not "${otlp}"`);
   }
-  return { folder, send, once, otlpEndpoint: otlp, firstPort };
+  const dashboard = values['no-dashboard'] !== true;
+  return { folder, send, once, otlpEndpoint: otlp, firstPort, dashboard };
 }

@@ -43,7 +43,8 @@ function isEnforced(rules: RuleSet, { policy }: DroppedRule): boolean {
   return rules.dryRuns.every((dryRun) => dryRun.policy !== policy);
 }
 
-function measure(
+/** How much of one rule a call matches. */
+export function measure(
   policy: AuthorizationPolicy,
   index: number,
   froms: readonly Clause[],
@@ -65,7 +66,7 @@ function measure(
 }
 
 /** What dropped the rule is among its misses, whichever of its clauses fits best. */
-function measureDropped(
+export function measureDropped(
   { policy, index, model, condition, unknown }: DroppedRule,
   connection: ConnectionFacts,
   request: RequestFacts | null,

@@ -8,11 +8,13 @@ import {
   type ClusterValues,
   openCluster,
 } from '../cluster/cluster.ts';
+import { askControl } from '../cluster/control.ts';
 import { listAll } from '../cluster/discovery.ts';
 import { isSidecarRunning, podOf, sidecarOf } from '../cluster/pods.ts';
 import type { Io } from '../io.ts';
 import { type Announcement, announcementFolder, readAnnouncements } from './announcement.ts';
 import { sidecarInPod, turnsOf } from './in-pod.ts';
+import { get } from '../up/readiness.ts';
 import { loopbackSidecar } from './loopback.ts';
 import type { Sidecars } from './source.ts';
 
@@ -72,6 +74,7 @@ export function clusterSidecars(cluster: Cluster): Sidecars {
         .filter((pod) => pod.alive && sidecarOf(pod) !== undefined && isSidecarRunning(pod))
         .map((pod) => sidecarInPod(cluster, pod, turns));
     },
+    control: (path) => turns(() => askControl(cluster, path)),
     close: () => cluster.close(),
   };
 }
@@ -91,8 +94,15 @@ export function localSidecars(
         .filter((one) => namespace === undefined || one.namespace === namespace)
         .map(loopbackSidecar);
     },
+    control: (path) => askLocalControl(controlAdmin, path),
     close: () => Promise.resolve(),
   };
+}
+
+async function askLocalControl(port: number, path: string): Promise<unknown> {
+  const { status, body } = await get(`http://127.0.0.1:${port}${path}`);
+  if (status !== 200) throw new Error(`control answers ${status}: ${body.trim()}`);
+  return JSON.parse(body) as unknown;
 }
 
 function chosenBy(mesh: string, running: readonly Announcement[], cwd: string): Announcement {

@@ -18,5 +18,7 @@ export interface Sidecars {
   readonly title: string;
   /** @param namespace only of that one; left out: all */
   list(namespace?: string): Promise<readonly AskableSidecar[]>;
+  /** GET of control's admin endpoint, read as JSON; left out where it cannot be asked. @throws as `ask` of a sidecar */
+  control?(path: string): Promise<unknown>;
   close(): Promise<void>;
 }

@@ -21,6 +21,7 @@ const callersShown = 4;
  * curl lines for calls that the folder's PolicyTests expect to pass and to fail, or for each caller where there are no
  * tests; and where to look further.
  * @param refusedId of a call that was refused just now; '' without one
+ * @param dashboard the address of its web page; '' without one
  */
 export function welcome(
   pods: readonly LocalPod[],
@@ -28,6 +29,7 @@ export function welcome(
   calls: readonly TestCall[],
   folder: string,
   refusedId = '',
+  dashboard = '',
 ): string {
   const tests = calls.filter((call) => call.tokenFrom === undefined && call.tcp !== true);
   const shown = ['allow', 'deny', 'closed'].flatMap((expect) =>
@@ -48,6 +50,7 @@ export function welcome(
     'The mesh is up. Try:',
     ...tries,
     '',
+    ...(dashboard === '' ? [] : ['See it in a browser:', `  ${dashboard}`, '']),
     'What each sidecar enforces, counts and logs:',
     ...sidecars,
     ...questions(pods, refusedId),

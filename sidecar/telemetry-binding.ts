@@ -68,6 +68,7 @@ function tracingParts(binding: TelemetryBinding, meshId: string): TracingParts {
   return {
     node: `sidecar~${podIp || '127.0.0.1'}~${pod || workload}.${namespace}~${domain}`,
     meshId,
+    withoutSink: settings.traceContext,
     mayDebug: debuggers.length === 0 ? () => false : principalTest(debuggers),
     environment: environmentVariable,
     meshWay: (host, port) => providerWay({ inForce, upstreams }, host, port),

@@ -245,6 +245,7 @@ export class LocalMesh {
       SELVAGE_ACCESS_LOG_FORMAT: 'json',
       SELVAGE_OTLP_ENDPOINT: this.options.otlpEndpoint,
       SELVAGE_TRACE_SAMPLING: '1',
+      SELVAGE_TRACE_CONTEXT: 'true',
       ...this.#urls(),
     });
   }

@@ -1,5 +1,5 @@
 // Settings of tracing: where spans go, how many calls are traced, who may ask for it.
-import { anyText, fraction, list } from '#runtime/setting-types.ts';
+import { anyText, boolean, fraction, list } from '#runtime/setting-types.ts';
 import { Wanted } from '#runtime/settings.ts';
 
 import { readOtlpEndpoint } from './otlp/target.ts';
@@ -18,6 +18,13 @@ export const tracingFields = [
     parse: fraction,
     default: '0.01',
     doc: 'part of the calls that are traced',
+  },
+  {
+    name: 'traceContext',
+    env: 'SELVAGE_TRACE_CONTEXT',
+    parse: boolean,
+    default: 'false',
+    doc: 'calls have a trace also where no collector takes spans: logs, taps and the dashboard name it',
   },
   {
     name: 'traceDebugIdentities',

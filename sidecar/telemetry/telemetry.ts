@@ -43,6 +43,8 @@ export interface TracingParts {
   /** Istio's node ID. */
   node: string;
   meshId: string;
+  /** Calls have a trace also where spans go nowhere. */
+  withoutSink: boolean;
   /** Callers that may have their calls traced by a header. */
   mayDebug: (identity: string) => boolean;
   environment: (name: string) => string | undefined;
@@ -96,6 +98,7 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
     clock,
     owner: { labels: self, node: tracing.node, meshId: tracing.meshId },
     reasons: options.reasons,
+    withoutSink: tracing.withoutSink,
     mayDebug: tracing.mayDebug,
     environment: tracing.environment,
     sinksFor: (wanted) => exporters.use(wanted),
@@ -110,6 +113,7 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
 const noTracingParts: TracingParts = {
   node: '',
   meshId: '',
+  withoutSink: false,
   mayDebug: () => false,
   environment: () => undefined,
   meshWay: () => null,

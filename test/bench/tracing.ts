@@ -33,6 +33,7 @@ function main(): void {
 function tracer(sink: SpanSink | null): Tracer {
   return new Tracer({
     ratio: 0,
+    withoutSink: false,
     clock: new WallClock(),
     owner: {
       labels: () => unknownWorkload,

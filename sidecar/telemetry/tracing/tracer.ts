@@ -28,6 +28,8 @@ export interface TracerOptions {
   readonly clock: WallClock;
   readonly owner: SpanOwner;
   readonly reasons: ReasonSource | null;
+  /** Calls have a trace also where spans go nowhere. */
+  readonly withoutSink: boolean;
   /** Callers that may have their calls traced by a header. */
   readonly mayDebug: (identity: string) => boolean;
   readonly environment: (name: string) => string | undefined;
@@ -38,7 +40,8 @@ export interface TracerOptions {
 
 /** What is done with calls of one direction. */
 interface Direction extends Sampling {
-  readonly sink: SpanSink;
+  /** Null: a trace is only passed on. */
+  readonly sink: SpanSink | null;
   readonly style: SpanStyle;
 }
 
@@ -75,7 +78,7 @@ export class Tracer {
   end(x: Exchange): void {
     const { trace, downstream } = x;
     const direction = downstream.direction === 'inbound' ? this.inbound : this.outbound;
-    if (direction === null || !(trace instanceof Trace)) return;
+    if (direction === null || direction.sink === null || !(trace instanceof Trace)) return;
     const { record } = this;
     record.ofExchange(x);
     direction.sink(requestSpan(x, trace, record, direction.style, this.clockMs(x.finishedAtMs)));
@@ -84,7 +87,7 @@ export class Tracer {
   /** Bytes bring no decision with them: lots are drawn for each connection. */
   tcpClosed(session: TcpSession): void {
     const direction = session.downstream.direction === 'inbound' ? this.inbound : this.outbound;
-    if (direction === null || !isDrawn(direction.ratio)) return;
+    if (direction === null || direction.sink === null || !isDrawn(direction.ratio)) return;
     const { record } = this;
     record.ofSession(session);
     const clockMs = this.clockMs(session.closedAtMs);
@@ -92,9 +95,9 @@ export class Tracer {
   }
 
   private direction(said: DirectionTelemetry | undefined, sink: SpanSink | null): Direction | null {
-    if (sink === null) return null;
-    const { ratio, owner, reasons, clock, environment, warn } = this.options;
+    const { ratio, withoutSink, owner, reasons, clock, environment, warn } = this.options;
     const tracing = said?.tracing ?? {};
+    if (sink === null && (!withoutSink || tracing.disabled === true)) return null;
     const { samplingPercent } = tracing;
     return {
       sink,

@@ -34,6 +34,8 @@ interface Said {
   readonly sampling?: number;
   /** Of both directions. */
   readonly tracing?: TracingSettings;
+  /** No collector, but traces all the same. */
+  readonly withoutSink?: boolean;
   readonly debuggers?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly warned?: string[];
@@ -41,7 +43,14 @@ interface Said {
 
 async function start(said: Said = {}): Promise<RunningTelemetry> {
   collector = await httpCollector();
-  const { sampling = 0, tracing, debuggers = [], environment = {}, warned = [] } = said;
+  const {
+    withoutSink = false,
+    sampling = 0,
+    tracing,
+    debuggers = [],
+    environment = {},
+    warned = [],
+  } = said;
   const t = createTelemetry({
     workload,
     identity: () => 'spiffe://cluster.local/ns/billing/sa/payments',
@@ -52,11 +61,12 @@ async function start(said: Said = {}): Promise<RunningTelemetry> {
       explain: () => null,
       explainTcp: () => null,
     },
-    otlpEndpoint: collector.url,
+    otlpEndpoint: withoutSink ? '' : collector.url,
     traceSampling: sampling,
     tracing: {
       node: 'sidecar~10.0.0.9~payments-0.billing~billing.svc.cluster.local',
       meshId: 'cluster.local',
+      withoutSink,
       mayDebug: (identity) => debuggers.includes(identity),
       environment: (name) => environment[name],
       meshWay: () => null,
@@ -102,6 +112,18 @@ const denial = {
   rule: 1,
   details: 'rbac_access_denied_matched_policy[none]',
 } as const;
+
+test('without a collector a call has a trace all the same, where a setting says so', async () => {
+  const t = await start({ sampling: 1, withoutSink: true });
+  const x = makeExchange({});
+  run(t, x);
+  expect(isTraceparent(x.request.values('traceparent')[0] ?? '')).toBe(true);
+  const quiet = makeExchange({});
+  t.configure(both({ tracing: { disabled: true } }));
+  run(t, quiet);
+  expect(quiet.request.values('traceparent')).toEqual([]);
+  expect(await spansOf(t)).toEqual([]);
+});
 
 test('a sampled call becomes a server span, child of the caller\u2019s, and the application its child', async () => {
   const t = await start();

@@ -231,6 +231,10 @@ export class Exchange {
   /** Inbound: the request as policies saw it, where it was edited since; null: it was not. */
   judged: HeldRequest | null = null;
   requestId = '';
+  /** The answer's headers, lower-case, those that telemetry asked for; null: none were kept. */
+  answerLines: readonly (readonly [name: string, value: string])[] | null = null;
+  /** Headers of an answer of our own, as lines `name: value\r\n`; '' where there is none. */
+  ownAnswer = '';
   /** Value of `grpc-status` from the response's head or trailers; '' without one. */
   grpcStatus = '';
   /** Owned by telemetry/trace; null when the call is not traced. */

@@ -100,6 +100,7 @@ export function refuse(x: Exchange, failure: Failure): void {
   const type = typed ? '' : 'content-type: text/plain\r\n';
   const date = new Date().toUTCString();
   const headers = `${x.replyHeaders}${type}date: ${date}\r\nserver: selvage\r\n${idLine(x.id)}`;
+  x.ownAnswer = headers;
   x.stream.reply(failure.status, headers, failure.body, failure.close);
 }
 
@@ -107,6 +108,7 @@ export function refuse(x: Exchange, failure: Failure): void {
 export function answer(x: Exchange, status: number, lines: string, body: string | Buffer): void {
   const date = new Date().toUTCString();
   const headers = `${x.replyHeaders}${lines}date: ${date}\r\nserver: selvage\r\n`;
+  x.ownAnswer = headers;
   x.stream.reply(status, headers, body, false);
 }
 

@@ -1,10 +1,10 @@
 // One log line's facts, the same shape for a request, a byte stream and a refused connection.
-import type { Service } from '#api/snapshot.ts';
 import type { ConnectionFacts } from '#policy/facts.ts';
 import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Exchange } from '../exchange.ts';
-import { slotOf, type ConnectionSlot } from './slot.ts';
+import { clusterOfExchange, clusterOfSession } from './cluster-name.ts';
+import { slotOf } from './slot.ts';
 import type { ConnectionEnds, ConnectionRefusal, TcpSession } from './types.ts';
 
 /** Filled anew for each line; one object serves them all. Strings are as the network gave them. */
@@ -61,7 +61,7 @@ export class LogRecord {
     this.serviceTimeMs = x.respondedAtMs === 0 ? -1 : x.respondedAtMs - x.forwardedAtMs;
     this.requestId = x.requestId;
     this.upstreamAddress = x.upstreamAddress;
-    this.upstreamCluster = clusterOf(slot, x);
+    this.upstreamCluster = clusterOfExchange(x);
     this.localAddress = slot.local || (slot.local = localOf(downstream));
     this.remoteAddress = slot.remote || (slot.remote = remoteOf(downstream));
     this.sni = downstream.facts.sni;
@@ -81,12 +81,7 @@ export class LogRecord {
     this.receivedBytes = session.receivedBytes;
     this.sentBytes = session.sentBytes;
     this.upstreamAddress = session.upstreamAddress;
-    const { direction, facts } = session.downstream;
-    this.upstreamCluster = clusterName(
-      direction,
-      session.service,
-      direction === 'inbound' ? facts.destinationPort : session.servicePort,
-    );
+    this.upstreamCluster = clusterOfSession(session);
   }
 
   ofRefusal(refusal: ConnectionRefusal): void {
@@ -124,31 +119,6 @@ export class LogRecord {
     this.routeName = '';
     this.sourcePrincipal = facts?.identities[0] ?? '';
   }
-}
-
-function clusterOf(slot: ConnectionSlot, x: Exchange): string {
-  const { direction, facts } = x.downstream;
-  const port = direction === 'inbound' ? facts.destinationPort : x.servicePort;
-  const subset = x.routed?.destination?.destination.subset ?? '';
-  if (subset !== '') return clusterName(direction, x.service, port, subset);
-  if (slot.clusterPort !== port || slot.clusterService !== x.service) {
-    slot.clusterPort = port;
-    slot.clusterService = x.service;
-    slot.cluster = clusterName(direction, x.service, port);
-  }
-  return slot.cluster;
-}
-
-/** Istio's names: `inbound|8080||`, `outbound|80||payments.payments.svc.cluster.local`. */
-function clusterName(
-  direction: ConnectionEnds['direction'],
-  service: Service | null,
-  port: number,
-  subset = '',
-): string {
-  if (direction === 'inbound') return `inbound|${port}||`;
-  if (service === null) return 'PassthroughCluster';
-  return `outbound|${port}|${subset}|${service.hosts[0] ?? ''}`;
 }
 
 function localOf(ends: ConnectionEnds): string {

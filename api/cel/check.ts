@@ -1,5 +1,6 @@
 // What can be said of a CEL expression before there is a call: names and functions that there are not, types that never meet.
 import { nearest } from '../spelling.ts';
+import { regexFault } from '../validate/regex.ts';
 import { parseCel } from './parse.ts';
 import { isCelFault, type CelNode } from './syntax.ts';
 import {
@@ -95,7 +96,12 @@ class Checker {
     return 'dyn';
   }
 
-  #member({ of, name, at }: CelNode & { kind: 'member' }): Found {
+  #member({ of, name, tests, at }: CelNode & { kind: 'member' }): Found {
+    if (tests) {
+      // Whether it is there at all is the question.
+      this.#found(of);
+      return 'bool';
+    }
     return this.#inside(this.#found(of), of, name, at);
   }
 
@@ -170,16 +176,22 @@ class Checker {
       this.findings.push(unknownFunction(name, named, at));
       return 'dyn';
     }
-    if (name === 'matches' && args.at(-1)?.kind !== 'literal') {
-      const message = 'the regular expression of matches() must be written out';
-      this.findings.push({ severity: 'error', message, at });
-    }
+    if (name === 'matches') this.#regex(args.at(-1), at);
     given.forEach((type, i) => {
       const taken = found.args[i] ?? ['dyn'];
       if (type === 'dyn' || taken.includes('dyn') || taken.includes(type)) return;
       this.#warn(`${name}() is not for ${article(type)}`, at);
     });
     return found.result;
+  }
+
+  /** Compiled once, so it must be written out. */
+  #regex(pattern: CelNode | undefined, at: number): void {
+    const known = pattern?.kind === 'literal' && pattern.type === 'string';
+    const message = known
+      ? regexFault(pattern.value)
+      : 'the regular expression of matches() must be written out';
+    if (message !== null) this.findings.push({ severity: 'error', message, at });
   }
 
   #macro({ macro, of, variable, predicate, transform, at }: CelNode & { kind: 'macro' }): CelType {

@@ -4,10 +4,9 @@ import { isCelFault, Wrong } from '#api/cel/syntax.ts';
 
 import { loadedRegexes, type RegexFactory } from '../routing/regex.ts';
 import { nothingWanted, type WantedOfAnswers } from '../telemetry/kept-answer.ts';
-import { textOf } from './functions.ts';
 import { CelCompiler } from './node.ts';
 import { Scope, type CelSubject, type Evaluate } from './scope.ts';
-import { typeOf, type CelResult, type CelValue } from './values.ts';
+import type { CelResult } from './values.ts';
 
 /**
  * @param regexes prepared with the snapshot that the expression is of
@@ -57,16 +56,4 @@ export class CelProgram {
   holds(subject: CelSubject): boolean {
     return this.evaluate(subject) === true;
   }
-}
-
-/** As Envoy writes it into logs and labels; null: there is none. */
-export function celText(value: CelResult): string | null {
-  if (value === undefined) return null;
-  if (value === null) return 'NULL';
-  return textOf(value) ?? `${typeName(value)} value`;
-}
-
-function typeName(value: CelValue): string {
-  const name = typeOf(value);
-  return name === 'type' ? 'CelType' : name;
 }

@@ -29,7 +29,7 @@ type Compiled = Evaluate | AttributeReaders;
 const never: Evaluate = () => undefined;
 
 export class CelCompiler {
-  /** Lower-case names of those that are read; null: any may be. */
+  /** Lower-case names of those that are read; null: all of them. */
   answerHeaders: Set<string> | null = new Set();
   readonly #regexes: RegexFactory;
   /** Variables of macros, the innermost last. */

@@ -99,7 +99,8 @@ function add(a: CelValue, b: CelValue): CelResult {
   if (typeof a === 'string' && typeof b === 'string') {
     return a.length + b.length > joinedCharactersMax ? undefined : a + b;
   }
-  if (isList(a) && isList(b)) return a.length + b.length > joinedItemsMax ? undefined : [...a, ...b];
+  if (isList(a) && isList(b))
+    return a.length + b.length > joinedItemsMax ? undefined : [...a, ...b];
   if (a instanceof Uint8Array && b instanceof Uint8Array) {
     return a.length + b.length > joinedCharactersMax ? undefined : Buffer.concat([a, b]);
   }

@@ -54,7 +54,7 @@ export function timestampOf(us: number): CelResult {
   return ms >= yearOneMs && ms < yearMaxMs ? new Timestamp(Math.floor(us)) : undefined;
 }
 
-/** As Envoy prints it: `1.5s`. */
+/** As CEL's string() gives it: `1.5s`. */
 export function durationText({ ns }: Duration): string {
   return `${Number((ns / 1e9).toFixed(9))}s`;
 }

@@ -123,11 +123,26 @@ export const languageCases: readonly CelCase[] = [
   ["timestamp('2026-01-31T12:34:56.789Z').getMilliseconds()", '789'],
   ["duration('90m').getHours()", '1'],
   ["duration('90m').getMinutes()", '90'],
+  // As logs write them.
+  ["duration('1500ms')", '1.5s'],
+  ["duration('90m')", '1h30m'],
+  ["duration('2733942ns')", '2.733942ms'],
+  ["duration('-1.5us')", '-1.5us'],
+  ["duration('0s')", '0'],
+  ["timestamp('2026-01-31T12:00:00.25Z')", '2026-01-31T12:00:00.25+00:00'],
+  ['1e30', '1e+30'],
+  ['2.0 / 3.0', '0.666667'],
+  ['123456789.0', '1.23457e+08'],
+  ['0.00001', '1e-05'],
+  ['1.0 / 0.0', 'inf'],
+  ['type(1)', 'CelType value'],
+  ['[1]', 'CelList value'],
+  ["{'a': 1}", 'CelMap value'],
+  ['request.headers', 'CelMap value'],
   // Names that nobody knows.
   ['nothing', null],
   ['request.nothing', null],
   ['has(request.nothing)', 'false'],
-  ['request', null],
 ];
 
 /** What Envoy has switched off, and we have not: macros, joining, text of anything. */

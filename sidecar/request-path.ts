@@ -15,7 +15,11 @@ export const ENDED = 'ended';
 /** A request path as data; inbound/http.ts and outbound/http.ts write theirs down. */
 export interface PathLayers {
   /** Sees every exchange first and last, whatever the layers do. */
-  readonly observer: { begin(x: Exchange): void; end(x: Exchange): void };
+  readonly observer: {
+    begin(x: Exchange): void;
+    respond?(x: Exchange, response: ResponseView): void;
+    end(x: Exchange): void;
+  };
   /** Outermost first. The last one forwards. */
   readonly request: readonly Layer[];
   /** Edits of the response's head, in order. */
@@ -44,6 +48,7 @@ export function composePath(path: PathLayers): RequestPath {
     respond(x, response) {
       try {
         for (const edit of path.response) edit(x, response);
+        path.observer.respond?.(x, response);
       } catch (error) {
         path.onFault(error, x);
       }

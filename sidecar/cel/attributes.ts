@@ -4,6 +4,13 @@ import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Downstream, Exchange } from '../exchange.ts';
 import { flagBits } from '../response-flags.ts';
+import {
+  certificatePart,
+  detailsOf,
+  grpcStatusOf,
+  virtualHostOf,
+} from '../telemetry/call-values.ts';
+import { answerBytes, requestBytes } from '../telemetry/header-bytes.ts';
 import { clusterOfExchange, clusterOfSession } from '../telemetry/cluster-name.ts';
 import { connectionId, slotOf } from '../telemetry/slot.ts';
 import { WallClock } from '../telemetry/wall-clock.ts';
@@ -82,7 +89,7 @@ const request: Readers<(typeof celAttributes)['request']> = {
   scheme: http((x) => present(x.request.scheme)),
   method: http((x) => present(x.request.method)),
   headers: http((x) => new RequestHeaders(x)),
-  headers_bytes: http((x) => new RequestHeaders(x).bytes()),
+  headers_bytes: http(requestBytes),
   referer: http((x) => new RequestHeaders(x).value('referer')),
   useragent: http((x) => new RequestHeaders(x).value('user-agent')),
   time: ({ exchange, session }) => {
@@ -108,7 +115,7 @@ const request: Readers<(typeof celAttributes)['request']> = {
   },
   total_size: ({ exchange, session }) => {
     if (exchange === null) return session?.receivedBytes;
-    return exchange.requestBodyBytes + new RequestHeaders(exchange).bytes();
+    return exchange.requestBodyBytes + requestBytes(exchange);
   },
 };
 
@@ -119,18 +126,13 @@ const response: Readers<(typeof celAttributes)['response']> = {
     if (exchange !== null) return flagBits(exchange.flags);
     return session === null ? flagBits(refusal === null ? '-' : 'NR') : flagBits(session.flag);
   },
-  grpc_status: http((x) => {
-    if (/^\d{1,9}$/.test(x.grpcStatus)) return Number(x.grpcStatus);
-    return x.status === 0 ? undefined : (grpcStatuses.get(x.status) ?? 2);
-  }),
+  grpc_status: http((x) => grpcStatusOf(x) ?? undefined),
   headers: http((x) => new AnswerHeaders(x)),
-  headers_bytes: http((x) => new AnswerHeaders(x).bytes()),
+  headers_bytes: http(answerBytes),
   trailers: http(answerTrailers),
   size: ({ exchange, session }) => exchange?.responseBodyBytes ?? session?.sentBytes,
   total_size: ({ exchange, session }) =>
-    exchange === null
-      ? session?.sentBytes
-      : exchange.responseBodyBytes + new AnswerHeaders(exchange).bytes(),
+    exchange === null ? session?.sentBytes : exchange.responseBodyBytes + answerBytes(exchange),
   backend_latency: http((x) =>
     x.respondedAtMs === 0 ? undefined : milliseconds(x.respondedAtMs - x.forwardedAtMs),
   ),
@@ -141,10 +143,10 @@ const connection: Readers<(typeof celAttributes)['connection']> = {
   mtls: connected(({ facts }) => facts.mtls),
   requested_server_name: ({ exchange, session, refusal }) =>
     exchange?.downstream.facts.sni ?? session?.downstream.facts.sni ?? refusal?.sni,
-  subject_peer_certificate: http((x) => certificatePart(x, /;Subject="((?:[^"\\]|\\.)*)"/)),
-  uri_san_local_certificate: http((x) => certificatePart(x, /^By=([^;]*)/)),
+  subject_peer_certificate: http((x) => certificatePart(x, 'Subject') ?? undefined),
+  uri_san_local_certificate: http((x) => certificatePart(x, 'By') ?? undefined),
   uri_san_peer_certificate: connected(({ facts }) => facts.identities[0]),
-  sha256_peer_certificate_digest: http((x) => certificatePart(x, /;Hash=([^;]*)/)),
+  sha256_peer_certificate_digest: http((x) => certificatePart(x, 'Hash') ?? undefined),
   termination_details: ({ session, refusal }) =>
     refusal === null ? present(session?.details ?? '') : 'connection_refused',
   transport_failure_reason: ({ refusal }) => refusal?.reason,
@@ -170,12 +172,7 @@ const xds: Readers<(typeof celAttributes)['xds']> = {
     return session === null ? undefined : clusterOfSession(session);
   },
   route_name: http((x) => x.routed?.compiled.route.name ?? 'default'),
-  virtual_host_name: http((x) => {
-    const { direction, facts } = x.downstream;
-    if (direction === 'inbound') return `inbound|http|${facts.destinationPort}`;
-    const [host] = x.service?.hosts ?? [];
-    return host === undefined ? 'allow_any' : `${host}:${x.servicePort}`;
-  }),
+  virtual_host_name: http(virtualHostOf),
   listener_direction: ends(({ direction }) => (direction === 'inbound' ? 1 : 2)),
 };
 
@@ -210,24 +207,6 @@ const readers: Readers<typeof celAttributes> = {
 
 export const attributeReaders: AttributeReaders = readers;
 
-/** Envoy's response code details, its blanks still in them. */
-export function detailsOf({ details, failure }: Exchange): string {
-  if (details !== '') return details;
-  return failure === null ? 'via_upstream' : failure.details;
-}
-
-/** What gRPC's callers take an HTTP status for, where there is no other word (gRPC's http-grpc-status-mapping). */
-const grpcStatuses: ReadonlyMap<number, number> = new Map([
-  [400, 13],
-  [401, 16],
-  [403, 7],
-  [404, 12],
-  [429, 14],
-  [502, 14],
-  [503, 14],
-  [504, 14],
-]);
-
 function present(text: string): CelResult {
   return text === '' ? undefined : text;
 }
@@ -247,9 +226,4 @@ function callerOfConnection({
 }: Pick<Downstream, 'direction' | 'facts'>): WorkloadLabels | null {
   const [identity] = facts.identities;
   return direction === 'outbound' || identity === undefined ? null : labelsOfIdentity(identity);
-}
-
-/** The sidecar keeps what it tells the application of the certificate. */
-function certificatePart({ downstream }: Exchange, part: RegExp): CelResult {
-  return part.exec(downstream.forwardedClientCert)?.[1];
 }

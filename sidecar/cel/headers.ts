@@ -16,11 +16,6 @@ abstract class Headers implements CelMap {
   keys(): readonly CelValue[] {
     return [...new Set(this.lines().map(([name]) => name.toLowerCase()))];
   }
-
-  /** Names and values, as Envoy counts them. */
-  bytes(): number {
-    return this.lines().reduce((sum, [name, value]) => sum + name.length + value.length, 0);
-  }
 }
 
 export class RequestHeaders extends Headers {

@@ -3,7 +3,9 @@ import type { ConnectionFacts } from '#policy/facts.ts';
 import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Exchange } from '../exchange.ts';
+import { detailsOf } from './call-values.ts';
 import { clusterOfExchange, clusterOfSession } from './cluster-name.ts';
+import type { LoggedReason } from './log-reason.ts';
 import { slotOf } from './slot.ts';
 import type { ConnectionEnds, ConnectionRefusal, TcpSession } from './types.ts';
 
@@ -38,11 +40,14 @@ export class LogRecord {
   sourcePrincipal = '';
   /** Of the failure; '' where nothing failed here. */
   id = '';
+  /** Made when a line asks for it; several logs of one call share it. */
+  reason: LoggedReason | null = null;
 
   ofExchange(x: Exchange): void {
     const { downstream, request, failure } = x;
     const slot = slotOf(downstream);
     this.exchange = x;
+    this.reason = null;
     this.session = null;
     this.refusal = null;
     this.startedAtMs = x.startedAtMs;
@@ -53,7 +58,7 @@ export class LogRecord {
     this.authority = request.authority;
     this.status = x.status;
     this.flags = x.flags;
-    this.details = x.details || (failure === null ? 'via_upstream' : failure.details);
+    this.details = detailsOf(x);
     this.terminationDetails = '';
     this.transportFailure = failure !== null && failure.code === 'upstream-tls' ? x.details : '';
     this.receivedBytes = x.requestBodyBytes;
@@ -102,6 +107,7 @@ export class LogRecord {
 
   private ofConnection(ends: ConnectionEnds, facts: ConnectionFacts | null): void {
     this.exchange = null;
+    this.reason = null;
     this.session = null;
     this.refusal = null;
     this.method = '';

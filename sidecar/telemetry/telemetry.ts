@@ -1,10 +1,11 @@
 // Puts metrics, access log and tracing together as the one Telemetry that listeners report to.
+import type { TelemetrySettings } from '#api/telemetry.ts';
 import type { Workload } from '#api/workload.ts';
 
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, ResponseView } from '../exchange.ts';
 import { newFailureId } from '../failure-id.ts';
 import { Observation } from '../observe/observation.ts';
-import { AccessLog } from './access-log.ts';
+import { AccessLogs } from './access-log.ts';
 import { MetricsPage, type Exposition, type Gauge, type MetricData } from './exposition.ts';
 import { Metrics } from './metrics.ts';
 import { OtlpExporter } from './otlp.ts';
@@ -20,7 +21,7 @@ export interface TelemetryOptions {
   identity: () => string;
   /** Istio's cluster ID; `Kubernetes` by default, as Istio's. */
   cluster?: string;
-  /** '' switches the access log off. */
+  /** '' switches the access log off, but for those of Telemetry resources. */
   accessLog: string;
   accessLogFormat: 'text' | 'json';
   /** Null where no policies are known; `why` is then the verdict's details. */
@@ -39,6 +40,8 @@ export interface TelemetryOptions {
 export interface RunningTelemetry extends Telemetry {
   /** What is remembered and shown of calls. */
   readonly observation: Observation;
+  /** What Telemetry resources say; undefined: there are none. */
+  configure(settings: TelemetrySettings | undefined): void;
   /** The page of /stats/prometheus. */
   scrape(): Promise<Exposition>;
   /** The same as data, for a page of several workers. */
@@ -56,16 +59,13 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
   const seriesMax = options.seriesMax ?? 1000;
   const metrics = new Metrics({ workload, identity, cluster, seriesMax });
   const peers = new PeerExchange(() => metrics.self());
-  const log =
-    options.accessLog === ''
-      ? null
-      : new AccessLog({
-          path: options.accessLog,
-          format: options.accessLogFormat,
-          reasons: options.reasons,
-          clock,
-          warn,
-        });
+  const logs = new AccessLogs({
+    path: options.accessLog,
+    format: options.accessLogFormat,
+    reasons: options.reasons,
+    clock,
+    warn,
+  });
   const otlp =
     options.otlpEndpoint === ''
       ? null
@@ -78,18 +78,18 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
     otlp === null
       ? null
       : new Tracer({ ratio: options.traceSampling, clock, emit: (span) => otlp.push(span) });
-  const gauges = [...ownGauges(metrics, log, otlp), ...(options.gauges ?? [])];
+  const gauges = [...ownGauges(metrics, logs, otlp), ...(options.gauges ?? [])];
   const self = (): WorkloadLabels => metrics.self();
   const observation = new Observation({ self, reasons: options.reasons, clock });
   const page = new MetricsPage(metrics, gauges);
-  return new Composed(metrics, peers, log, tracer, otlp, page, observation);
+  return new Composed(metrics, peers, logs, tracer, otlp, page, observation);
 }
 
 class Composed implements RunningTelemetry {
   readonly observation: Observation;
   private readonly metrics: Metrics;
   private readonly peers: PeerExchange;
-  private readonly log: AccessLog | null;
+  private readonly logs: AccessLogs;
   private readonly tracer: Tracer | null;
   private readonly otlp: OtlpExporter | null;
   private readonly page: MetricsPage;
@@ -97,7 +97,7 @@ class Composed implements RunningTelemetry {
   constructor(
     metrics: Metrics,
     peers: PeerExchange,
-    log: AccessLog | null,
+    logs: AccessLogs,
     tracer: Tracer | null,
     otlp: OtlpExporter | null,
     page: MetricsPage,
@@ -106,10 +106,14 @@ class Composed implements RunningTelemetry {
     this.observation = observation;
     this.metrics = metrics;
     this.peers = peers;
-    this.log = log;
+    this.logs = logs;
     this.tracer = tracer;
     this.otlp = otlp;
     this.page = page;
+  }
+
+  configure(settings: TelemetrySettings | undefined): void {
+    this.logs.configure(settings);
   }
 
   begin(x: Exchange): void {
@@ -121,12 +125,16 @@ class Composed implements RunningTelemetry {
     this.peers.forwarding(x);
   }
 
+  respond(x: Exchange, response: ResponseView): void {
+    this.logs.respond(x, response);
+  }
+
   end(x: Exchange): void {
     const { observation } = this;
     if (x.failure !== null) observation.name(x);
     this.metrics.exchange(x);
     observation.edges.exchange(x);
-    if (this.log !== null) this.log.exchange(x);
+    this.logs.exchange(x);
     if (x.failure !== null || observation.taps.on) observation.exchange(x);
     if (this.tracer !== null && x.trace !== null) this.tracer.end(x);
   }
@@ -134,7 +142,7 @@ class Composed implements RunningTelemetry {
   connectionRefused(refusal: ConnectionRefusal): void {
     const named = { ...refusal, id: newFailureId() };
     this.metrics.connectionRefused(named);
-    this.log?.connectionRefused(named);
+    this.logs.connectionRefused(named);
     this.observation.connectionRefused(named);
   }
 
@@ -148,7 +156,7 @@ class Composed implements RunningTelemetry {
     observation.nameSession(session);
     this.metrics.tcpClosed(session);
     observation.edges.tcpClosed(session);
-    this.log?.tcpClosed(session);
+    this.logs.tcpClosed(session);
     if (session.id !== '' || observation.taps.on) observation.tcpClosed(session);
   }
 
@@ -161,15 +169,15 @@ class Composed implements RunningTelemetry {
   }
 
   reopenLog(): void {
-    this.log?.sink.reopen();
+    this.logs.reopen();
   }
 
   async close(deadlineMs: number): Promise<void> {
-    await Promise.all([this.log?.sink.close(deadlineMs), this.otlp?.close(deadlineMs)]);
+    await Promise.all([this.logs.close(deadlineMs), this.otlp?.close(deadlineMs)]);
   }
 }
 
-function ownGauges(metrics: Metrics, log: AccessLog | null, otlp: OtlpExporter | null): Gauge[] {
+function ownGauges(metrics: Metrics, logs: AccessLogs, otlp: OtlpExporter | null): Gauge[] {
   const gauges: Gauge[] = [
     {
       name: 'selvage_connections_refused_total',
@@ -178,15 +186,13 @@ function ownGauges(metrics: Metrics, log: AccessLog | null, otlp: OtlpExporter |
       read: () =>
         [...metrics.refused].map(([transport, value]) => ({ labels: { transport }, value })),
     },
-  ];
-  if (log !== null) {
-    gauges.push({
+    {
       name: 'selvage_access_log_dropped_total',
       help: 'Access log lines lost to a slow or broken sink.',
       type: 'counter',
-      read: () => [{ labels: {}, value: log.sink.dropped }],
-    });
-  }
+      read: () => [{ labels: {}, value: logs.dropped }],
+    },
+  ];
   if (otlp !== null) {
     gauges.push({
       name: 'selvage_spans_total',

@@ -1,4 +1,5 @@
 // Telemetry: what Istio's validating webhook refuses beyond the shape, and what has no effect on a sidecar.
+import { checkLogFormat } from '../access-log/check.ts';
 import { celFindingText, checkCel } from '../cel/check.ts';
 import type { TelemetrySpec, TelemetryTag } from '../kinds/telemetry.ts';
 import { type Finding, joinIndex, joinKey } from '../origin.ts';
@@ -54,7 +55,9 @@ function checkTracing(list: NonNullable<TelemetrySpec['tracing']>, add: Add, war
       add(`${at}.providers`, 'only one provider of traces is used', 'name one');
     }
     for (const [name, tag] of Object.entries(one.customTags ?? {})) {
-      checkTag(name, tag, joinKey(`${at}.customTags`, name), add);
+      const path = joinKey(`${at}.customTags`, name);
+      checkTag(name, tag, path, add);
+      checkFormatter(tag, `${path}.formatter.value`, add, warn);
     }
     if (one.useRequestIdForTraceSampling !== undefined) {
       const message =
@@ -70,6 +73,13 @@ function checkTag(name: string, tag: TelemetryTag, at: string, add: Add): void {
   if (given.length === 1) return;
   const message = `the tag "${name}" has ${given.length === 0 ? 'none' : 'several'} of literal, environment, header and formatter`;
   add(at, message, 'give it one');
+}
+
+function checkFormatter({ formatter }: TelemetryTag, path: string, add: Add, warn: Add): void {
+  for (const { severity, message, mend } of checkLogFormat(formatter?.value ?? '')) {
+    const tell = severity === 'error' ? add : warn;
+    tell(path, `formatter, ${message}`, mend);
+  }
 }
 
 function checkMetrics(list: NonNullable<TelemetrySpec['metrics']>, add: Add, warn: Add): void {

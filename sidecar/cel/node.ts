@@ -212,6 +212,7 @@ function isPlain(node: CelNode): node is Of<'literal'> & { type: 'int' | 'string
 function equals(read: Evaluate, wanted: CelValue, positive: boolean): Evaluate {
   return (scope) => {
     const value = read(scope);
+    if (value === wanted) return positive;
     return value === undefined ? undefined : equal(value, wanted) === positive;
   };
 }

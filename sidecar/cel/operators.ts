@@ -24,10 +24,22 @@ const joinedItemsMax = 1000;
 export const relations: Readonly<Record<CelRelation, BinaryOperator>> = {
   '==': equal,
   '!=': (a, b) => !equal(a, b),
-  '<': (a, b) => holds(compare(a, b), (order) => order < 0),
-  '<=': (a, b) => holds(compare(a, b), (order) => order <= 0),
-  '>': (a, b) => holds(compare(a, b), (order) => order > 0),
-  '>=': (a, b) => holds(compare(a, b), (order) => order >= 0),
+  '<': (a, b) => {
+    const order = compare(a, b);
+    return order === undefined ? undefined : order < 0;
+  },
+  '<=': (a, b) => {
+    const order = compare(a, b);
+    return order === undefined ? undefined : order <= 0;
+  },
+  '>': (a, b) => {
+    const order = compare(a, b);
+    return order === undefined ? undefined : order > 0;
+  },
+  '>=': (a, b) => {
+    const order = compare(a, b);
+    return order === undefined ? undefined : order >= 0;
+  },
   in: (a, b) => {
     if (isList(b)) return b.some((item) => equal(item, a));
     return isMap(b) ? b.get(a) !== undefined : undefined;
@@ -45,10 +57,6 @@ export const arithmetic: Readonly<Record<CelArithmetic, BinaryOperator>> = {
 export function negate(value: CelResult): CelResult {
   if (typeof value === 'number') return value === 0 ? 0 : -value;
   return value instanceof Double ? new Double(-value.value) : undefined;
-}
-
-function holds(order: number | undefined, test: (order: number) => boolean): CelResult {
-  return order === undefined ? undefined : test(order);
 }
 
 /** Both of one kind: CEL converts none by itself. */

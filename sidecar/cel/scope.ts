@@ -20,11 +20,8 @@ export class Scope {
   readonly variables: CelValue[] = [];
   #steps = 0;
 
+  /** After the last one's end, which has left nothing. */
   begin(subject: CelSubject): void {
-    this.exchange = null;
-    this.session = null;
-    this.refusal = null;
-    this.#steps = 0;
     if (subject instanceof Exchange) this.exchange = subject;
     else if ('openedAtMs' in subject) this.session = subject;
     else this.refusal = subject;
@@ -35,6 +32,8 @@ export class Scope {
     this.exchange = null;
     this.session = null;
     this.refusal = null;
+    if (this.#steps === 0) return;
+    this.#steps = 0;
     this.variables.length = 0;
   }
 

@@ -254,11 +254,11 @@ export class Exchange {
     this.protocol = protocol;
   }
 
-  /** Envoy's response flags: `-`, `UF`, `UF,URX`. */
+  /** Envoy's response flags, in the order in which Envoy sets them: `-`, `UF`, `URX,UF`. */
   get flags(): string {
     const failed = this.failure === null ? '-' : this.failure.flag;
     if (!this.delayed && !this.retriesSpent) return failed;
-    const all = [this.delayed ? 'DI' : '-', failed, this.retriesSpent ? 'URX' : '-'];
+    const all = [this.delayed ? 'DI' : '-', this.retriesSpent ? 'URX' : '-', failed];
     return all.filter((flag) => flag !== '-').join(',');
   }
 }

@@ -34,13 +34,13 @@ const byShort: ReadonlyMap<string, { readonly long: string; readonly bit: number
   inOrder.map(([short, long], i) => [short, { long, bit: 1 << i }]),
 );
 
-/** @param flags as in access logs: `UF,URX` or `-` */
+/** @param flags as in access logs: `URX,UF` or `-` */
 export function flagBits(flags: string): number {
   if (flags === '-') return 0;
   return flags.split(',').reduce((bits, flag) => bits | (byShort.get(flag)?.bit ?? 0), 0);
 }
 
-/** `UpstreamConnectionFailure,UpstreamRetryLimitExceeded`; `-` stays. */
+/** `UpstreamRetryLimitExceeded,UpstreamConnectionFailure`; `-` stays. */
 export function longFlags(flags: string): string {
   if (flags === '-') return flags;
   return flags

@@ -97,8 +97,8 @@ test('a failure has the long names of its flags, and why', async () => {
   x.retriesSpent = true;
   const format = '%RESPONSE_FLAGS%|%RESPONSE_FLAGS_LONG%|"%SELVAGE_WHY%"|%SELVAGE_POLICY%';
   expect(await written(text(format), x)).toEqual([
-    'UF,URX|UpstreamConnectionFailure,UpstreamRetryLimitExceeded|"upstream-connect: ' +
-      'upstream_reset_before_response_started{connection_failure}"|-',
+    'URX,UF|UpstreamRetryLimitExceeded,UpstreamConnectionFailure|"upstream-connect: ' +
+      'upstream_reset_before_response_started{remote_connection_failure}"|-',
   ]);
 });
 

@@ -51,8 +51,9 @@ export const plainOperators = [
   'UPSTREAM_REQUEST_ATTEMPT_COUNT',
   'UPSTREAM_TRANSPORT_FAILURE_REASON',
   'VIRTUAL_HOST_NAME',
-  // Ours: why the call was let through or refused, and by what.
+  // Ours: why the call was let through or refused, by what, and the id of its failure.
   'SELVAGE_AT',
+  'SELVAGE_ID',
   'SELVAGE_POLICY',
   'SELVAGE_RULE',
   'SELVAGE_WHY',

@@ -25,8 +25,11 @@ const upstreamAddress: Operator = (r) => r.upstreamAddress || null;
 const upstreamCluster: Operator = (r) => r.upstreamCluster || null;
 const machine = hostname();
 
-/** Typed by the vocabulary, so that nothing that `check` lets pass is missing; the rest is in log-operators.ts. */
-export const readers: Readonly<Record<Exclude<PlainOperator, `SELVAGE_${string}`>, Operator>> = {
+/** They need a reason, which log-operators.ts has. */
+type ReasonOperator = 'SELVAGE_AT' | 'SELVAGE_POLICY' | 'SELVAGE_RULE' | 'SELVAGE_WHY';
+
+/** Typed by the vocabulary, so that nothing that `check` lets pass is missing. */
+export const readers: Readonly<Record<Exclude<PlainOperator, ReasonOperator>, Operator>> = {
   ACCESS_LOG_TYPE: (r) => (r.exchange === null ? 'TcpConnectionEnd' : 'DownstreamEnd'),
   BYTES_RECEIVED: (r) => r.receivedBytes,
   BYTES_SENT: (r) => r.sentBytes,
@@ -69,6 +72,7 @@ export const readers: Readonly<Record<Exclude<PlainOperator, `SELVAGE_${string}`
   RESPONSE_HEADERS_BYTES: http(answerBytes),
   RESPONSE_TX_DURATION: http((x) => between(x.respondedAtMs, x.finishedAtMs)),
   ROUTE_NAME: (r) => r.routeName || null,
+  SELVAGE_ID: (r) => r.id || null,
   TRACE_ID: (r) => traceIdOf(r) || null,
   UPSTREAM_CLUSTER: upstreamCluster,
   UPSTREAM_CLUSTER_RAW: upstreamCluster,

@@ -95,9 +95,11 @@ test('a failure has the long names of its flags, and why', async () => {
   const x = makeExchange({ status: 503 });
   x.failure = failures['upstream-connect'];
   x.retriesSpent = true;
-  const format = '%RESPONSE_FLAGS%|%RESPONSE_FLAGS_LONG%|"%SELVAGE_WHY%"|%SELVAGE_POLICY%';
+  x.id = 'an-id';
+  const format =
+    '%SELVAGE_ID%|%RESPONSE_FLAGS%|%RESPONSE_FLAGS_LONG%|"%SELVAGE_WHY%"|%SELVAGE_POLICY%';
   expect(await written(text(format), x)).toEqual([
-    'URX,UF|UpstreamRetryLimitExceeded,UpstreamConnectionFailure|"upstream-connect: ' +
+    'an-id|URX,UF|UpstreamRetryLimitExceeded,UpstreamConnectionFailure|"upstream-connect: ' +
       'upstream_reset_before_response_started{remote_connection_failure}"|-',
   ]);
 });

@@ -50,7 +50,30 @@ function headersFault(argument: string): string | null {
 }
 
 /** Of START_TIME: strftime's letters, `%s` since 1970, `%f` with the number of its digits before it. */
-export const timeLetters = [...'YmdHMSybBaAejFTRDzZsIp'] as const;
+export const timeLetters = [
+  'Y',
+  'm',
+  'd',
+  'H',
+  'M',
+  'S',
+  'y',
+  'b',
+  'B',
+  'a',
+  'A',
+  'e',
+  'j',
+  'F',
+  'T',
+  'R',
+  'D',
+  'z',
+  'Z',
+  's',
+  'I',
+  'p',
+] as const;
 const timeForm = new RegExp(`^(?:[^%]|%%|%[1-9]?f|%[${timeLetters.join('')}])*$`);
 
 /** Why a text says no form of a time; null where it does. */

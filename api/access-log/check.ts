@@ -35,7 +35,7 @@ function checkOperator(operator: LogOperator): LogFormatFinding[] {
   if (isArgumentOperator(name)) {
     const fault = argumentFault(name, argument);
     if (fault !== null) return told(fault);
-    return /CEL$/.test(name) ? celFindings(argument ?? '', at + name.length + 2) : [];
+    return name.endsWith('CEL') ? celFindings(argument ?? '', at + name.length + 2) : [];
   }
   if (plain.has(name)) {
     return argument === undefined ? [] : told(`%${name}% takes no argument`);

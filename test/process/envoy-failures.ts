@@ -115,9 +115,6 @@ function cluster({
   breaker,
   connectTimeout = '5s',
 }: Failing): object {
-  const endpoint = (port: number) => ({
-    endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } },
-  });
   const protocol = {
     '@type': `${extensions}.upstreams.http.v3.HttpProtocolOptions`,
     explicit_http_config: http2 ? { http2_protocol_options: {} } : { http_protocol_options: {} },
@@ -134,5 +131,11 @@ function cluster({
       endpoints: upstream === 0 ? [] : [{ lb_endpoints: [endpoint(upstream)] }],
     },
     ...(breaker !== undefined && { circuit_breakers: { thresholds: [breaker] } }),
+  };
+}
+
+function endpoint(port: number): object {
+  return {
+    endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } },
   };
 }

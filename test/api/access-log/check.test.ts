@@ -86,12 +86,10 @@ test('whatever is written is pieces that stand for all of it, or a fault within 
     fc.property(texts, (text) => {
       const parsed = parseLogFormat(text);
       for (const { message } of checkLogFormat(text)) expect(message).toMatch(/^character \d+: /);
-      if (isLogFormatFault(parsed)) {
-        expect(parsed.at).toBeLessThan(text.length);
-        return;
-      }
-      const plain = parsed.every((piece) => typeof piece === 'string');
-      if (plain) expect(parsed.join('').replaceAll('%', '%%')).toBe(text);
+      const at = isLogFormatFault(parsed) ? parsed.at : -1;
+      expect(at).toBeLessThan(text.length);
+      const plain = !isLogFormatFault(parsed) && parsed.every((piece) => typeof piece === 'string');
+      expect(plain ? parsed.join('').replaceAll('%', '%%') : text).toBe(text);
     }),
     { numRuns: 2000 },
   );

@@ -93,10 +93,8 @@ test('whatever is written is a tree or a fault within the text, and is checked w
   fc.assert(
     fc.property(celTexts, (text) => {
       const parsed = parseCel(text);
-      if (isCelFault(parsed)) {
-        expect(parsed.at).toBeGreaterThanOrEqual(0);
-        expect(parsed.at).toBeLessThanOrEqual(text.length);
-      }
+      const { at } = isCelFault(parsed) ? parsed : { at: 0 };
+      expect(at >= 0 && at <= text.length).toBe(true);
       for (const { at } of checkCel(text)) expect(at).toBeLessThanOrEqual(text.length);
     }),
     { numRuns: 3000 },

@@ -2,7 +2,8 @@
 import type { AccessLogSettings, TelemetrySettings } from '#api/telemetry.ts';
 
 import { compileCel, type CelProgram } from '../cel/compile.ts';
-import type { Exchange, ResponseView } from '../exchange.ts';
+import type { CelSubject } from '../cel/scope.ts';
+import { Exchange, type ResponseView } from '../exchange.ts';
 import { keepAnswer, nothingWanted, wantedBoth, type WantedOfAnswers } from './kept-answer.ts';
 import {
   compileFields,
@@ -94,17 +95,17 @@ export class AccessLogs {
 
   exchange(x: Exchange): void {
     const { logs } = this.#of(x.downstream);
-    if (logs.length > 0) this.#append(logs, x, (record) => record.ofExchange(x));
+    if (logs.length > 0) this.#append(logs, x);
   }
 
   connectionRefused(refusal: ConnectionRefusal): void {
     const { logs } = this.#of(refusal.downstream);
-    if (logs.length > 0) this.#append(logs, refusal, (record) => record.ofRefusal(refusal));
+    if (logs.length > 0) this.#append(logs, refusal);
   }
 
   tcpClosed(session: TcpSession): void {
     const { logs } = this.#of(session.downstream);
-    if (logs.length > 0) this.#append(logs, session, (record) => record.ofSession(session));
+    if (logs.length > 0) this.#append(logs, session);
   }
 
   /** After a rotation (SIGHUP). */
@@ -121,17 +122,14 @@ export class AccessLogs {
     return direction === 'inbound' ? this.#inbound : this.#outbound;
   }
 
-  #append(
-    logs: readonly Log[],
-    subject: Exchange | TcpSession | ConnectionRefusal,
-    fill: (record: LogRecord) => void,
-  ): void {
+  #append(logs: readonly Log[], subject: CelSubject): void {
+    const record = this.#record;
     let filled = false;
     for (const { sink, write, filter } of logs) {
       if (filter !== null && !filter.holds(subject)) continue;
-      if (!filled) fill(this.#record);
+      if (!filled) fill(record, subject);
       filled = true;
-      sink.append(write(this.#record));
+      sink.append(write(record));
     }
   }
 
@@ -184,4 +182,10 @@ export class AccessLogs {
     });
     this.#closing.add(closing);
   }
+}
+
+function fill(record: LogRecord, subject: CelSubject): void {
+  if (subject instanceof Exchange) record.ofExchange(subject);
+  else if ('openedAtMs' in subject) record.ofSession(subject);
+  else record.ofRefusal(subject);
 }

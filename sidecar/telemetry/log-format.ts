@@ -60,7 +60,7 @@ export interface LineWriter {
 export function compileText(format: string, parts: OperatorParts): LineWriter {
   let inQuotes = false;
   let first = '';
-  const steps: { read: Operator; escape: Escape; after: string }[] = [];
+  const steps: TextStep[] = [];
   let wanted = nothingWanted;
   for (const piece of piecesOf(format.endsWith('\n') ? format : `${format}\n`)) {
     if (typeof piece === 'string') {
@@ -76,7 +76,18 @@ export function compileText(format: string, parts: OperatorParts): LineWriter {
       steps.push({ read: compiled.read, escape, after: '' });
     }
   }
-  const write = (record: LogRecord): string => {
+  return { write: textWriter(first, steps), wanted };
+}
+
+interface TextStep {
+  readonly read: Operator;
+  readonly escape: Escape;
+  /** Text up to the next value. */
+  after: string;
+}
+
+function textWriter(first: string, steps: readonly TextStep[]): LineWriter['write'] {
+  return (record) => {
     let line = first;
     for (const { read, escape, after } of steps) {
       const value = read(record);
@@ -86,7 +97,6 @@ export function compileText(format: string, parts: OperatorParts): LineWriter {
     }
     return line;
   };
-  return { write, wanted };
 }
 
 /** Compiles a JSON format: key -> text. A value that is one operator keeps its type. */

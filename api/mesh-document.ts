@@ -14,6 +14,7 @@ import {
 } from './read-meta.ts';
 import type { Origin } from './resource.ts';
 import { shapeFindings, type SourceOf, unknownFields, withoutNulls } from './shape.ts';
+import { validateMeshConfig } from './validate/mesh-config.ts';
 import { readYaml } from './yaml.ts';
 
 /** The configuration, found in its document. */
@@ -52,7 +53,7 @@ export function readMeshDocument(value: Fields, source: ResourceSource): ReadRes
   const parsed = meshConfig.safeParse(set ?? {});
   if (!parsed.success) {
     findings.push(...shapeFindings(parsed.error.issues, set, 'spec', sourceOf));
-  }
+  } else findings.push(...validateMeshConfig(parsed.data));
   const resource = {
     apiVersion: typeof value['apiVersion'] === 'string' ? value['apiVersion'] : 'v1',
     kind: 'MeshConfig',

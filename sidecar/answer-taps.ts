@@ -47,7 +47,8 @@ function send(x: Exchange, head: StoredHead, body: Buffer): void {
   setServer(x, head);
   transformResponse(x, head);
   addAskedHeaders(x, head);
-  x.stream.reply(head.status, head.text(), body, false);
+  x.ownAnswer = head.text();
+  x.stream.reply(head.status, x.ownAnswer, body, false);
 }
 
 async function pass(

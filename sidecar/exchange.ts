@@ -231,6 +231,10 @@ export class Exchange {
   /** Inbound: the request as policies saw it, where it was edited since; null: it was not. */
   judged: HeldRequest | null = null;
   requestId = '';
+  /** The answer's headers, lower-case, those that telemetry asked for; null: none were kept. */
+  answerLines: readonly (readonly [name: string, value: string])[] | null = null;
+  /** Headers of an answer of our own, as lines `name: value\r\n`; '' where there is none. */
+  ownAnswer = '';
   /** Value of `grpc-status` from the response's head or trailers; '' without one. */
   grpcStatus = '';
   /** Owned by telemetry/tracing; null when the call is not sampled. */
@@ -250,11 +254,11 @@ export class Exchange {
     this.protocol = protocol;
   }
 
-  /** Envoy's response flags: `-`, `UF`, `UF,URX`. */
+  /** Envoy's response flags, in the order in which Envoy sets them: `-`, `UF`, `URX,UF`. */
   get flags(): string {
     const failed = this.failure === null ? '-' : this.failure.flag;
     if (!this.delayed && !this.retriesSpent) return failed;
-    const all = [this.delayed ? 'DI' : '-', failed, this.retriesSpent ? 'URX' : '-'];
+    const all = [this.delayed ? 'DI' : '-', this.retriesSpent ? 'URX' : '-', failed];
     return all.filter((flag) => flag !== '-').join(',');
   }
 }

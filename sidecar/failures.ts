@@ -53,6 +53,7 @@ export type FailureCode =
   | 'upstream-connect'
   | 'upstream-tls'
   | 'upstream-reset'
+  | 'upstream-stream-reset'
   | 'upstream-refused'
   | 'upstream-malformed'
   | 'upstream-timeout'
@@ -76,7 +77,7 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
   ['filter-failed', 500, '-', 'filter_failed', 'filter failed', false],
   ['path-refused', 400, '-', 'path_normalization_failed', '', false],
   ['host-missing', 400, '-', 'missing_host_header', '', false],
-  ['version-unsupported', 426, '-', 'low_version', '', true],
+  ['version-unsupported', 426, 'DPE', 'low_version', '', true],
   ['upgrade-refused', 403, '-', 'upgrade_failed', '', false],
   ['target-refused', 404, '-', 'absolute_path_rejected', '', false],
   ['denied', 403, '-', 'rbac_access_denied_matched_policy[none]', 'RBAC: access denied', false],
@@ -111,7 +112,7 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
     'upstream-connect',
     503,
     'UF',
-    'upstream_reset_before_response_started{connection_failure}',
+    'upstream_reset_before_response_started{remote_connection_failure}',
     'upstream connect error',
     false,
   ],
@@ -119,7 +120,7 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
     'upstream-tls',
     503,
     'UF',
-    'upstream_reset_before_response_started{connection_failure,TLS_error}',
+    'upstream_reset_before_response_started{remote_connection_failure|TLS_error}',
     'upstream TLS error',
     false,
   ],
@@ -128,6 +129,15 @@ const rows: readonly (readonly [FailureCode, number, string, string, string, boo
     503,
     'UC',
     'upstream_reset_before_response_started{connection_termination}',
+    'upstream reset before response',
+    false,
+  ],
+  // The connection lives on: it was this call that the upstream gave up.
+  [
+    'upstream-stream-reset',
+    503,
+    'UR',
+    'upstream_reset_before_response_started{remote_reset}',
     'upstream reset before response',
     false,
   ],

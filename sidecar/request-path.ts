@@ -15,7 +15,11 @@ export const ENDED = 'ended';
 /** A request path as data; inbound/http.ts and outbound/http.ts write theirs down. */
 export interface PathLayers {
   /** Sees every exchange first and last, whatever the layers do. */
-  readonly observer: { begin(x: Exchange): void; end(x: Exchange): void };
+  readonly observer: {
+    begin(x: Exchange): void;
+    respond?(x: Exchange, response: ResponseView): void;
+    end(x: Exchange): void;
+  };
   /** Outermost first. The last one forwards. */
   readonly request: readonly Layer[];
   /** Edits of the response's head, in order. */
@@ -44,6 +48,7 @@ export function composePath(path: PathLayers): RequestPath {
     respond(x, response) {
       try {
         for (const edit of path.response) edit(x, response);
+        path.observer.respond?.(x, response);
       } catch (error) {
         path.onFault(error, x);
       }
@@ -100,6 +105,7 @@ export function refuse(x: Exchange, failure: Failure): void {
   const type = typed ? '' : 'content-type: text/plain\r\n';
   const date = new Date().toUTCString();
   const headers = `${x.replyHeaders}${type}date: ${date}\r\nserver: selvage\r\n${idLine(x.id)}`;
+  x.ownAnswer = headers;
   x.stream.reply(failure.status, headers, failure.body, failure.close);
 }
 
@@ -107,6 +113,7 @@ export function refuse(x: Exchange, failure: Failure): void {
 export function answer(x: Exchange, status: number, lines: string, body: string | Buffer): void {
   const date = new Date().toUTCString();
   const headers = `${x.replyHeaders}${lines}date: ${date}\r\nserver: selvage\r\n`;
+  x.ownAnswer = headers;
   x.stream.reply(status, headers, body, false);
 }
 

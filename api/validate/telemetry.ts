@@ -1,4 +1,6 @@
 // Telemetry: what Istio's validating webhook refuses beyond the shape, and what has no effect on a sidecar.
+import { checkLogFormat } from '../access-log/check.ts';
+import { celFindingText, checkCel } from '../cel/check.ts';
 import type { TelemetrySpec, TelemetryTag } from '../kinds/telemetry.ts';
 import { type Finding, joinIndex, joinKey } from '../origin.ts';
 import type { Resource } from '../resource.ts';
@@ -14,7 +16,27 @@ export function validateTelemetry({ spec }: Resource<string, TelemetrySpec>): Fi
   const warn = adder(findings, 'warning', 'telemetry-doubtful');
   checkTracing(spec.tracing ?? [], add, warn);
   checkMetrics(spec.metrics ?? [], add, warn);
+  checkLogs(spec.accessLogging ?? [], add, warn);
   return findings;
+}
+
+function checkLogs(list: NonNullable<TelemetrySpec['accessLogging']>, add: Add, warn: Add): void {
+  for (const [i, { filter }] of list.entries()) {
+    if (filter === undefined || filter.expression === '') continue;
+    const at = `${joinIndex('spec.accessLogging', i)}.filter.expression`;
+    checkExpression(filter.expression, at, { add, warn, wanted: 'bool' });
+  }
+}
+
+function checkExpression(
+  text: string,
+  path: string,
+  { add, warn, wanted }: { add: Add; warn: Add; wanted?: 'bool' },
+): void {
+  for (const finding of checkCel(text, wanted)) {
+    const tell = finding.severity === 'error' ? add : warn;
+    tell(path, `expression, ${celFindingText(finding)}`, finding.mend);
+  }
 }
 
 function checkTracing(list: NonNullable<TelemetrySpec['tracing']>, add: Add, warn: Add): void {
@@ -33,7 +55,9 @@ function checkTracing(list: NonNullable<TelemetrySpec['tracing']>, add: Add, war
       add(`${at}.providers`, 'only one provider of traces is used', 'name one');
     }
     for (const [name, tag] of Object.entries(one.customTags ?? {})) {
-      checkTag(name, tag, joinKey(`${at}.customTags`, name), add);
+      const path = joinKey(`${at}.customTags`, name);
+      checkTag(name, tag, path, add);
+      checkFormatter(tag, `${path}.formatter.value`, add, warn);
     }
     if (one.useRequestIdForTraceSampling !== undefined) {
       const message =
@@ -51,6 +75,13 @@ function checkTag(name: string, tag: TelemetryTag, at: string, add: Add): void {
   add(at, message, 'give it one');
 }
 
+function checkFormatter({ formatter }: TelemetryTag, path: string, add: Add, warn: Add): void {
+  for (const { severity, message, mend } of checkLogFormat(formatter?.value ?? '')) {
+    const tell = severity === 'error' ? add : warn;
+    tell(path, `formatter, ${message}`, mend);
+  }
+}
+
 function checkMetrics(list: NonNullable<TelemetrySpec['metrics']>, add: Add, warn: Add): void {
   for (const [i, { overrides = [], reportingInterval }] of list.entries()) {
     const at = joinIndex('spec.metrics', i);
@@ -66,7 +97,7 @@ function checkMetrics(list: NonNullable<TelemetrySpec['metrics']>, add: Add, war
           warn(`${path}.match.customMetric`, message, "name one of Istio's by metric");
         }
       }
-      checkLabels(tagOverrides, `${path}.tagOverrides`, add);
+      checkLabels(tagOverrides, `${path}.tagOverrides`, add, warn);
     }
   }
 }
@@ -75,7 +106,7 @@ type TagOverrides = NonNullable<
   NonNullable<NonNullable<TelemetrySpec['metrics']>[number]['overrides']>[number]['tagOverrides']
 >;
 
-function checkLabels(overrides: TagOverrides, path: string, add: Add): void {
+function checkLabels(overrides: TagOverrides, path: string, add: Add, warn: Add): void {
   for (const [name, { operation, value }] of Object.entries(overrides)) {
     const at = joinKey(path, name);
     if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
@@ -83,6 +114,8 @@ function checkLabels(overrides: TagOverrides, path: string, add: Add): void {
     }
     if (operation === 'UPSERT' && value.trim() === '') {
       add(at, `the label "${name}" is to be set, and has no value`, 'write CEL, as request.host');
+    } else if (operation === 'UPSERT') {
+      checkExpression(value, `${at}.value`, { add, warn });
     }
     if (operation === 'REMOVE' && value !== '') {
       add(at, `the label "${name}" is to be left out, and has a value`, 'remove the value');

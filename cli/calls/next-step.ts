@@ -73,6 +73,8 @@ const steps: Readonly<Record<FailureCode | OtherCode, string>> = {
     "the callee's sidecar was not who it should be, or speaks no mutual TLS: selvage doctor, and a DestinationRule's tls mode",
   'upstream-reset':
     'the application closed the connection without an answer: look at its log for a crash or a timeout',
+  'upstream-stream-reset':
+    'the application gave this call up without an answer: look at its log for a crash or a timeout',
   'upstream-refused':
     'the callee is ending or overloaded and took the request not at all: it may be asked again',
   'upstream-malformed':

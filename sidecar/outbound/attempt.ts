@@ -23,6 +23,7 @@ const localFaults: ReadonlySet<FailureCode> = new Set([
 ]);
 const resets: ReadonlySet<FailureCode> = new Set([
   'upstream-reset',
+  'upstream-stream-reset',
   'upstream-refused',
   'upstream-malformed',
 ]);

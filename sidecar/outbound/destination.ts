@@ -225,7 +225,7 @@ export function externalPool(
 /** Says in the log why a connection did not open: a wrong identity most of all. */
 export function noteConnectFailure(x: Exchange, message: string): Failure {
   const failure = failures['upstream-connect'];
-  const reason = message === '' ? '' : `{connection_failure,${message}}`;
+  const reason = message === '' ? '' : `{remote_connection_failure|${message}}`;
   x.details = reason === '' ? failure.details : `upstream_reset_before_response_started${reason}`;
   return failure;
 }

@@ -39,7 +39,12 @@ const grpcNames: Readonly<Record<string, string>> = {
 };
 const conflict = 409;
 /** No answer came, and nobody can say what was done. */
-const resets: readonly FailureCode[] = ['upstream-reset', 'upstream-malformed', 'upstream-timeout'];
+const resets: readonly FailureCode[] = [
+  'upstream-reset',
+  'upstream-stream-reset',
+  'upstream-malformed',
+  'upstream-timeout',
+];
 const defaultBackoffMs = 25;
 
 /**
@@ -100,8 +105,8 @@ export function retriesFailure(
 ): boolean {
   if (untouched) return code === 'upstream-refused' ? policy.refused : policy.connect;
   if (policy.failures.has(code)) return true;
-  const reset = code === 'upstream-reset' && upgrade === '';
-  return reset && policy.idempotentResets && idempotent.has(method);
+  const reset = code === 'upstream-reset' || code === 'upstream-stream-reset';
+  return reset && upgrade === '' && policy.idempotentResets && idempotent.has(method);
 }
 
 export function retriesAnswer(policy: RetryPolicy, response: ResponseView): boolean {

@@ -4,6 +4,7 @@ import type { RE2JS } from 're2js';
 import type { Snapshot } from '#api/snapshot.ts';
 import type { PathRewrite, RouteGroup, RouteMatch, TextMatch } from '#api/traffic/route.ts';
 
+import { telemetryNeedsRegexes } from '../cel/needs-regexes.ts';
 import { transformsNeedRegexes } from '../transform/needs-regexes.ts';
 
 /** Whether the whole of a text matches. */
@@ -11,9 +12,11 @@ export interface Regex {
   matches(text: string): boolean;
 }
 
-/** Both throw when the pattern is not RE2's, or was not prepared. */
+/** All throw when the pattern is not RE2's, or was not prepared. */
 export interface RegexFactory {
   whole(pattern: string): Regex;
+  /** Whether a part of a text matches. */
+  within(pattern: string): Regex;
   /**
    * Replaces every match, as RE2's GlobalReplace.
    * @param substitution `\0` is the match, `\1` to `\9` its groups, `\\` a backslash
@@ -23,19 +26,28 @@ export interface RegexFactory {
 
 /** For snapshots without a regular expression. */
 export const noRegexes: RegexFactory = {
-  whole: (pattern) => refuse(pattern, 'the library of regular expressions is not loaded'),
-  replacer: (pattern) => refuse(pattern, 'the library of regular expressions is not loaded'),
+  whole: notLoaded,
+  within: notLoaded,
+  replacer: notLoaded,
 };
 
 let loaded: RegexFactory | null = null;
 
-/** Loads the library when a route or a transformation needs it; a promise until it is there. */
+/** Loads the library when a route, a transformation or telemetry needs it; a promise until it is there. */
 export function prepareRegexes({
   routes = [],
   extensions,
-}: Pick<Snapshot, 'routes' | 'extensions'>): RegexFactory | Promise<RegexFactory> {
-  if (!routes.some(hasRegex) && !transformsNeedRegexes(extensions)) return noRegexes;
+  telemetry,
+}: Pick<Snapshot, 'routes' | 'extensions' | 'telemetry'>): RegexFactory | Promise<RegexFactory> {
+  const needed =
+    routes.some(hasRegex) || transformsNeedRegexes(extensions) || telemetryNeedsRegexes(telemetry);
+  if (!needed) return noRegexes;
   return loaded ?? import('re2js').then(({ RE2JS }) => (loaded ??= factoryOf(RE2JS)));
+}
+
+/** For what is compiled after its snapshot was prepared. */
+export function loadedRegexes(): RegexFactory {
+  return loaded ?? noRegexes;
 }
 
 /** Whether a group has a regular expression anywhere. */
@@ -75,6 +87,10 @@ function factoryOf(library: typeof RE2JS): RegexFactory {
     whole(pattern) {
       const regex = compile(pattern);
       return { matches: (text) => regex.testExact(text) };
+    },
+    within(pattern) {
+      const regex = compile(pattern);
+      return { matches: (text) => regex.test(text) };
     },
     replacer(pattern, substitution) {
       const regex = compile(pattern);
@@ -143,6 +159,10 @@ function replaceAll(matcher: Matcher, text: string, parts: readonly Part[]): str
     lastEnd = end;
   }
   return from === 0 && lastEnd === -1 ? text : result + text.slice(from);
+}
+
+function notLoaded(pattern: string): never {
+  return refuse(pattern, 'the library of regular expressions is not loaded');
 }
 
 function refuse(pattern: string, why: string): never {

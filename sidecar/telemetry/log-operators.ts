@@ -1,99 +1,58 @@
-// The command operators of Envoy's access log, each as a function from a record to a value.
+// The command operators of access logs, by their text: `PROTOCOL`, `REQ(X-ENVOY-ORIGINAL-PATH?:PATH):80`.
+import { argumentFault, isArgumentOperator } from '#api/access-log/arguments.ts';
+import type { LogOperator } from '#api/access-log/format.ts';
+import { silentOperators } from '#api/access-log/operators.ts';
+
+import { makers, type CompiledOperator } from './argument-operators.ts';
+import { nothingWanted } from './kept-answer.ts';
 import type { LogRecord } from './log-record.ts';
+import type { LoggedReason } from './log-reason.ts';
+import { ownTexts, readers, type Operator } from './plain-operators.ts';
 import type { WallClock } from './wall-clock.ts';
 
-export type Operator = (record: LogRecord) => string | number | null;
-
-/**
- * The operator named between two `%`: `PROTOCOL`, `REQ(X-ENVOY-ORIGINAL-PATH?:PATH):80`.
- * Null when there is none of that name. A value of null is written `-`, in JSON `null`.
- */
-export function operator(text: string, clock: WallClock): Operator | null {
-  const match = /^([A-Z_]+)(?:\(([^()]*)\))?(?::(\d+))?$/.exec(text);
-  if (match === null) return null;
-  const [, name = '', argument, length] = match;
-  const made = makeOperator(name, argument, clock);
-  return made !== null && length !== undefined ? cut(made, Number(length)) : made;
+export interface OperatorParts {
+  readonly clock: WallClock;
+  readonly reason: (record: LogRecord) => LoggedReason;
 }
 
-function makeOperator(
-  name: string,
-  argument: string | undefined,
-  clock: WallClock,
-): Operator | null {
-  if (name === 'START_TIME') return (record) => clock.text(record.startedAtMs);
-  if (argument === undefined) return plain[name] ?? null;
-  if (name === 'REQ') return requestHeader(argument.toLowerCase());
-  if (name === 'RESP' && argument.toLowerCase() === 'x-envoy-upstream-service-time') {
-    return (r) => (r.serviceTimeMs < 0 ? null : String(Math.round(r.serviceTimeMs)));
-  }
-  // Other response headers are gone when the line is written; Envoy writes `-` for absent ones.
-  return name === 'RESP' || name === 'TRAILER' ? () => null : null;
+/** @throws Error that names the operator when it is unknown, or cannot have its argument */
+export function compileOperator(operator: LogOperator, parts: OperatorParts): CompiledOperator {
+  const made = madeOf(operator, parts);
+  const { charsMax } = operator;
+  return charsMax === undefined ? made : { ...made, read: cut(made.read, charsMax) };
 }
-
-const none: Operator = () => null;
-
-const plain: Readonly<Record<string, Operator>> = {
-  PROTOCOL: (r) => r.protocol || null,
-  RESPONSE_CODE: (r) => r.status,
-  RESPONSE_FLAGS: (r) => r.flags,
-  // Envoy writes blanks in details as underscores, so that the field stays one word.
-  RESPONSE_CODE_DETAILS: (r) => (r.details === '' ? null : underscored(r.details)),
-  CONNECTION_TERMINATION_DETAILS: (r) =>
-    r.terminationDetails === '' ? null : underscored(r.terminationDetails),
-  UPSTREAM_TRANSPORT_FAILURE_REASON: (r) => r.transportFailure || null,
-  BYTES_RECEIVED: (r) => r.receivedBytes,
-  BYTES_SENT: (r) => r.sentBytes,
-  DURATION: (r) => Math.round(r.durationMs),
-  UPSTREAM_HOST: (r) => r.upstreamAddress || null,
-  UPSTREAM_CLUSTER: (r) => r.upstreamCluster || null,
-  UPSTREAM_CLUSTER_RAW: (r) => r.upstreamCluster || null,
-  // The pooled socket's own port would cost a look-up for each request and tells nobody anything.
-  UPSTREAM_LOCAL_ADDRESS: none,
-  DOWNSTREAM_LOCAL_ADDRESS: (r) => r.localAddress,
-  DOWNSTREAM_REMOTE_ADDRESS: (r) => r.remoteAddress,
-  DOWNSTREAM_PEER_URI_SAN: (r) => r.sourcePrincipal || null,
-  REQUESTED_SERVER_NAME: (r) => r.sni || null,
-  ROUTE_NAME: (r) => r.routeName || null,
-};
 
 /** Whether an operator's text is made here of plain characters, so that it needs no escaping. */
-export function isOwnText(text: string): boolean {
-  return ownTexts.has(text);
+export function isOwnText({ name, argument }: LogOperator): boolean {
+  return argument === undefined && ownTexts.has(name);
 }
 
-const ownTexts: ReadonlySet<string> = new Set([
-  'START_TIME',
-  'PROTOCOL',
-  'RESPONSE_FLAGS',
-  'DOWNSTREAM_LOCAL_ADDRESS',
-  'DOWNSTREAM_REMOTE_ADDRESS',
-  'ROUTE_NAME',
-]);
-
-/** `name` or `name?alternative`; pseudo-headers come from the head's own fields. */
-function requestHeader(argument: string): Operator {
-  const [first = '', second] = argument.split('?');
-  const read = oneHeader(first);
-  if (second === undefined) return read;
-  const alternative = oneHeader(second);
-  return (record) => read(record) ?? alternative(record);
+function madeOf({ name, argument }: LogOperator, parts: OperatorParts): CompiledOperator {
+  if (isArgumentOperator(name)) {
+    const fault = argumentFault(name, argument);
+    if (fault !== null) throw new Error(`access log format: ${fault}`);
+    return makers[name](argument ?? '', parts.clock);
+  }
+  const read = argument === undefined ? plainOperator(name, parts) : null;
+  if (read !== null) return { read, wanted: nothingWanted };
+  if (silentOperators.has(name)) return { read: () => null, wanted: nothingWanted };
+  throw new Error(`access log format: no operator %${name}%`);
 }
 
-function oneHeader(name: string): Operator {
-  if (name === ':method') return (r) => r.method || null;
-  if (name === ':path') return (r) => r.path || null;
-  if (name === ':authority') return (r) => r.authority || null;
-  if (name === 'x-request-id') return (r) => r.requestId || header(r, name);
-  // Only a sidecar that rewrote a path sets it, and the head read here is the client's.
-  if (name === 'x-envoy-original-path') return none;
-  return (r) => header(r, name);
-}
-
-function header(record: LogRecord, name: string): string | null {
-  if (record.exchange === null) return null;
-  const values = record.exchange.request.values(name);
-  return values.length > 1 ? values.join(',') : (values[0] ?? null);
+function plainOperator(name: string, { reason }: OperatorParts): Operator | null {
+  if (Object.hasOwn(readers, name)) return readers[name as keyof typeof readers];
+  switch (name) {
+    case 'SELVAGE_WHY':
+      return (record) => reason(record).fields.why;
+    case 'SELVAGE_POLICY':
+      return (record) => reason(record).fields.policy;
+    case 'SELVAGE_RULE':
+      return (record) => reason(record).fields.rule;
+    case 'SELVAGE_AT':
+      return (record) => reason(record).fields.at;
+    default:
+      return null;
+  }
 }
 
 function cut(read: Operator, length: number): Operator {
@@ -101,8 +60,4 @@ function cut(read: Operator, length: number): Operator {
     const value = read(record);
     return typeof value === 'string' ? value.slice(0, length) : value;
   };
-}
-
-function underscored(text: string): string {
-  return text.includes(' ') ? text.replaceAll(' ', '_') : text;
 }

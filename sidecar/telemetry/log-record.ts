@@ -1,10 +1,12 @@
 // One log line's facts, the same shape for a request, a byte stream and a refused connection.
-import type { Service } from '#api/snapshot.ts';
 import type { ConnectionFacts } from '#policy/facts.ts';
 import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Exchange } from '../exchange.ts';
-import { slotOf, type ConnectionSlot } from './slot.ts';
+import { detailsOf } from './call-values.ts';
+import { clusterOfExchange, clusterOfSession } from './cluster-name.ts';
+import type { LoggedReason } from './log-reason.ts';
+import { slotOf } from './slot.ts';
 import type { ConnectionEnds, ConnectionRefusal, TcpSession } from './types.ts';
 
 /** Filled anew for each line; one object serves them all. Strings are as the network gave them. */
@@ -38,11 +40,14 @@ export class LogRecord {
   sourcePrincipal = '';
   /** Of the failure; '' where nothing failed here. */
   id = '';
+  /** Made when a line asks for it; several logs of one call share it. */
+  reason: LoggedReason | null = null;
 
   ofExchange(x: Exchange): void {
     const { downstream, request, failure } = x;
     const slot = slotOf(downstream);
     this.exchange = x;
+    this.reason = null;
     this.session = null;
     this.refusal = null;
     this.startedAtMs = x.startedAtMs;
@@ -53,7 +58,7 @@ export class LogRecord {
     this.authority = request.authority;
     this.status = x.status;
     this.flags = x.flags;
-    this.details = x.details || (failure === null ? 'via_upstream' : failure.details);
+    this.details = detailsOf(x);
     this.terminationDetails = '';
     this.transportFailure = failure !== null && failure.code === 'upstream-tls' ? x.details : '';
     this.receivedBytes = x.requestBodyBytes;
@@ -61,7 +66,7 @@ export class LogRecord {
     this.serviceTimeMs = x.respondedAtMs === 0 ? -1 : x.respondedAtMs - x.forwardedAtMs;
     this.requestId = x.requestId;
     this.upstreamAddress = x.upstreamAddress;
-    this.upstreamCluster = clusterOf(slot, x);
+    this.upstreamCluster = clusterOfExchange(x);
     this.localAddress = slot.local || (slot.local = localOf(downstream));
     this.remoteAddress = slot.remote || (slot.remote = remoteOf(downstream));
     this.sni = downstream.facts.sni;
@@ -81,12 +86,7 @@ export class LogRecord {
     this.receivedBytes = session.receivedBytes;
     this.sentBytes = session.sentBytes;
     this.upstreamAddress = session.upstreamAddress;
-    const { direction, facts } = session.downstream;
-    this.upstreamCluster = clusterName(
-      direction,
-      session.service,
-      direction === 'inbound' ? facts.destinationPort : session.servicePort,
-    );
+    this.upstreamCluster = clusterOfSession(session);
   }
 
   ofRefusal(refusal: ConnectionRefusal): void {
@@ -107,6 +107,7 @@ export class LogRecord {
 
   private ofConnection(ends: ConnectionEnds, facts: ConnectionFacts | null): void {
     this.exchange = null;
+    this.reason = null;
     this.session = null;
     this.refusal = null;
     this.method = '';
@@ -124,31 +125,6 @@ export class LogRecord {
     this.routeName = '';
     this.sourcePrincipal = facts?.identities[0] ?? '';
   }
-}
-
-function clusterOf(slot: ConnectionSlot, x: Exchange): string {
-  const { direction, facts } = x.downstream;
-  const port = direction === 'inbound' ? facts.destinationPort : x.servicePort;
-  const subset = x.routed?.destination?.destination.subset ?? '';
-  if (subset !== '') return clusterName(direction, x.service, port, subset);
-  if (slot.clusterPort !== port || slot.clusterService !== x.service) {
-    slot.clusterPort = port;
-    slot.clusterService = x.service;
-    slot.cluster = clusterName(direction, x.service, port);
-  }
-  return slot.cluster;
-}
-
-/** Istio's names: `inbound|8080||`, `outbound|80||payments.payments.svc.cluster.local`. */
-function clusterName(
-  direction: ConnectionEnds['direction'],
-  service: Service | null,
-  port: number,
-  subset = '',
-): string {
-  if (direction === 'inbound') return `inbound|${port}||`;
-  if (service === null) return 'PassthroughCluster';
-  return `outbound|${port}|${subset}|${service.hosts[0] ?? ''}`;
 }
 
 function localOf(ends: ConnectionEnds): string {

@@ -37,6 +37,16 @@ export class ConnectionSlot {
   clusterPort = -1;
 }
 
+const ids = new WeakMap<object, number>();
+let lastId = 0;
+
+/** Of a connection, as long as it is open: given when it is first asked for. */
+export function connectionId(connection: object): number {
+  let id = ids.get(connection);
+  if (id === undefined) ids.set(connection, (id = ++lastId));
+  return id;
+}
+
 /** The slot of a connection, made at its first use. */
 export function slotOf(downstream: Downstream): ConnectionSlot {
   const slot = downstream.telemetry;

@@ -2,12 +2,13 @@
 import type { TelemetrySettings } from '#api/telemetry.ts';
 import type { Workload } from '#api/workload.ts';
 
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, ResponseView } from '../exchange.ts';
 import { newFailureId } from '../failure-id.ts';
 import { Observation } from '../observe/observation.ts';
-import { AccessLog } from './access-log.ts';
+import { AccessLogs } from './access-log.ts';
 import { MetricsPage, type Exposition, type Gauge, type MetricData } from './exposition.ts';
 import { Metrics } from './metrics.ts';
+import { keepAnswer, nothingWanted, wantedBoth, type WantedOfAnswers } from './kept-answer.ts';
 import { Exporters } from './otlp/exporters.ts';
 import type { MeshWay } from './otlp/sender.ts';
 import { PeerExchange } from './peer-exchange.ts';
@@ -22,7 +23,7 @@ export interface TelemetryOptions {
   identity: () => string;
   /** Istio's cluster ID; `Kubernetes` by default, as Istio's. */
   cluster?: string;
-  /** '' switches the access log off. */
+  /** '' switches the access log off, but for those of Telemetry resources. */
   accessLog: string;
   accessLogFormat: 'text' | 'json';
   /** Null where no policies are known; `why` is then the verdict's details. */
@@ -76,16 +77,13 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
   const seriesMax = options.seriesMax ?? 1000;
   const metrics = new Metrics({ workload, identity, cluster, seriesMax });
   const peers = new PeerExchange(() => metrics.self());
-  const log =
-    options.accessLog === ''
-      ? null
-      : new AccessLog({
-          path: options.accessLog,
-          format: options.accessLogFormat,
-          reasons: options.reasons,
-          clock,
-          warn,
-        });
+  const logs = new AccessLogs({
+    path: options.accessLog,
+    format: options.accessLogFormat,
+    reasons: options.reasons,
+    clock,
+    warn,
+  });
   const exporters = new Exporters({
     endpoint: options.otlpEndpoint,
     resource: resourceOf(workload, cluster),
@@ -104,10 +102,10 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
     sinksFor: (wanted) => exporters.use(wanted),
     warn,
   });
-  const gauges = [...ownGauges(metrics, log, exporters), ...(options.gauges ?? [])];
+  const gauges = [...ownGauges(metrics, logs, exporters), ...(options.gauges ?? [])];
   const observation = new Observation({ self, reasons: options.reasons, clock });
   const page = new MetricsPage(metrics, gauges);
-  return new Composed(metrics, peers, log, tracer, exporters, page, observation);
+  return new Composed(metrics, peers, logs, tracer, exporters, page, observation);
 }
 
 const noTracingParts: TracingParts = {
@@ -123,15 +121,17 @@ class Composed implements RunningTelemetry {
   readonly observation: Observation;
   private readonly metrics: Metrics;
   private readonly peers: PeerExchange;
-  private readonly log: AccessLog | null;
+  private readonly logs: AccessLogs;
   private readonly tracer: Tracer;
   private readonly exporters: Exporters;
   private readonly page: MetricsPage;
+  /** What lines and spans will say of answers is kept while these are there. */
+  private wanted = { inbound: nothingWanted, outbound: nothingWanted };
 
   constructor(
     metrics: Metrics,
     peers: PeerExchange,
-    log: AccessLog | null,
+    logs: AccessLogs,
     tracer: Tracer,
     exporters: Exporters,
     page: MetricsPage,
@@ -140,10 +140,16 @@ class Composed implements RunningTelemetry {
     this.observation = observation;
     this.metrics = metrics;
     this.peers = peers;
-    this.log = log;
+    this.logs = logs;
     this.tracer = tracer;
     this.exporters = exporters;
     this.page = page;
+  }
+
+  configure(settings: TelemetrySettings | undefined): void {
+    this.logs.configure(settings);
+    this.tracer.configure(settings);
+    this.wanted = { inbound: this.wantedOf('inbound'), outbound: this.wantedOf('outbound') };
   }
 
   begin(x: Exchange): void {
@@ -155,12 +161,17 @@ class Composed implements RunningTelemetry {
     this.peers.forwarding(x);
   }
 
+  respond(x: Exchange, response: ResponseView): void {
+    const wanted = this.wanted[x.downstream.direction];
+    if (wanted !== nothingWanted) keepAnswer(x, response, wanted);
+  }
+
   end(x: Exchange): void {
     const { observation } = this;
     if (x.failure !== null) observation.name(x);
     this.metrics.exchange(x);
     observation.edges.exchange(x);
-    if (this.log !== null) this.log.exchange(x);
+    this.logs.exchange(x);
     if (x.failure !== null || observation.taps.on) observation.exchange(x);
     if (x.trace !== null) this.tracer.end(x);
   }
@@ -168,7 +179,7 @@ class Composed implements RunningTelemetry {
   connectionRefused(refusal: ConnectionRefusal): void {
     const named = { ...refusal, id: newFailureId() };
     this.metrics.connectionRefused(named);
-    this.log?.connectionRefused(named);
+    this.logs.connectionRefused(named);
     this.observation.connectionRefused(named);
   }
 
@@ -182,13 +193,13 @@ class Composed implements RunningTelemetry {
     observation.nameSession(session);
     this.metrics.tcpClosed(session);
     observation.edges.tcpClosed(session);
-    this.log?.tcpClosed(session);
+    this.logs.tcpClosed(session);
     if (session.id !== '' || observation.taps.on) observation.tcpClosed(session);
     this.tracer.tcpClosed(session);
   }
 
-  configure(settings: TelemetrySettings | undefined): void {
-    this.tracer.configure(settings);
+  private wantedOf(direction: 'inbound' | 'outbound'): WantedOfAnswers {
+    return wantedBoth(this.logs.wanted(direction), this.tracer.wanted(direction));
   }
 
   scrape(): Promise<Exposition> {
@@ -200,7 +211,7 @@ class Composed implements RunningTelemetry {
   }
 
   reopenLog(): void {
-    this.log?.sink.reopen();
+    this.logs.reopen();
   }
 
   closeSpans(deadlineMs: number): Promise<void> {
@@ -208,18 +219,24 @@ class Composed implements RunningTelemetry {
   }
 
   async close(deadlineMs: number): Promise<void> {
-    await Promise.all([this.log?.sink.close(deadlineMs), this.exporters.close(deadlineMs)]);
+    await Promise.all([this.logs.close(deadlineMs), this.exporters.close(deadlineMs)]);
   }
 }
 
-function ownGauges(metrics: Metrics, log: AccessLog | null, exporters: Exporters): Gauge[] {
-  const gauges: Gauge[] = [
+function ownGauges(metrics: Metrics, logs: AccessLogs, exporters: Exporters): Gauge[] {
+  return [
     {
       name: 'selvage_connections_refused_total',
       help: 'Connections closed before they carried anything, by how far they came.',
       type: 'counter',
       read: () =>
         [...metrics.refused].map(([transport, value]) => ({ labels: { transport }, value })),
+    },
+    {
+      name: 'selvage_access_log_dropped_total',
+      help: 'Access log lines lost to a slow or broken sink.',
+      type: 'counter',
+      read: () => [{ labels: {}, value: logs.dropped }],
     },
     {
       name: 'selvage_spans_total',
@@ -231,15 +248,6 @@ function ownGauges(metrics: Metrics, log: AccessLog | null, exporters: Exporters
       ],
     },
   ];
-  if (log !== null) {
-    gauges.push({
-      name: 'selvage_access_log_dropped_total',
-      help: 'Access log lines lost to a slow or broken sink.',
-      type: 'counter',
-      read: () => [{ labels: {}, value: log.sink.dropped }],
-    });
-  }
-  return gauges;
 }
 
 /** OpenTelemetry's resource conventions; Istio's service name is `<canonical service>.<namespace>`. */

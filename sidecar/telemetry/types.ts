@@ -3,7 +3,7 @@ import type { Endpoint, Service } from '#api/snapshot.ts';
 import type { ConnectionFacts } from '#policy/facts.ts';
 import type { Explanation, Verdict } from '#policy/verdict.ts';
 
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, ResponseView } from '../exchange.ts';
 import type { Enforced } from '../in-force.ts';
 
 /** Everything a listener tells telemetry. No method throws, blocks or waits for a sink. */
@@ -15,6 +15,8 @@ export interface Telemetry {
   begin(x: Exchange): void;
   /** Outbound only: `x.endpoint` is chosen and the head is about to go to it. */
   forwarding(x: Exchange): void;
+  /** The upstream's final head, as it goes on. */
+  respond?(x: Exchange, response: ResponseView): void;
   /** In RequestPath.finish, while `x.request` can still be read: counts, logs, ends the span. */
   end(x: Exchange): void;
   connectionRefused(refusal: ConnectionRefusal): void;

@@ -23,6 +23,10 @@ const connectFailures: readonly FailureCode[] = [
 /** Nothing was done with what was sent: another endpoint may be tried, whatever is asked. */
 const notProcessed: ReadonlySet<FailureCode> = new Set([...connectFailures, 'upstream-refused']);
 
+/** Envoy's words, where an answer had begun. */
+const beforeResponse = 'reset_before_response_started';
+const afterResponse = 'reset_after_response_started';
+
 const noBytes = Buffer.alloc(0);
 
 export abstract class Call extends CallSides {
@@ -167,13 +171,14 @@ export abstract class Call extends CallSides {
     if (this.headSent || failure.status === 0) {
       x.failure = failure;
       if (x.details === '') x.details = failure.details;
+      if (this.headSent) x.details = x.details.replace(beforeResponse, afterResponse);
       this.breakOff();
       this.finish(false);
       return;
     }
     this.detach();
     const untouched = notProcessed.has(code);
-    const reset = code === 'upstream-reset';
+    const reset = code === 'upstream-reset' || code === 'upstream-stream-reset';
     const again = !this.bodySent && this.patience?.spent !== true;
     const next = again ? (this.path.retry?.(x, failure, untouched) ?? null) : null;
     if (next !== null) {

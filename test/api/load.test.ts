@@ -269,3 +269,30 @@ test('no JSON value and no mutated policy makes it throw', () => {
     { numRuns: 400, seed: 11 },
   );
 });
+
+test('a format of access logs that no sidecar can write is told of, and takes nothing else with it', () => {
+  const text = `kind: MeshConfig
+trustDomain: corp
+accessLogFormat: "%RESPONSE_COD%"
+extensionProviders:
+  - name: mine
+    envoyFileAccessLog:
+      logFormat:
+        labels: { code: "%RESPONSE_CODE%", who: { cel: "%CEL(request.)%" } }
+`;
+  const { resources, problems } = loadText(text, 'f');
+  expect(resources).toMatchObject([{ spec: { trustDomain: 'corp' } }]);
+  expect(problems).toMatchObject([
+    {
+      severity: 'warning',
+      line: 3,
+      message: 'character 1: there is no operator %RESPONSE_COD%; sidecars leave the log out',
+      mend: 'did you mean %RESPONSE_CODE%?',
+    },
+    {
+      line: 8,
+      message:
+        'character 14: expected a name after the dot, and found the end; sidecars leave the log out',
+    },
+  ]);
+});

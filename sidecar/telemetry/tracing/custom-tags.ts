@@ -1,18 +1,23 @@
 // Istio's customTags: what a Telemetry resource wants to be told with each span.
+import { isLogFormatFault, parseLogFormat } from '#api/access-log/format.ts';
 import type { CustomTag } from '#api/telemetry.ts';
 
-import { operator, type Operator } from '../log-operators.ts';
+import { nothingWanted, wantedBoth, type WantedOfAnswers } from '../kept-answer.ts';
+import { compileOperator, type OperatorParts } from '../log-operators.ts';
 import type { LogRecord } from '../log-record.ts';
-import type { WallClock } from '../wall-clock.ts';
 
-export interface CompiledTag {
-  readonly name: string;
+interface Reader {
   /** '': there is nothing to tell, and no tag. */
   readonly read: (record: LogRecord) => string;
+  /** What must be kept of answers for it. */
+  readonly wanted: WantedOfAnswers;
 }
 
-export interface TagParts {
-  readonly clock: WallClock;
+export interface CompiledTag extends Reader {
+  readonly name: string;
+}
+
+export interface TagParts extends OperatorParts {
   /** A variable of the sidecar's environment; undefined where it is not set. */
   readonly environment: (name: string) => string | undefined;
   /** Told of tags that are left out. */
@@ -22,7 +27,7 @@ export interface TagParts {
 export function compileTags(tags: readonly CustomTag[], parts: TagParts): CompiledTag[] {
   return tags.flatMap((tag) => {
     try {
-      return [{ name: tag.name, read: readerOf(tag, parts) }];
+      return [{ name: tag.name, ...readerOf(tag, parts) }];
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       parts.warn(`the custom tag ${tag.name} is left out: ${reason}`);
@@ -31,20 +36,22 @@ export function compileTags(tags: readonly CustomTag[], parts: TagParts): Compil
   });
 }
 
-function readerOf(tag: CustomTag, { clock, environment }: TagParts): CompiledTag['read'] {
+function readerOf(tag: CustomTag, parts: TagParts): Reader {
   switch (tag.kind) {
     case 'literal':
-      return () => tag.value;
+      return { read: () => tag.value, wanted: nothingWanted };
     case 'environment': {
-      const value = environment(tag.variable) ?? tag.otherwise;
-      return () => value;
+      const value = parts.environment(tag.variable) ?? tag.otherwise;
+      return { read: () => value, wanted: nothingWanted };
     }
     case 'header': {
       const name = tag.header.toLowerCase();
-      return ({ exchange }) => exchange?.request.values(name)[0] ?? tag.otherwise;
+      const read = ({ exchange }: LogRecord): string =>
+        exchange?.request.values(name)[0] ?? tag.otherwise;
+      return { read, wanted: nothingWanted };
     }
     default:
-      return compileFormat(tag.format, clock);
+      return compileFormat(tag.format, parts);
   }
 }
 
@@ -52,15 +59,16 @@ function readerOf(tag: CustomTag, { clock, environment }: TagParts): CompiledTag
  * Text with operators of the access log; what there is none of is written `-`, as in Envoy.
  * @throws Error that names the operator when it is unknown or a `%` is left open
  */
-function compileFormat(format: string, clock: WallClock): CompiledTag['read'] {
-  const pieces = format.split('%');
-  if (pieces.length % 2 === 0) throw new Error(`a "%" is not closed: ${format}`);
-  const steps = pieces.map((piece, i): string | Operator => {
-    if (i % 2 === 0) return piece;
-    const read = operator(piece, clock);
-    if (read === null) throw new Error(`there is no operator %${piece}%`);
-    return read;
-  });
-  return (record) =>
-    steps.map((step) => (typeof step === 'string' ? step : (step(record) ?? '-'))).join('');
+function compileFormat(format: string, parts: TagParts): Reader {
+  const pieces = parseLogFormat(format);
+  if (isLogFormatFault(pieces)) throw new Error(pieces.fault);
+  const steps = pieces.map((piece) =>
+    typeof piece === 'string' ? piece : compileOperator(piece, parts),
+  );
+  const wanted = steps
+    .map((step) => (typeof step === 'string' ? nothingWanted : step.wanted))
+    .reduce(wantedBoth, nothingWanted);
+  const read = (record: LogRecord): string =>
+    steps.map((step) => (typeof step === 'string' ? step : (step.read(record) ?? '-'))).join('');
+  return { read, wanted };
 }

@@ -2,6 +2,7 @@
 import type { TracingSettings } from '#api/telemetry.ts';
 import type { Verdict } from '#policy/verdict.ts';
 
+import { nothingWanted, wantedBoth, type WantedOfAnswers } from '../kept-answer.ts';
 import type { LogRecord } from '../log-record.ts';
 import type { ReasonSource } from '../types.ts';
 import type { WorkloadLabels } from '../workload-labels.ts';
@@ -23,6 +24,8 @@ const tagCharsMax = 256;
 export class SpanStyle {
   readonly owner: SpanOwner;
   readonly denials: Denials;
+  /** What custom tags want kept of answers. */
+  readonly wanted: WantedOfAnswers;
   readonly #istioTags: boolean;
   readonly #tags: readonly CompiledTag[];
   readonly #charsMax: number;
@@ -37,6 +40,7 @@ export class SpanStyle {
     this.denials = new Denials(reasons);
     this.#istioTags = settings.withoutIstioTags !== true;
     this.#tags = compileTags(settings.tags ?? [], parts);
+    this.wanted = this.#tags.map(({ wanted }) => wanted).reduce(wantedBoth, nothingWanted);
     this.#charsMax = settings.provider?.tagCharsMax ?? tagCharsMax;
   }
 

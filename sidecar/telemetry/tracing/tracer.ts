@@ -2,7 +2,9 @@
 import type { DirectionTelemetry, TelemetrySettings, TraceProvider } from '#api/telemetry.ts';
 
 import type { Exchange } from '../../exchange.ts';
+import { nothingWanted, type WantedOfAnswers } from '../kept-answer.ts';
 import { LogRecord } from '../log-record.ts';
+import { Reasons } from '../log-reason.ts';
 import { isDrawn, Trace } from '../trace-context.ts';
 import type { ReasonSource, TcpSession } from '../types.ts';
 import type { WallClock } from '../wall-clock.ts';
@@ -52,11 +54,13 @@ interface Direction extends Sampling {
 export class Tracer {
   private readonly options: TracerOptions;
   private readonly record = new LogRecord();
+  private readonly reasons: Reasons;
   private inbound: Direction | null = null;
   private outbound: Direction | null = null;
 
   constructor(options: TracerOptions) {
     this.options = options;
+    this.reasons = new Reasons(options.reasons);
     this.configure(undefined);
   }
 
@@ -66,6 +70,11 @@ export class Tracer {
     const sinks = this.options.sinksFor([inbound, outbound].map(providerOf));
     this.inbound = this.direction(inbound, sinks[0] ?? null);
     this.outbound = this.direction(outbound, sinks[1] ?? null);
+  }
+
+  /** What spans of a direction want kept of answers. */
+  wanted(direction: 'inbound' | 'outbound'): WantedOfAnswers {
+    return this[direction]?.style.wanted ?? nothingWanted;
   }
 
   begin(x: Exchange): void {
@@ -103,7 +112,12 @@ export class Tracer {
       sink,
       ratio: samplingPercent === undefined ? ratio : samplingPercent / 100,
       passesOn: tracing.withoutPropagation !== true,
-      style: new SpanStyle(owner, reasons, tracing, { clock, environment, warn }),
+      style: new SpanStyle(owner, reasons, tracing, {
+        clock,
+        environment,
+        warn,
+        reason: (record) => (record.reason ??= this.reasons.of(record)),
+      }),
     };
   }
 

@@ -148,7 +148,8 @@ export class ClientStream implements UpstreamStream, StreamHandler {
     const untouched = reason === code.refusedStream && this.unanswered;
     if (untouched && call.mayReplay(true)) this.connection.replay(call);
     else if (untouched) call.failed('upstream-refused');
-    else call.failed(reason === code.protocol ? 'upstream-malformed' : 'upstream-reset');
+    else if (reason === code.protocol) call.failed('upstream-malformed');
+    else call.failed(this.connection.ended ? 'upstream-reset' : 'upstream-stream-reset');
   }
 
   private takeInterim(call: UpstreamCall, head: Http2ResponseHead, ends: boolean): void {

@@ -7,6 +7,7 @@ test.each([
   '{ tracing: [{ randomSamplingPercentage: 0.5, customTags: { a: { environment: { name: HOME } } } }] }',
   '{ metrics: [{ overrides: [{ match: { mode: CLIENT }, tagOverrides: { a: { value: request.host } } }], reportingInterval: 5s }] }',
   '{ accessLogging: [{ match: { mode: SERVER }, disabled: true, filter: { expression: "response.code >= 400" } }] }',
+  '{ tracing: [{ customTags: { a: { formatter: { value: "%REQ(X-A):8% %RESPONSE_CODE%" } } } }] }',
 ])('%s is valid', (spec) => {
   expect(said('Telemetry', spec)).toEqual([]);
 });
@@ -51,6 +52,22 @@ test.each([
   [
     '{ metrics: [{ reportingInterval: often }] }',
     'reportingInterval: "often" is no duration: write it as 5s or 500ms',
+  ],
+  [
+    '{ accessLogging: [{ filter: { expression: "response.code >= " } }] }',
+    'expression, character 18: expected a value, and found the end',
+  ],
+  [
+    '{ accessLogging: [{ filter: { expression: "response.cod >= 400" } }] }',
+    'warning: expression, character 10: a sidecar has no attribute response.cod: it is never there',
+  ],
+  [
+    '{ metrics: [{ overrides: [{ tagOverrides: { a: { value: "request.host(" } } }] }] }',
+    'expression, character 14: expected a value, and found the end',
+  ],
+  [
+    '{ tracing: [{ customTags: { a: { formatter: { value: "%RESPONSE_COD%" } } } }] }',
+    'formatter, character 1: there is no operator %RESPONSE_COD%',
   ],
 ])('%s: %s', (spec, words) => {
   expect(said('Telemetry', spec)).toEqual([words]);

@@ -72,13 +72,13 @@ describe.each(['http', 'detect'] as const)('to a port declared %s', (protocol) =
     expect(deaf.telemetry.ended[0]?.failure).toBe('upstream-connect');
   });
 
-  test('with nobody else it is tried twice more, then it is 503 UR,URX', async () => {
+  test('with nobody else it is tried twice more, then it is 503 URX,UR', async () => {
     const deaf = await callee(await freePort(), protocol);
     const client = await callerOf(protocol, deaf);
     const reply = await exchange(await plain(client.outboundPort), call);
     expect(reply).toMatchObject({ status: 503, body: expect.stringContaining('unprocessed') });
     expect(Object.keys(reply.headers)).not.toContain('x-selvage-unanswered');
-    expect(client.telemetry.flags).toEqual(['UR,URX']);
+    expect(client.telemetry.flags).toEqual(['URX,UR']);
     expect(deaf.telemetry.flags).toEqual(['UF', 'UF', 'UF']);
   });
 
@@ -139,7 +139,7 @@ describe.each(['http', 'detect'] as const)('to a port declared %s', (protocol) =
     const reply = await exchange(await plain(alone.outboundPort), call);
     expect(reply).toMatchObject({ status: 503, body: 'upstream reset before response' });
     expect(Object.keys(reply.headers)).not.toContain('x-selvage-unanswered');
-    expect(alone.telemetry.flags).toEqual(['UC,URX']);
+    expect(alone.telemetry.flags).toEqual(['URX,UC']);
     expect(broken).toBe(3);
   });
 

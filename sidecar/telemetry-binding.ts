@@ -29,7 +29,7 @@ export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
   // The setting of this process wins over the mesh's.
   const ofMesh = settings.accessLog === '';
   const meshFormat = mesh.accessLogEncoding === 'JSON' ? 'json' : 'text';
-  return createTelemetry({
+  const telemetry = createTelemetry({
     workload,
     identity,
     accessLog: ofMesh ? mesh.accessLogFile : settings.accessLog,
@@ -40,6 +40,9 @@ export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
     gauges: [...gauges, ...limitGauges(() => inForce.current()?.limits ?? null)],
     warn: (message) => log.warn({}, message),
   });
+  telemetry.apply(snapshot);
+  inForce.onChange((enforced) => telemetry.apply(enforced.snapshot));
+  return telemetry;
 }
 
 function reasonsOf(inForce: InForce): ReasonSource {

@@ -1,14 +1,20 @@
 // Puts metrics, access log and tracing together as the one Telemetry that listeners report to.
+import type { Snapshot } from '#api/snapshot.ts';
 import type { Workload } from '#api/workload.ts';
 
 import type { Exchange } from '../exchange.ts';
 import { newFailureId } from '../failure-id.ts';
 import { Observation } from '../observe/observation.ts';
+import { GrpcMessages } from '../wire/grpc-messages.ts';
+import { isGrpc } from '../wire/reply.ts';
 import { AccessLog } from './access-log.ts';
-import { MetricsPage, type Exposition, type Gauge, type MetricData } from './exposition.ts';
+import { writePage, type Exposition, type Gauge, type PageFormat } from './exposition.ts';
+import { readGauge, type Family } from './families.ts';
+import type { CompileCel } from './metric-plan.ts';
 import { Metrics } from './metrics.ts';
 import { OtlpExporter } from './otlp.ts';
 import { PeerExchange } from './peer-exchange.ts';
+import { standardFamilies } from './standard-families.ts';
 import { Tracer } from './trace.ts';
 import type { ConnectionRefusal, ReasonSource, TcpSession, Telemetry } from './types.ts';
 import { WallClock } from './wall-clock.ts';
@@ -30,6 +36,8 @@ export interface TelemetryOptions {
   /** 0 to 1. */
   traceSampling: number;
   seriesMax?: number;
+  /** For what Telemetry resources say of labels; left out: such labels are `unknown`. */
+  compileCel?: CompileCel;
   /** Further numbers for /stats/prometheus. */
   gauges?: readonly Gauge[];
   warn: (message: string) => void;
@@ -39,10 +47,12 @@ export interface TelemetryOptions {
 export interface RunningTelemetry extends Telemetry {
   /** What is remembered and shown of calls. */
   readonly observation: Observation;
-  /** The page of /stats/prometheus. */
-  scrape(): Promise<Exposition>;
+  /** A snapshot came in force. Called before any call is judged by it. */
+  apply(snapshot: Snapshot): void;
+  /** What is counted, as a page. */
+  scrape(format?: PageFormat): Exposition;
   /** The same as data, for a page of several workers. */
-  collect(): Promise<MetricData[]>;
+  collect(): Family[];
   /** After a log rotation (SIGHUP). */
   reopenLog(): void;
   /** Writes out what is held. Waits at most `deadlineMs`. */
@@ -54,8 +64,9 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
   const { workload, identity, warn } = options;
   const cluster = options.cluster ?? 'Kubernetes';
   const seriesMax = options.seriesMax ?? 1000;
-  const metrics = new Metrics({ workload, identity, cluster, seriesMax });
-  const peers = new PeerExchange(() => metrics.self());
+  const compileCel = options.compileCel ?? (() => ({ evaluate: () => undefined }));
+  const metrics = new Metrics({ workload, identity, cluster, seriesMax, clock, compileCel });
+  const peers = new PeerExchange(() => metrics.ends.self());
   const log =
     options.accessLog === ''
       ? null
@@ -79,10 +90,9 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
       ? null
       : new Tracer({ ratio: options.traceSampling, clock, emit: (span) => otlp.push(span) });
   const gauges = [...ownGauges(metrics, log, otlp), ...(options.gauges ?? [])];
-  const self = (): WorkloadLabels => metrics.self();
+  const self = (): WorkloadLabels => metrics.ends.self();
   const observation = new Observation({ self, reasons: options.reasons, clock });
-  const page = new MetricsPage(metrics, gauges);
-  return new Composed(metrics, peers, log, tracer, otlp, page, observation);
+  return new Composed(metrics, peers, log, tracer, otlp, gauges, observation);
 }
 
 class Composed implements RunningTelemetry {
@@ -92,7 +102,7 @@ class Composed implements RunningTelemetry {
   private readonly log: AccessLog | null;
   private readonly tracer: Tracer | null;
   private readonly otlp: OtlpExporter | null;
-  private readonly page: MetricsPage;
+  private readonly gauges: readonly Gauge[];
 
   constructor(
     metrics: Metrics,
@@ -100,7 +110,7 @@ class Composed implements RunningTelemetry {
     log: AccessLog | null,
     tracer: Tracer | null,
     otlp: OtlpExporter | null,
-    page: MetricsPage,
+    gauges: readonly Gauge[],
     observation: Observation,
   ) {
     this.observation = observation;
@@ -109,11 +119,12 @@ class Composed implements RunningTelemetry {
     this.log = log;
     this.tracer = tracer;
     this.otlp = otlp;
-    this.page = page;
+    this.gauges = gauges;
   }
 
   begin(x: Exchange): void {
     this.peers.begin(x);
+    if (x.protocol !== 'HTTP/1.1' && isGrpc(x)) x.messages = new GrpcMessages();
     if (this.tracer !== null) this.tracer.begin(x);
   }
 
@@ -152,12 +163,16 @@ class Composed implements RunningTelemetry {
     if (session.id !== '' || observation.taps.on) observation.tcpClosed(session);
   }
 
-  scrape(): Promise<Exposition> {
-    return this.page.render();
+  apply(snapshot: Snapshot): void {
+    this.metrics.apply(snapshot);
   }
 
-  collect(): Promise<MetricData[]> {
-    return this.page.collect();
+  scrape(format: PageFormat = 'text'): Exposition {
+    return writePage(this.collect(), format);
+  }
+
+  collect(): Family[] {
+    return [...standardFamilies(this.metrics), ...this.gauges.map(readGauge)];
   }
 
   reopenLog(): void {
@@ -177,6 +192,12 @@ function ownGauges(metrics: Metrics, log: AccessLog | null, otlp: OtlpExporter |
       type: 'counter',
       read: () =>
         [...metrics.refused].map(([transport, value]) => ({ labels: { transport }, value })),
+    },
+    {
+      name: 'selvage_policy_decisions_total',
+      help: 'Requests and connections by the rule that decided; without a policy none did.',
+      type: 'counter',
+      read: () => [...metrics.decisions.read()],
     },
   ];
   if (log !== null) {

@@ -114,7 +114,9 @@ export class Http2Turn extends Call implements StreamHandler {
 
   override body(buffer: Buffer, from: number, to: number, last: boolean): boolean {
     if (this.over) return true;
-    if (this.tunnelled) this.exchange.responseBodyBytes += to - from;
+    const x = this.exchange;
+    if (this.tunnelled) x.responseBodyBytes += to - from;
+    if (x.messages !== null) x.messages.response.read(buffer, from, to);
     const more = this.stream.send(buffer, from, to, last);
     if (last) this.finish(true);
     return more || last;
@@ -146,6 +148,7 @@ export class Http2Turn extends Call implements StreamHandler {
 
   data(buffer: Buffer, from: number, to: number, last: boolean): boolean {
     if (this.over) return true;
+    this.exchange.messages?.request.read(buffer, from, to);
     const { bodyBytesMax } = this.connection.limits;
     if (bodyBytesMax > 0 && this.stream.receivedBytes > bodyBytesMax) {
       this.fail('body-too-large');

@@ -59,7 +59,8 @@ function labelsOf({ allowed, decidedBy, namespace, policy, rule }: Verdict): Ser
   return {
     decision: allowed ? 'allow' : 'deny',
     action: decidedBy,
-    namespace,
+    // Scrapers give every series of a pod the label `namespace`.
+    policy_namespace: namespace,
     policy,
     rule: rule < 0 ? '' : String(rule),
   };

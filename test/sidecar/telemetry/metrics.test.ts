@@ -371,7 +371,7 @@ test('what policies decided is counted by rule', () => {
   }
   t.tcpClosed(makeSession({ verdict }));
   expect([...samples(t, 'selvage_policy_decisions_total')]).toEqual([
-    ['decision="deny",action="DENY",namespace="billing",policy="no-admin",rule="1"', 3],
-    ['decision="allow",action="DENY",namespace="billing",policy="no-admin",rule=""', 1],
+    ['decision="deny",action="DENY",policy_namespace="billing",policy="no-admin",rule="1"', 3],
+    ['decision="allow",action="DENY",policy_namespace="billing",policy="no-admin",rule=""', 1],
   ]);
 });

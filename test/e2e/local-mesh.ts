@@ -29,7 +29,11 @@ export class TestMesh {
   }
 
   /** Starts the shop, or the YAML of another folder. @param firstPort each test file takes its own range */
-  static async start(firstPort: number, source: string = shop): Promise<TestMesh> {
+  static async start(
+    firstPort: number,
+    source: string = shop,
+    otlpEndpoint = '',
+  ): Promise<TestMesh> {
     const cwd = await mkdtemp(join(tmpdir(), 'selvage-e2e-'));
     const state = await mkdtemp(join(tmpdir(), 'selvage-state-'));
     await cp(source, join(cwd, 'mesh'), { recursive: true });
@@ -43,7 +47,7 @@ export class TestMesh {
         shown: 'mesh',
         state,
         live,
-        otlpEndpoint: '',
+        otlpEndpoint,
         firstPort,
         patienceMs: 30_000,
       },

@@ -1,4 +1,5 @@
 // The page in both formats: who gets which, exemplars, and the numbers of several workers as one.
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { formatFor, writePage } from '#sidecar/telemetry/exposition.ts';
@@ -34,6 +35,28 @@ test.each([
   ['application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily', 'text'],
 ])('%s gets %s', (accept, format) => {
   expect(formatFor(accept)).toBe(format);
+});
+
+test('whatever a scraper says, it gets one of them', () => {
+  const part = fc.constantFrom(
+    ...[
+      'application/openmetrics-text',
+      'text/plain',
+      '*/*',
+      ';',
+      ',',
+      'q=',
+      '0.5',
+      '=',
+      ' ',
+      'NaN',
+    ],
+  );
+  fc.assert(
+    fc.property(fc.array(fc.oneof(part, fc.string())), (parts) => {
+      expect(['text', 'openmetrics']).toContain(formatFor(parts.join('')));
+    }),
+  );
 });
 
 test('both formats say the same, and only OpenMetrics ends with its end', () => {

@@ -56,6 +56,33 @@ export function createMetrics(sources: MetricSources): ControlMetrics {
     publishBuckets,
   );
   const istio = istioNames(registers, sources);
+  readGauges(registers, sources);
+  return {
+    pushed(kind, bytes) {
+      pushes.inc({ kind });
+      pushedBytes.inc({ kind }, bytes);
+      istio.pushes.inc({ type: kind });
+    },
+    acked(lagMs) {
+      acks.inc();
+      if (lagMs === null) return;
+      lag.observe(lagMs / 1000);
+      istio.convergence.observe(lagMs / 1000);
+    },
+    nacked() {
+      nacks.inc();
+      istio.rejects.inc();
+    },
+    published(seconds, whats) {
+      publish.observe(seconds);
+      for (const what of whats) changes.inc({ what });
+    },
+    refused: (code) => refusals.inc({ code }),
+    render: async () => ({ type: registry.contentType, body: await registry.metrics() }),
+  };
+}
+
+function readGauges(registers: Registry[], sources: MetricSources): void {
   const gauge = (name: string, help: string, read: () => number): Gauge => {
     const made: Gauge = new Gauge({ name, help, registers, collect: () => made.set(read()) });
     return made;
@@ -83,29 +110,6 @@ export function createMetrics(sources: MetricSources): ControlMetrics {
       }
     },
   });
-  return {
-    pushed(kind, bytes) {
-      pushes.inc({ kind });
-      pushedBytes.inc({ kind }, bytes);
-      istio.pushes.inc({ type: kind });
-    },
-    acked(lagMs) {
-      acks.inc();
-      if (lagMs === null) return;
-      lag.observe(lagMs / 1000);
-      istio.convergence.observe(lagMs / 1000);
-    },
-    nacked() {
-      nacks.inc();
-      istio.rejects.inc();
-    },
-    published(seconds, whats) {
-      publish.observe(seconds);
-      for (const what of whats) changes.inc({ what });
-    },
-    refused: (code) => refusals.inc({ code }),
-    render: async () => ({ type: registry.contentType, body: await registry.metrics() }),
-  };
 }
 
 /** What Istio's dashboards and Kiali ask of istiod, where ours means the same. */

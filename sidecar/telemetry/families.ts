@@ -37,8 +37,9 @@ export interface HistogramSample {
   readonly exemplars: Readonly<Record<number, Exemplar>>;
 }
 
-export function readGauge({ name, help, type, read }: Gauge): NumberFamily {
-  const samples = read().map(({ labels, value }) => ({ labels: labelText(labels), value }));
+export function readGauge(gauge: Gauge): NumberFamily {
+  const { name, help, type } = gauge;
+  const samples = gauge.read().map(({ labels, value }) => ({ labels: labelText(labels), value }));
   return { name, help, type, samples };
 }
 

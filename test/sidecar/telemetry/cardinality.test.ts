@@ -1,5 +1,5 @@
 // What others say becomes labels only where the values are few: an attacker can grow neither the page nor the memory.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { ownerRowsMin } from '#sidecar/telemetry/series.ts';

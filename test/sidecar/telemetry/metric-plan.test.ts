@@ -1,5 +1,5 @@
 // Telemetry resources: metrics that are switched off, labels that go, come and have values of the call.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import type { MetricOverride } from '#api/telemetry.ts';

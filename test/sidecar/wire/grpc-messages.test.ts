@@ -1,5 +1,5 @@
 // gRPC's messages are counted right however a body is cut.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { MessageCounter } from '#sidecar/wire/grpc-messages.ts';

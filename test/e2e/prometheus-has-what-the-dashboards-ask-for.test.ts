@@ -58,13 +58,20 @@ describe.skipIf(noPrometheus)('Prometheus', () => {
     closers.push(() => prometheus.close());
     let going = true;
     const happening = everythingHappens(() => going);
+    // Told by its closer; until then it must not end the run with the mesh still there.
+    happening.catch(() => undefined);
     closers.push(() => {
       going = false;
       return happening;
     });
   });
   afterAll(async () => {
-    for (const close of closers.toReversed()) await close();
+    // One that fails must leave nothing of the others running.
+    const failed: unknown[] = [];
+    for (const close of closers.toReversed()) {
+      await Promise.resolve(close()).catch((error: unknown) => failed.push(error));
+    }
+    if (failed.length > 0) throw new AggregateError(failed, 'not all of it ended well');
   });
 
   test('it can read every page, which is OpenMetrics to it', async () => {

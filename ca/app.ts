@@ -61,6 +61,7 @@ export async function startCa(
   roots.onChange(() => serving.renew());
   const counts = createMetrics({
     issuerNotAfterMs: () => roots.current().issuer.notAfterMs,
+    rootNotAfterMs: () => roots.records.find(({ role }) => role === 'signing')?.rootNotAfterMs ?? 0,
     servingNotAfterMs: () => serving.current().notAfterMs,
     rootsTrusted: () => roots.records.length,
   });

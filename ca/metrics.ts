@@ -13,6 +13,8 @@ export interface CaMetrics {
 export interface MetricSources {
   /** Ends of what signs, ms since 1970. */
   readonly issuerNotAfterMs: () => number;
+  /** Of the root of what signs. */
+  readonly rootNotAfterMs: () => number;
   readonly servingNotAfterMs: () => number;
   readonly rootsTrusted: () => number;
 }
@@ -47,6 +49,16 @@ export function createMetrics(sources: MetricSources): CaMetrics {
       'selvage_ca_issuer_expiry_timestamp_seconds',
       'When what signs now expires.',
       () => sources.issuerNotAfterMs() / 1000,
+    ],
+    [
+      'selvage_ca_root_expiry_timestamp_seconds',
+      'When the root of what signs now expires.',
+      () => sources.rootNotAfterMs() / 1000,
+    ],
+    [
+      'citadel_server_root_cert_expiry_timestamp',
+      'selvage_ca_root_expiry_timestamp_seconds, as Istio calls it.',
+      () => sources.rootNotAfterMs() / 1000,
     ],
     [
       'selvage_ca_serving_certificate_expiry_timestamp_seconds',

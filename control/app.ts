@@ -184,9 +184,14 @@ function assemble(
       sessions.publish(changedAtMs);
       snapshots.prune((workload) => sessions.has(workload));
     },
+    onPublished: (seconds, news) =>
+      metrics.published(
+        seconds,
+        news.map(({ what }) => what),
+      ),
     log,
   });
-  const metrics = createMetrics({
+  const metrics: ControlMetrics = createMetrics({
     sidecars: () => sessions.count,
     sidecarsBehind: () => sessions.list().filter(isBehind).length,
     revision: () => snapshots.revision,

@@ -7,7 +7,7 @@ import type { Log } from '#runtime/log.ts';
 
 import { ApiKeyResolver } from './api-keys.ts';
 import { Catalog } from './catalog.ts';
-import type { ChangeLog } from './changes.ts';
+import type { Change, ChangeLog } from './changes.ts';
 import type { KeySets } from './jwks/key-sets.ts';
 import { KeyResolver, wantedKeys } from './jwks/resolve.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -23,6 +23,8 @@ export interface PublisherOptions {
   readonly trustDomain: () => string | null;
   /** New snapshots are there. @param changedAtMs when the change was noticed */
   readonly publish: (changedAtMs: number) => void;
+  /** All of it is done. */
+  readonly onPublished?: (seconds: number, changes: readonly Change[]) => void;
   readonly log: Log;
   /** How long new policies wait for keys that nobody has had before; 1 s where it is left out. */
   readonly keysWaitMs?: number;
@@ -74,7 +76,8 @@ export class Publisher {
   }
 
   async #publishOnce(changedAtMs: number): Promise<void> {
-    const { source, keys, snapshots, changes, publish, log, keysWaitMs = 1000 } = this.#options;
+    const { source, keys, snapshots, changes, publish, onPublished, log } = this.#options;
+    const { keysWaitMs = 1000 } = this.#options;
     const startedAtMs = performance.now();
     const resources = source.resources();
     const mesh = collectMesh(resources);
@@ -102,8 +105,10 @@ export class Publisher {
       if (what === 'problem') log.warn(fields, 'a problem appeared');
       else log.debug(fields, 'changed');
     }
-    const tookMs = Math.round(performance.now() - startedAtMs);
-    log.info({ revision: snapshots.revision, changes: news.length, tookMs }, 'published');
+    const tookMs = performance.now() - startedAtMs;
+    onPublished?.(tookMs / 1000, news);
+    const rounded = Math.round(tookMs);
+    log.info({ revision: snapshots.revision, changes: news.length, tookMs: rounded }, 'published');
   }
 }
 

@@ -11,7 +11,7 @@ import type { Log } from '#runtime/log.ts';
 
 import { judgeInjection } from './admission/inject.ts';
 import { judgeResource } from './admission/validate.ts';
-import type { InjectorMetrics } from './metrics.ts';
+import type { InjectorMetrics, Review } from './metrics.ts';
 import { paths } from './paths.ts';
 import type { Reply } from './server.ts';
 
@@ -29,14 +29,16 @@ export function createAnswers(options: AnswerOptions): (path: string, body: stri
     if (judge === null) {
       return { status: 404, body: `there are ${Object.values(paths).join(', ')} here\n` };
     }
+    const { webhook } = judge;
     const startedMs = performance.now();
     try {
       const request = readReview(body);
-      const { text, outcome } = judge(request);
-      metrics.reviewed(judge.webhook, outcome, (performance.now() - startedMs) / 1000);
+      const { text, outcome, reason } = judge(request);
+      metrics.reviewed({ webhook, outcome, reason, seconds: secondsSince(startedMs) });
       return { status: 200, body: text };
     } catch (error) {
-      metrics.reviewed(judge.webhook, 'error', (performance.now() - startedMs) / 1000);
+      const seconds = secondsSince(startedMs);
+      metrics.reviewed({ webhook, outcome: 'error', reason: '', seconds });
       if (!(error instanceof ReviewError)) throw error;
       log.warn({ path, reason: error.message }, 'a review that cannot be read');
       return { status: 400, body: `${error.message}\n` };
@@ -44,8 +46,12 @@ export function createAnswers(options: AnswerOptions): (path: string, body: stri
   };
 }
 
+function secondsSince(startedMs: number): number {
+  return (performance.now() - startedMs) / 1000;
+}
+
 interface Judge {
-  (request: AdmissionRequest): { readonly text: string; readonly outcome: string };
+  (request: AdmissionRequest): Pick<Review, 'outcome' | 'reason'> & { readonly text: string };
   readonly webhook: 'inject' | 'validate';
 }
 
@@ -63,7 +69,7 @@ function injecting(stance: NamespaceStance, { config, log }: AnswerOptions): Jud
     if (outcome === 'refused') log.warn({ ...subject, reason }, 'injection refused');
     else if (outcome === 'none') log.debug({ ...subject, reason }, 'nothing to inject');
     else log.info(subject, outcome);
-    return { text: writeReview(request.uid, verdict), outcome };
+    return { text: writeReview(request.uid, verdict), outcome, reason };
   };
   return Object.assign(judge, { webhook: 'inject' } as const);
 }
@@ -75,7 +81,8 @@ function validating({ log }: AnswerOptions): Judge {
       log.info({ ...subjectOf(request), reason: verdict.message }, 'resource refused');
     }
     const outcome = verdict.allowed ? 'allowed' : 'refused';
-    return { text: writeReview(request.uid, verdict), outcome };
+    const reason = verdict.allowed ? '' : `invalid ${request.kind.kind}`;
+    return { text: writeReview(request.uid, verdict), outcome, reason };
   };
   return Object.assign(judge, { webhook: 'validate' } as const);
 }

@@ -6,6 +6,7 @@ import type { Closer } from '#runtime/shutdown.ts';
 
 import { startSidecarAdmin } from './admin/admin.ts';
 import { onePlane, type Planes } from './admin/planes.ts';
+import { processFamilies, type ProcessParts } from './admin/process-families.ts';
 import { createConfiguration } from './configuration.ts';
 import { startDataPlane, type Ports } from './data-plane.ts';
 import { createCaIdentity } from './identity/from-ca.ts';
@@ -37,7 +38,11 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
   });
   await configuration.start();
   logLeftOut(inForce, log);
-  const planes = await startPlanes(settings, inForce, identity, log);
+  const planes = withProcess(await startPlanes(settings, inForce, identity, log), {
+    identity,
+    inForce,
+    configuration,
+  });
   const upgrade =
     settings.upgradeSocket === ''
       ? null
@@ -52,7 +57,7 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
   });
   const podPorts = await startPodPorts({
     settings,
-    scrape: () => planes.scrape(),
+    families: () => planes.families(),
     ready: () => admin.ready(),
     log,
   });
@@ -88,6 +93,12 @@ async function startPlanes(
   }
   const sharedPorts = settings.upgradeSocket !== '';
   return onePlane(await startDataPlane({ settings, inForce, identity, sharedPorts, log }));
+}
+
+/** The metrics of the planes have the process's own before them. */
+function withProcess(planes: Planes, parts: ProcessParts): Planes {
+  const own = processFamilies(parts);
+  return { ...planes, families: async () => [...own(), ...(await planes.families())] };
 }
 
 function createIdentity(settings: SidecarSettings, log: Log): Identity {

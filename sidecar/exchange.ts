@@ -14,6 +14,7 @@ import type { Destination as OutboundDestination } from './outbound/destination.
 import type { Routed } from './outbound/routed.ts';
 import type { Transformed } from './transform/layer.ts';
 import type { Member } from './upstream/member.ts';
+import type { GrpcMessages } from './wire/grpc-messages.ts';
 import type { UpstreamCall } from './wire/upstream.ts';
 
 /**
@@ -237,6 +238,8 @@ export class Exchange {
   ownAnswer = '';
   /** Value of `grpc-status` from the response's head or trailers; '' without one. */
   grpcStatus = '';
+  /** The call is gRPC's: the engine counts its messages; null: it is not. */
+  messages: GrpcMessages | null = null;
   /** Owned by telemetry/tracing; null when the call is not sampled. */
   trace: unknown = null;
   /** Owned by telemetry/log-reason: why it was refused, once that was asked; null before. */

@@ -4,6 +4,7 @@ import { principalTest } from '#policy/match/identity.ts';
 import type { Explanation, Verdict } from '#policy/verdict.ts';
 import type { Log } from '#runtime/log.ts';
 
+import { compileCel } from './cel/compile.ts';
 import type { InForce } from './in-force.ts';
 import { limitGauges } from './limit/gauges.ts';
 import type { SidecarSettings } from './settings.ts';
@@ -47,16 +48,12 @@ export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
     otlpEndpoint: settings.otlpEndpoint,
     traceSampling: settings.traceSampling,
     tracing: tracingParts(binding, mesh.trustDomain),
+    compileCel,
     gauges: [...gauges, ...limitGauges(() => inForce.current()?.limits ?? null)],
     warn: (message) => log.warn({}, message),
   });
-  telemetry.configure(snapshot.telemetry);
-  let said = snapshot.telemetry;
-  inForce.onChange(({ snapshot: { telemetry: next } }) => {
-    if (next === said) return;
-    said = next;
-    telemetry.configure(next);
-  });
+  telemetry.apply(snapshot);
+  inForce.onChange((enforced) => telemetry.apply(enforced.snapshot));
   return telemetry;
 }
 

@@ -22,7 +22,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const keepers: Readonly<Record<string, RegExp>> = {
   '@peculiar/x509': /^ca\/x509\.ts$/,
   'node-forge': /^ca\/forge\.ts$/,
-  'prom-client': /\/(metrics|exposition)\.ts$/,
+  'prom-client': /^(ca|control|injector)\/metrics\.ts$/,
   '@opentelemetry/': /^sidecar\/telemetry\/otlp\/encode\.ts$/,
   undici:
     /^runtime\/kubernetes\/(transport|exec)\.ts$|^control\/jwks\/fetch\.ts$|^sidecar\/upstream\/http-client\.ts$/,

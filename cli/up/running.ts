@@ -168,6 +168,11 @@ export class RunningMesh {
     return this.#mesh.options.ports.caAdmin;
   }
 
+  /** Port of control's admin endpoint. */
+  get controlAdminPort(): number {
+    return this.#mesh.options.ports.controlAdmin;
+  }
+
   /** Ends one process for good, as an outage would. */
   halt(name: string): Promise<void> {
     return this.#mesh.halt(name);

@@ -41,6 +41,8 @@ interface InFlight {
   readonly snapshot: Snapshot;
   readonly whole: boolean;
   readonly sinceMs: number;
+  /** When the oldest change in it was noticed; null: it was there before this session. */
+  readonly changedAtMs: number | null;
 }
 
 /**
@@ -57,6 +59,7 @@ export class Session {
   readonly #events: SessionEvents;
   readonly #connectedAtMs: number;
   #target: Snapshot | null = null;
+  /** Of the oldest change that is not on its way yet. */
   #changedAtMs: number | null = null;
   #acked: Snapshot | null = null;
   #ackedAtMs: number | null = null;
@@ -79,7 +82,8 @@ export class Session {
   offer(snapshot: Snapshot, changedAtMs: number | null): void {
     if (snapshot === this.#target) return;
     this.#target = snapshot;
-    this.#changedAtMs = changedAtMs;
+    // What waits behind an update on its way has waited since its first change.
+    this.#changedAtMs ??= changedAtMs;
     this.#pump();
   }
 
@@ -94,12 +98,13 @@ export class Session {
       this.#acked = inFlight.snapshot;
       this.#ackedAtMs = Date.now();
       this.#refused = null;
-      const current = inFlight.snapshot === this.#target && this.#changedAtMs !== null;
-      const lagMs = current ? Date.now() - (this.#changedAtMs ?? 0) : null;
+      const { changedAtMs } = inFlight;
+      const lagMs = changedAtMs === null ? null : Date.now() - changedAtMs;
       this.#events.acked(message.version, lagMs);
     } else {
       const reason = message.reason ?? '';
       this.#refused = { snapshot: inFlight.snapshot, reason, whole: inFlight.whole };
+      this.#changedAtMs = inFlight.changedAtMs ?? this.#changedAtMs;
       this.#events.nacked(message.version, reason);
     }
     this.#pump();
@@ -157,7 +162,9 @@ export class Session {
     if (refused !== null && refused.snapshot === target && refused.whole) return;
     const base = refused === null ? this.#acked : null;
     const line = encodeUpdate(base, target);
-    this.#inFlight = { snapshot: target, whole: base === null, sinceMs: Date.now() };
+    const changedAtMs = this.#changedAtMs;
+    this.#changedAtMs = null;
+    this.#inFlight = { snapshot: target, whole: base === null, sinceMs: Date.now(), changedAtMs };
     this.#events.pushed(base === null ? 'snapshot' : 'delta', lineBytes(line));
     this.#writer.write(line);
   }

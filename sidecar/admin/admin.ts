@@ -9,6 +9,7 @@ import { describeSidecarSettings, type SidecarSettings } from '../settings.ts';
 import { version } from '../version.ts';
 import { observeRoutes } from './observe-routes.ts';
 import { describeCertificates } from './certificates.ts';
+import { pageRoute } from './page-route.ts';
 import type { Planes } from './planes.ts';
 import { listenersOf, snapshotOf } from './views.ts';
 
@@ -61,7 +62,7 @@ function readRoutes(parts: AdminParts, state: AdminState): AdminRoute[] {
   return [
     get('/ready', '200 while calls are taken, 503 while the sidecar ends', ready),
     get('/healthz/ready', 'the same, where Istio has it', ready),
-    get('/stats/prometheus', 'metrics', () => planes.scrape()),
+    pageRoute(() => planes.families()),
     get('/certs', 'own certificate and the roots that are trusted', () =>
       jsonReply(describeCertificates(identity.current(), Date.now())),
     ),

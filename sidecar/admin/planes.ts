@@ -3,15 +3,15 @@ import type { Closer } from '#runtime/shutdown.ts';
 
 import type { ConnectionCounts, DataPlane, Ports } from '../data-plane.ts';
 import { Observed } from '../observe/observed.ts';
-import type { Exposition } from '../telemetry/exposition.ts';
+import type { Family } from '../telemetry/families.ts';
 import { clustersOf, type ClusterView } from './views.ts';
 
 export interface Planes {
   readonly ports: Ports;
   /** In the order in which they are to be closed. */
   readonly closers: readonly Closer[];
-  /** The page of /stats/prometheus. */
-  scrape(): Promise<Exposition>;
+  /** What all of them have counted. */
+  families(): Promise<readonly Family[]>;
   clusters(): Promise<readonly ClusterView[]>;
   connections(): Promise<ConnectionCounts>;
   readonly observed: Observed;
@@ -26,7 +26,7 @@ export function onePlane(plane: DataPlane): Planes {
   return {
     ports: plane.ports,
     closers: plane.closers,
-    scrape: () => plane.telemetry.scrape(),
+    families: async () => plane.telemetry.collect(),
     clusters: async () => clustersOf(plane.upstreams),
     connections: async () => plane.connections(),
     observed: new Observed([plane.ask]),

@@ -5,7 +5,8 @@ import type { Address } from '#runtime/setting-types.ts';
 
 import { MergedPage } from '../scrape/merged-page.ts';
 import { askApplication, placeOf } from './ask-application.ts';
-import type { Exposition } from '../telemetry/exposition.ts';
+import { pageRoute } from '../admin/page-route.ts';
+import type { Family } from '../telemetry/families.ts';
 import type { AppProbe, PodPorts } from './settings.ts';
 
 export interface PodPortsParts {
@@ -16,7 +17,7 @@ export interface PodPortsParts {
     readonly applicationMetrics: URL | null;
   };
   /** The sidecar's own metrics. */
-  readonly scrape: () => Promise<Exposition>;
+  readonly families: () => Promise<readonly Family[]>;
   readonly ready: () => AdminReply;
   readonly log: Log;
 }
@@ -28,9 +29,9 @@ export interface RunningPodPorts {
 
 /** Rejects when one cannot be listened on. Nothing here changes anything. */
 export async function startPodPorts(parts: PodPortsParts): Promise<RunningPodPorts> {
-  const { settings, scrape, ready } = parts;
+  const { settings, families, ready } = parts;
   const health = get('/healthz/ready', '200 while calls are taken, 503 while it ends', ready);
-  const metrics = get('/stats/prometheus', 'metrics', scrape);
+  const metrics = pageRoute(families);
   const plan: readonly (readonly [Address | null, readonly AdminRoute[]])[] = [
     [settings.metrics, [health, withApplication(parts, metrics), ...probeRoutes(parts)]],
     [settings.health, [health]],
@@ -47,10 +48,10 @@ export async function startPodPorts(parts: PodPortsParts): Promise<RunningPodPor
 }
 
 /** The one port that pods are scraped at; the other keeps to the sidecar. */
-function withApplication({ settings, scrape, log }: PodPortsParts, own: AdminRoute): AdminRoute {
+function withApplication({ settings, families, log }: PodPortsParts, own: AdminRoute): AdminRoute {
   const application = settings.applicationMetrics;
   if (application === null) return own;
-  const page = new MergedPage({ own: scrape, application, log });
+  const page = new MergedPage({ own: families, application, log });
   const doc = "metrics, and the application's own after them";
   return { ...own, doc, handler: (_query, _body, headers) => page.scrape(headers) };
 }

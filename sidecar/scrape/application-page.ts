@@ -1,7 +1,8 @@
 // Asks the application for its own metrics page, in what time and size there is.
 import type { IncomingMessage } from 'node:http';
 
-import { PageError, PageReader, type PageFormat } from './page-reader.ts';
+import { pageTypes, type PageFormat } from '../telemetry/exposition.ts';
+import { PageError, PageReader } from './page-reader.ts';
 
 export interface PageRequest {
   readonly url: URL;
@@ -24,8 +25,6 @@ export interface ApplicationPage {
 export const pageBytesMax = 16 * 1024 * 1024;
 
 const redirectsMax = 3;
-
-const textType = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** @throws Error whose message completes the sentence "the application's page …" */
 export async function fetchPage(wanted: PageRequest): Promise<ApplicationPage> {
@@ -120,8 +119,8 @@ function readPage(
 
 /** What calls itself neither is read as text, as Prometheus did for years: each line is looked at anyhow. */
 function kindOf(contentType: string): { format: PageFormat; type: string } {
-  const type = /^[\x20-\x7e]{1,256}$/.test(contentType) ? contentType : textType;
+  const type = /^[\x20-\x7e]{1,256}$/.test(contentType) ? contentType : pageTypes.text;
   if (/^application\/openmetrics-text(?:[ ;]|$)/i.test(type))
     return { format: 'openmetrics', type };
-  return { format: 'text', type: /^text\/plain(?:[ ;]|$)/i.test(type) ? type : textType };
+  return { format: 'text', type: /^text\/plain(?:[ ;]|$)/i.test(type) ? type : pageTypes.text };
 }

@@ -2,12 +2,14 @@
 import type { AdminReply } from '#runtime/admin.ts';
 import type { Log } from '#runtime/log.ts';
 
+import { formatFor, writeFamilies, writePage } from '../telemetry/exposition.ts';
+import type { Family } from '../telemetry/families.ts';
 import { fetchPage, type ApplicationPage } from './application-page.ts';
-import { asOpenMetrics, familiesOf } from './page-reader.ts';
+import { familyOf } from './page-reader.ts';
 
 export interface MergedPageParts {
-  /** The sidecar's own page, in the text format. */
-  readonly own: () => Promise<{ readonly type: string; readonly body: string }>;
+  /** The sidecar's own metrics. */
+  readonly own: () => Promise<readonly Family[]>;
   /** The application's page. */
   readonly application: URL;
   readonly log: Log;
@@ -40,13 +42,13 @@ export class MergedPage {
   /** Rejects when our own page cannot be made. */
   async scrape(headers: ScrapeHeaders): Promise<AdminReply> {
     const own = await this.#parts.own();
-    const families = familiesOf(`${own.body}\n${this.#counters()}`);
-    const page = await this.#ask(headers, families);
-    const ours = `${own.body.trimEnd()}\n${this.#counters()}`;
-    if (page === null) return { type: own.type, body: ours };
+    const taken = [...own, ...this.#counters()].map(({ name }) => familyOf(name));
+    const page = await this.#ask(headers, new Set(taken));
+    const ours = [...own, ...this.#counters()];
+    if (page === null) return writePage(ours, formatFor(headers.accept ?? ''));
     const { format, type, lines } = page;
-    if (format === 'text') return { type, body: ours + lines };
-    return { type, body: `${asOpenMetrics(ours)}${lines}# EOF\n` };
+    const end = format === 'openmetrics' ? '# EOF\n' : '';
+    return { type, body: writeFamilies(ours, format) + lines + end };
   }
 
   async #ask(headers: ScrapeHeaders, taken: ReadonlySet<string>): Promise<ApplicationPage | null> {
@@ -87,16 +89,21 @@ export class MergedPage {
   }
 
   /** Named as those of Istio's agent. */
-  #counters(): string {
+  #counters(): Family[] {
     return [
-      "# HELP istio_agent_scrapes_total Scrapes of the page that has the application's metrics too.",
-      '# TYPE istio_agent_scrapes_total counter',
-      `istio_agent_scrapes_total ${this.#scrapes}`,
-      '# HELP istio_agent_scrape_failures_total Pages that had to be left out.',
-      '# TYPE istio_agent_scrape_failures_total counter',
-      `istio_agent_scrape_failures_total{type="application"} ${this.#failures}`,
-      '',
-    ].join('\n');
+      {
+        name: 'istio_agent_scrapes_total',
+        help: "Scrapes of the page that has the application's metrics too.",
+        type: 'counter',
+        samples: [{ labels: '', value: this.#scrapes }],
+      },
+      {
+        name: 'istio_agent_scrape_failures_total',
+        help: 'Pages that had to be left out.',
+        type: 'counter',
+        samples: [{ labels: 'type="application"', value: this.#failures }],
+      },
+    ];
   }
 }
 

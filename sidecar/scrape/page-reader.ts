@@ -1,7 +1,5 @@
 // Reads another program's metrics page while it comes, and keeps only what leaves a page that ours is put before valid.
-
-/** What the scraper will take the page for, which the application's Content-Type decides. */
-export type PageFormat = 'text' | 'openmetrics';
+import type { PageFormat } from '../telemetry/exposition.ts';
 
 /** The message completes the sentence "the page …". */
 export class PageError extends Error {
@@ -118,23 +116,6 @@ export class PageReader {
 /** `istio_requests` of `istio_requests_total`: one name in both formats. */
 export function familyOf(sample: string): string {
   return sample.replace(/_(?:total|bucket|count|sum|created|info)$/, '');
-}
-
-/** The families of a page that is known to be well formed. */
-export function familiesOf(page: string): Set<string> {
-  return new Set([...page.matchAll(/^# TYPE (\S+) /gm)].map(([, name = '']) => familyOf(name)));
-}
-
-/** A page of ours in the text format as OpenMetrics, without `# EOF`. */
-export function asOpenMetrics(page: string): string {
-  const counters = new Set(
-    [...page.matchAll(/^# TYPE (\S+)_total counter$/gm)].map(([, name = '']) => name),
-  );
-  return page
-    .replaceAll(/^# (HELP|TYPE) (\S+)_total /gm, (line, keyword: string, name: string) =>
-      counters.has(name) ? `# ${keyword} ${name} ` : line,
-    )
-    .replaceAll(/^\n/gm, '');
 }
 
 function unquoted(name: string): string {

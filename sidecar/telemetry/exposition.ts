@@ -1,8 +1,8 @@
-// Reads the typed arrays out through prom-client, which is loaded at the first scrape.
-import type { Counter, Registry } from 'prom-client';
+// Writes a page of metrics: Prometheus' text format, or OpenMetrics for who asks for it, which alone has exemplars.
+import type { Family, HistogramFamily, NumberFamily } from './families.ts';
+import type { Exemplar, SeriesLabels } from './series.ts';
 
-import { httpCells, tcpCells, type Metrics, type SeriesLabels } from './metrics.ts';
-import { bucketBounds, type SeriesTable } from './series.ts';
+export type PageFormat = 'text' | 'openmetrics';
 
 /** A number beside the standard metrics, read at each scrape. */
 export interface Gauge {
@@ -17,185 +17,86 @@ export interface Exposition {
   readonly body: string;
 }
 
-export class MetricsPage {
-  private registry: Promise<Registry> | null = null;
-  private readonly metrics: Metrics;
-  private readonly gauges: readonly Gauge[];
-
-  constructor(metrics: Metrics, gauges: readonly Gauge[]) {
-    this.metrics = metrics;
-    this.gauges = gauges;
-  }
-
-  /** The page of /stats/prometheus. */
-  async render(): Promise<Exposition> {
-    this.registry ??= this.load();
-    const registry = await this.registry;
-    this.metrics.countOpenSessions();
-    return { type: registry.contentType, body: await registry.metrics() };
-  }
-
-  /** The same numbers as plain data, for `mergePages`. */
-  async collect(): Promise<MetricData[]> {
-    this.registry ??= this.load();
-    const registry = await this.registry;
-    this.metrics.countOpenSessions();
-    const all = (await registry.getMetricsAsJSON()) as unknown as MetricData[];
-    return all.map((metric) => ({ ...metric, values: metric.values.map(withAllLabels) }));
-  }
-
-  private async load(): Promise<Registry> {
-    // By `default`: a bundle of a CommonJS package, loaded lazily, has no other export.
-    const { Registry } = (await import('prom-client')).default;
-    const registry = new Registry();
-    const { http, tcp } = this.metrics;
-    for (const metric of [
-      counter(http, 'istio_requests_total', 'Requests handled by the proxy.', (base) =>
-        countOf(http.cells, base + httpCells.durationMs),
-      ),
-      histogram(http, 'istio_request_duration_milliseconds', httpCells.durationMs),
-      histogram(http, 'istio_request_bytes', httpCells.requestBytes),
-      histogram(http, 'istio_response_bytes', httpCells.responseBytes),
-      ...tcpMetrics(tcp),
-      gauge(seriesGauge(http, tcp)),
-      ...this.gauges.map(gauge),
-    ]) {
-      // A Registry only calls get(); its type asks for one of prom-client's own classes.
-      registry.registerMetric(metric as unknown as Counter);
-    }
-    return registry;
-  }
-}
-
-/** One metric as data that can be sent to another thread. */
-export interface MetricData {
-  readonly name: string;
-  readonly values: readonly Value[];
-}
-
-/** One page of the numbers of several workers: everything is summed. */
-export async function mergePages(pages: readonly MetricData[][]): Promise<Exposition> {
-  const { AggregatorRegistry } = (await import('prom-client')).default;
-  const merged = AggregatorRegistry.aggregate(pages as unknown as object[]);
-  return { type: merged.contentType, body: await merged.metrics() };
-}
-
-function withAllLabels({ sharedLabels, labels, ...value }: Value): Value {
-  return { ...value, labels: { ...sharedLabels, ...labels } };
-}
-
-/** What prom-client's Registry asks of a metric. */
-interface Collected {
-  readonly name: string;
-  readonly help: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly aggregator: 'sum';
-  get(): Promise<Omit<Collected, 'get'> & { values: Value[] }>;
-}
-
-interface Value {
-  value: number;
-  labels: Record<string, string | number>;
-  metricName?: string;
-  /** Formatted once for each object and remembered by prom-client. */
-  sharedLabels?: SeriesLabels;
-}
-
-const help: Readonly<Record<string, string>> = {
-  istio_request_duration_milliseconds: 'Duration of requests in milliseconds.',
-  istio_request_bytes: 'Request body sizes in bytes.',
-  istio_response_bytes: 'Response body sizes in bytes.',
+export const pageTypes: Readonly<Record<PageFormat, string>> = {
+  text: 'text/plain; version=0.0.4; charset=utf-8',
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
-function collected(
-  name: string,
-  type: Collected['type'],
-  helpText: string,
-  values: () => Value[],
-): Collected {
-  const head = { name, help: helpText, type, aggregator: 'sum' as const };
-  return { ...head, get: async () => ({ ...head, values: values() }) };
+/** A whole page. */
+export function writePage(families: readonly Family[], format: PageFormat): Exposition {
+  const end = format === 'openmetrics' ? '# EOF\n' : '';
+  return { type: pageTypes[format], body: writeFamilies(families, format) + end };
 }
 
-function counter(
-  table: SeriesTable<SeriesLabels>,
-  name: string,
-  helpText: string,
-  read: (base: number) => number,
-): Collected {
-  return collected(name, 'counter', helpText, () =>
-    eachSeries(table, (base, labels) => {
-      const value = read(base);
-      return value === 0 && base === 0 ? [] : [{ value, labels: {}, sharedLabels: labels }];
-    }),
-  );
+/** Without its end, so that more can follow. */
+export function writeFamilies(families: readonly Family[], format: PageFormat): string {
+  const lines: string[] = [];
+  for (const family of families) {
+    // OpenMetrics calls a counter without the ending that its sample has.
+    const name = format === 'text' ? family.name : family.name.replace(/_total$/, '');
+    lines.push(`# HELP ${name} ${helpText(family.help, format)}\n# TYPE ${name} ${family.type}\n`);
+    if (family.type === 'histogram') writeHistogram(lines, family, format);
+    else writeNumbers(lines, family);
+  }
+  return lines.join('');
 }
 
-function histogram(table: SeriesTable<SeriesLabels>, name: string, offset: number): Collected {
-  const bucket = `${name}_bucket`;
-  return collected(name, 'histogram', help[name] ?? name, () =>
-    eachSeries(table, (base, sharedLabels) => {
-      const first = base + offset;
-      const values: Value[] = [];
-      let count = 0;
-      for (let i = 0; i <= bucketBounds.length; i++) {
-        count += table.cells[first + 1 + i] ?? 0;
-        const le = bucketBounds[i] ?? '+Inf';
-        values.push({ metricName: bucket, labels: { le }, value: count, sharedLabels });
-      }
-      if (count === 0) return [];
-      const sum = table.cells[first] ?? 0;
-      values.push({ metricName: `${name}_sum`, labels: {}, value: sum, sharedLabels });
-      values.push({ metricName: `${name}_count`, labels: {}, value: count, sharedLabels });
-      return values;
-    }),
-  );
+/** The format that a scraper wants; text where it says nothing, or likes both as much. */
+export function formatFor(accept: string): PageFormat {
+  let [openmetrics, text] = [0, 0];
+  for (const wish of accept.split(',')) {
+    const [type = '', ...parameters] = wish.split(';').map((part) => part.trim().toLowerCase());
+    const weight = weightOf(parameters);
+    if (type === 'application/openmetrics-text') openmetrics = Math.max(openmetrics, weight);
+    else if (type === 'text/plain') text = Math.max(text, weight);
+  }
+  return openmetrics > text ? 'openmetrics' : 'text';
 }
 
-function tcpMetrics(table: SeriesTable<SeriesLabels>): Collected[] {
-  const rows: readonly [string, string, number][] = [
-    ['istio_tcp_connections_opened_total', 'TCP connections opened.', tcpCells.opened],
-    ['istio_tcp_connections_closed_total', 'TCP connections closed.', tcpCells.closed],
-    ['istio_tcp_sent_bytes_total', 'Bytes sent downstream.', tcpCells.sentBytes],
-    ['istio_tcp_received_bytes_total', 'Bytes received from downstream.', tcpCells.receivedBytes],
-  ];
-  return rows.map(([name, text, offset]) =>
-    counter(table, name, text, (base) => table.cells[base + offset] ?? 0),
-  );
+function weightOf(parameters: readonly string[]): number {
+  const said = parameters.find((parameter) => parameter.startsWith('q='));
+  const weight = said === undefined ? 1 : Number(said.slice(2));
+  return weight >= 0 && weight <= 1 ? weight : 0;
 }
 
-function seriesGauge(http: SeriesTable<SeriesLabels>, tcp: SeriesTable<SeriesLabels>): Gauge {
-  return {
-    name: 'selvage_metric_series_overflowed_total',
-    help: 'New label sets counted under reporter="overflow" because the series limit was reached.',
-    type: 'counter',
-    read: () => [
-      { labels: { table: 'http' }, value: http.overflows },
-      { labels: { table: 'tcp' }, value: tcp.overflows },
-    ],
-  };
+function writeNumbers(lines: string[], { name, samples }: NumberFamily): void {
+  for (const { labels, value } of samples) {
+    lines.push(`${name}${labels === '' ? '' : `{${labels}}`} ${numberText(value)}\n`);
+  }
 }
 
-function gauge(source: Gauge): Collected {
-  return collected(source.name, source.type, source.help, () =>
-    source.read().map(({ labels, value }) => ({ labels: { ...labels }, value })),
-  );
+/** `le` is written alike in both formats, so that who changes the format finds the same series. */
+function writeHistogram(
+  lines: string[],
+  { name, bounds, samples }: HistogramFamily,
+  format: PageFormat,
+): void {
+  for (const { labels, sum, counts, exemplars } of samples) {
+    const before = labels === '' ? '' : `${labels},`;
+    const braces = labels === '' ? '' : `{${labels}}`;
+    let count = 0;
+    for (let i = 0; i <= bounds.length; i++) {
+      count += counts[i] ?? 0;
+      const exemplar = format === 'text' ? undefined : exemplars[i];
+      const le = bounds[i] === undefined ? '+Inf' : String(bounds[i]);
+      lines.push(`${name}_bucket{${before}le="${le}"} ${count}${exemplarText(exemplar)}\n`);
+    }
+    lines.push(`${name}_sum${braces} ${numberText(sum)}\n${name}_count${braces} ${count}\n`);
+  }
 }
 
-function eachSeries(
-  table: SeriesTable<SeriesLabels>,
-  render: (base: number, labels: SeriesLabels) => Value[],
-): Value[] {
-  const stride = table.stride;
-  const values: Value[] = [];
-  table.labels.forEach((labels, row) => {
-    for (const value of render(row * stride, labels)) values.push(value);
-  });
-  return values;
+function exemplarText(exemplar: Exemplar | undefined): string {
+  if (exemplar === undefined) return '';
+  const { traceId, value, atSeconds } = exemplar;
+  return ` # {trace_id="${traceId}"} ${value} ${atSeconds.toFixed(3)}`;
 }
 
-function countOf(cells: Float64Array, histogramBase: number): number {
-  let count = 0;
-  for (let i = 0; i <= bucketBounds.length; i++) count += cells[histogramBase + 1 + i] ?? 0;
-  return count;
+function numberText(value: number): string {
+  if (value === Infinity) return '+Inf';
+  return value === -Infinity ? '-Inf' : String(value);
+}
+
+function helpText(help: string, format: PageFormat): string {
+  const text = help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+  return format === 'text' ? text : text.replaceAll('"', '\\"');
 }

@@ -1,8 +1,12 @@
 // What telemetry keeps with a downstream connection, so that a request looks nothing up twice.
 import type { Endpoint, Service } from '#api/snapshot.ts';
+import type { Verdict } from '#policy/verdict.ts';
 
 import type { Downstream } from '../exchange.ts';
 import type { KnownEdge } from '../observe/edges.ts';
+import type { Place } from './metric-labels.ts';
+import type { DecisionCount } from './policy-decisions.ts';
+import type { SeriesLabels } from './series.ts';
 import type { WorkloadLabels } from './workload-labels.ts';
 
 /** A series of this connection and what it is a series of. */
@@ -11,11 +15,24 @@ export interface ResolvedSeries {
   readonly service: Service | null;
   readonly endpoint: Endpoint | null;
   readonly status: number;
-  readonly flag: string;
+  readonly flags: string;
   readonly grpc: boolean;
   readonly grpcStatus: string;
-  /** First cell in the table. */
-  readonly base: number;
+  readonly place: Place;
+  /** First cells in the table of HTTP: one, but where Telemetry resources give metrics different labels. */
+  readonly bases: readonly number[];
+  /** In the table of gRPC's messages. */
+  readonly messageBases: readonly number[];
+  /** Null: no label has a value of the call itself. */
+  readonly tagged: TaggedLabels | null;
+}
+
+/** What is known of labels before the values of the call are added. */
+export interface TaggedLabels {
+  readonly labels: SeriesLabels;
+  /** Those of gRPC's messages. */
+  readonly parties: SeriesLabels;
+  readonly owner: string;
 }
 
 export class ConnectionSlot {
@@ -28,6 +45,11 @@ export class ConnectionSlot {
   readonly series: ResolvedSeries[] = [];
   /** The same, of who calls whom. */
   readonly edges: KnownEdge[] = [];
+  /** Of `Metrics`: series of another one are not true any more. */
+  epoch = 0;
+  /** The last verdict, and where it is counted. */
+  verdict: Verdict | null = null;
+  decision: DecisionCount | null = null;
   /** `address:port`, made when first logged. */
   remote = '';
   local = '';

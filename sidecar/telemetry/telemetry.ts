@@ -1,17 +1,23 @@
 // Puts metrics, access log and tracing together as the one Telemetry that listeners report to.
+import type { Snapshot } from '#api/snapshot.ts';
 import type { TelemetrySettings } from '#api/telemetry.ts';
 import type { Workload } from '#api/workload.ts';
 
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { newFailureId } from '../failure-id.ts';
 import { Observation } from '../observe/observation.ts';
+import { GrpcMessages } from '../wire/grpc-messages.ts';
+import { isGrpc } from '../wire/reply.ts';
 import { AccessLogs } from './access-log.ts';
-import { MetricsPage, type Exposition, type Gauge, type MetricData } from './exposition.ts';
+import { writePage, type Exposition, type Gauge, type PageFormat } from './exposition.ts';
+import { readGauge, type Family } from './families.ts';
+import type { CompileCel } from './metric-plan.ts';
 import { Metrics } from './metrics.ts';
 import { keepAnswer, nothingWanted, wantedBoth, type WantedOfAnswers } from './kept-answer.ts';
 import { Exporters } from './otlp/exporters.ts';
 import type { MeshWay } from './otlp/sender.ts';
 import { PeerExchange } from './peer-exchange.ts';
+import { standardFamilies } from './standard-families.ts';
 import { Tracer } from './tracing/tracer.ts';
 import type { ConnectionRefusal, ReasonSource, TcpSession, Telemetry } from './types.ts';
 import { WallClock } from './wall-clock.ts';
@@ -34,6 +40,8 @@ export interface TelemetryOptions {
   traceSampling: number;
   tracing?: TracingParts;
   seriesMax?: number;
+  /** For what Telemetry resources say of labels; left out: such labels are `unknown`. */
+  compileCel?: CompileCel;
   /** Further numbers for /stats/prometheus. */
   gauges?: readonly Gauge[];
   warn: (message: string) => void;
@@ -56,14 +64,14 @@ export interface TracingParts {
 export interface RunningTelemetry extends Telemetry {
   /** What is remembered and shown of calls. */
   readonly observation: Observation;
-  /** What the mesh says of it now; undefined: nothing. */
-  configure(settings: TelemetrySettings | undefined): void;
+  /** A snapshot came in force. Called before any call is judged by it. */
+  apply(snapshot: Snapshot): void;
   /** Sends the spans that are queued, while there are connections to send them by. No more are taken. */
   closeSpans(deadlineMs: number): Promise<void>;
-  /** The page of /stats/prometheus. */
-  scrape(): Promise<Exposition>;
+  /** What is counted, as a page. */
+  scrape(format?: PageFormat): Exposition;
   /** The same as data, for a page of several workers. */
-  collect(): Promise<MetricData[]>;
+  collect(): Family[];
   /** After a log rotation (SIGHUP). */
   reopenLog(): void;
   /** Writes out what is held. Waits at most `deadlineMs`. */
@@ -75,8 +83,9 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
   const { workload, identity, warn, tracing = noTracingParts } = options;
   const cluster = options.cluster ?? 'Kubernetes';
   const seriesMax = options.seriesMax ?? 1000;
-  const metrics = new Metrics({ workload, identity, cluster, seriesMax });
-  const peers = new PeerExchange(() => metrics.self());
+  const compileCel = options.compileCel ?? noCel;
+  const metrics = new Metrics({ workload, identity, cluster, seriesMax, clock, compileCel });
+  const peers = new PeerExchange(() => metrics.ends.self());
   const logs = new AccessLogs({
     path: options.accessLog,
     format: options.accessLogFormat,
@@ -90,7 +99,7 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
     meshWay: tracing.meshWay,
     warn,
   });
-  const self = (): WorkloadLabels => metrics.self();
+  const self = (): WorkloadLabels => metrics.ends.self();
   const tracer = new Tracer({
     ratio: options.traceSampling,
     clock,
@@ -104,9 +113,10 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
   });
   const gauges = [...ownGauges(metrics, logs, exporters), ...(options.gauges ?? [])];
   const observation = new Observation({ self, reasons: options.reasons, clock });
-  const page = new MetricsPage(metrics, gauges);
-  return new Composed(metrics, peers, logs, tracer, exporters, page, observation);
+  return new Composed(metrics, peers, logs, tracer, exporters, gauges, observation);
 }
+
+const noCel: CompileCel = () => ({ evaluate: () => undefined, wanted: nothingWanted });
 
 const noTracingParts: TracingParts = {
   node: '',
@@ -124,8 +134,9 @@ class Composed implements RunningTelemetry {
   private readonly logs: AccessLogs;
   private readonly tracer: Tracer;
   private readonly exporters: Exporters;
-  private readonly page: MetricsPage;
-  /** What lines and spans will say of answers is kept while these are there. */
+  private readonly gauges: readonly Gauge[];
+  private said: TelemetrySettings | undefined;
+  /** What lines, spans and labels will say of answers is kept while these are there. */
   private wanted = { inbound: nothingWanted, outbound: nothingWanted };
 
   constructor(
@@ -134,7 +145,7 @@ class Composed implements RunningTelemetry {
     logs: AccessLogs,
     tracer: Tracer,
     exporters: Exporters,
-    page: MetricsPage,
+    gauges: readonly Gauge[],
     observation: Observation,
   ) {
     this.observation = observation;
@@ -143,17 +154,12 @@ class Composed implements RunningTelemetry {
     this.logs = logs;
     this.tracer = tracer;
     this.exporters = exporters;
-    this.page = page;
-  }
-
-  configure(settings: TelemetrySettings | undefined): void {
-    this.logs.configure(settings);
-    this.tracer.configure(settings);
-    this.wanted = { inbound: this.wantedOf('inbound'), outbound: this.wantedOf('outbound') };
+    this.gauges = gauges;
   }
 
   begin(x: Exchange): void {
     this.peers.begin(x);
+    if (x.protocol !== 'HTTP/1.1' && isGrpc(x)) x.messages = new GrpcMessages();
     this.tracer.begin(x);
   }
 
@@ -199,15 +205,27 @@ class Composed implements RunningTelemetry {
   }
 
   private wantedOf(direction: 'inbound' | 'outbound'): WantedOfAnswers {
-    return wantedBoth(this.logs.wanted(direction), this.tracer.wanted(direction));
+    const { logs, tracer, metrics } = this;
+    const all = [logs.wanted(direction), tracer.wanted(direction), metrics.wanted(direction)];
+    return all.reduce(wantedBoth);
   }
 
-  scrape(): Promise<Exposition> {
-    return this.page.render();
+  apply(snapshot: Snapshot): void {
+    this.metrics.apply(snapshot);
+    const { telemetry } = snapshot;
+    if (telemetry === this.said) return;
+    this.said = telemetry;
+    this.logs.configure(telemetry);
+    this.tracer.configure(telemetry);
+    this.wanted = { inbound: this.wantedOf('inbound'), outbound: this.wantedOf('outbound') };
   }
 
-  collect(): Promise<MetricData[]> {
-    return this.page.collect();
+  scrape(format: PageFormat = 'text'): Exposition {
+    return writePage(this.collect(), format);
+  }
+
+  collect(): Family[] {
+    return [...standardFamilies(this.metrics), ...this.gauges.map(readGauge)];
   }
 
   reopenLog(): void {
@@ -231,6 +249,12 @@ function ownGauges(metrics: Metrics, logs: AccessLogs, exporters: Exporters): Ga
       type: 'counter',
       read: () =>
         [...metrics.refused].map(([transport, value]) => ({ labels: { transport }, value })),
+    },
+    {
+      name: 'selvage_policy_decisions_total',
+      help: 'Requests and connections by the rule that decided; without a policy none did.',
+      type: 'counter',
+      read: () => [...metrics.decisions.read()],
     },
     {
       name: 'selvage_access_log_dropped_total',

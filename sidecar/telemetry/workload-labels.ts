@@ -31,7 +31,8 @@ export const unknownWorkload: WorkloadLabels = Object.freeze({
   app: unknown,
   version: unknown,
   canonicalService: unknown,
-  canonicalRevision: unknown,
+  // Istio's word for a revision that nobody says.
+  canonicalRevision: 'latest',
   cluster: unknown,
 });
 

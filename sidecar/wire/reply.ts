@@ -33,7 +33,7 @@ export function replyOf(
   body: string | Buffer,
 ): Reply {
   if (x.failure !== null && isGrpc(x)) {
-    x.grpcStatus = x.failure.grpcStatus ?? grpcStatuses[status] ?? grpcStatusOtherwise;
+    x.grpcStatus = x.failure.grpcStatus ?? grpcStatusOf(status);
     const message = body.length === 0 ? '' : `grpc-message: ${grpcMessage(String(body))}\r\n`;
     const lines = `${headers.replace(contentTypeLine, '')}content-type: application/grpc\r\n`;
     return whole(200, `${lines}grpc-status: ${x.grpcStatus}\r\n${message}`, '', false);
@@ -52,6 +52,11 @@ export function isGrpc(x: Exchange): boolean {
   if (x.transformed?.transcoded === true) return false;
   const type = x.request.values('content-type')[0] ?? '';
   return type === 'application/grpc' || type.startsWith('application/grpc+');
+}
+
+/** What an HTTP status stands for where gRPC's own is missing. */
+export function grpcStatusOf(status: number): string {
+  return grpcStatuses[status] ?? grpcStatusOtherwise;
 }
 
 /** Percent-encoded as gRPC over HTTP/2 wants it. */

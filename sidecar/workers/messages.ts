@@ -7,7 +7,7 @@ import type { ConnectionCounts, Ports } from '../data-plane.ts';
 import type { LimitTables } from '../limit/compile.ts';
 import type { Answer, Question } from '../observe/questions.ts';
 import type { SidecarSettings } from '../settings.ts';
-import type { MetricData } from '../telemetry/exposition.ts';
+import type { Family } from '../telemetry/families.ts';
 
 /** What a worker begins with. */
 export interface WorkerStart {
@@ -40,7 +40,7 @@ export type ToWorker =
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question };
 
 export interface WorkerReport {
-  readonly metrics: MetricData[];
+  readonly metrics: readonly Family[];
   readonly clusters: ClusterView[];
   readonly connections: ConnectionCounts;
 }

@@ -75,7 +75,7 @@ async function take(message: ToWorker): Promise<void> {
       return tell({ kind: 'answer', id: message.id, answer });
     }
     default: {
-      const metrics = await plane.telemetry.collect();
+      const metrics = plane.telemetry.collect();
       const clusters = clustersOf(plane.upstreams);
       const report = { metrics, clusters, connections: plane.connections() };
       return tell({ kind: 'report', id: message.id, report });

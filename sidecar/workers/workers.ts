@@ -9,7 +9,7 @@ import type { InForce } from '../in-force.ts';
 import { Observed } from '../observe/observed.ts';
 import type { Ask } from '../observe/questions.ts';
 import type { SidecarSettings } from '../settings.ts';
-import { mergePages, type Exposition, type MetricData } from '../telemetry/exposition.ts';
+import { mergeFamilies, type Family, type NumberFamily } from '../telemetry/families.ts';
 import type { ToWorker, WorkerReport, WorkerStart } from './messages.ts';
 import { Slot } from './slot.ts';
 
@@ -70,7 +70,7 @@ export async function startWorkers(parts: WorkersParts, url = workerUrl): Promis
     closers: [
       { name: 'workers', close: async () => void (await Promise.all(slots.map(closeSlot))) },
     ],
-    scrape: async () => pageOf(await reports(), restarts),
+    families: async () => familiesOf(await reports(), restarts),
     clusters: async () => mergeClusters((await reports()).map(({ clusters }) => clusters)),
     connections: async () => sumConnections(await reports()),
     observed: new Observed(
@@ -113,23 +113,26 @@ function withPorts(settings: SidecarSettings, ports: Ports): SidecarSettings {
   };
 }
 
-function pageOf(reports: readonly WorkerReport[], restarts: number): Promise<Exposition> {
+function familiesOf(reports: readonly WorkerReport[], restarts: number): Family[] {
   const own = [
-    metricOf('selvage_workers', 'Workers that serve at this moment.', 'gauge', reports.length),
-    metricOf(
+    family('selvage_workers', 'Workers that serve at this moment.', 'gauge', reports.length),
+    family(
       'selvage_worker_restarts_total',
       'Workers that crashed and were started anew.',
       'counter',
       restarts,
     ),
   ];
-  return mergePages([...reports.map(({ metrics }) => metrics), own]);
+  return [...mergeFamilies(reports.map(({ metrics }) => metrics)), ...own];
 }
 
-function metricOf(name: string, help: string, type: 'gauge' | 'counter', value: number) {
-  const values = [{ value, labels: {} }];
-  return { name, help, type, aggregator: 'sum', values } satisfies MetricData &
-    Record<string, unknown>;
+function family(
+  name: string,
+  help: string,
+  type: 'gauge' | 'counter',
+  value: number,
+): NumberFamily {
+  return { name, help, type, samples: [{ labels: '', value }] };
 }
 
 /** The same clusters from each worker, their connections and calls summed. */

@@ -198,12 +198,24 @@ test('any JSON in a review is answered with a review, or refused with 400', () =
 test('what was answered is counted', async () => {
   const { body } = await metrics.render();
   expect(body).toMatch(
-    /selvage_injector_reviews_total\{webhook="inject",outcome="injected"\} [1-9]/,
+    /selvage_injector_reviews_total\{webhook="inject",outcome="injected",reason=""\} [1-9]/,
   );
   expect(body).toMatch(
-    /selvage_injector_reviews_total\{webhook="inject",outcome="refused"\} [1-9]/,
+    /selvage_injector_reviews_total\{webhook="inject",outcome="refused",reason=".+"\} [1-9]/,
   );
   expect(body).toMatch(
-    /selvage_injector_review_duration_seconds_count\{webhook="validate"\} [1-9]/,
+    /selvage_injector_review_duration_seconds_count\{webhook="validate",outcome="refused"\} [1-9]/,
   );
+});
+
+test('reasons are few, whatever names are in them', async () => {
+  const counted = createMetrics(() => 0);
+  for (let i = 0; i < 500; i++) {
+    const reason = `nothing in team-${i} gets a sidecar`;
+    counted.reviewed({ webhook: 'inject', outcome: 'none', reason, seconds: 0.001 });
+  }
+  const { body } = await counted.render();
+  const none = body.split('\n').filter((line) => line.includes('outcome="none",reason='));
+  expect(none).toHaveLength(31);
+  expect(none.at(-1)).toContain('reason="other"} 470');
 });

@@ -114,7 +114,7 @@ test('it serves with a certificate of the CA, injects, validates, and ends in or
     fetch(`http://127.0.0.1:${healthPort}${path}`);
   expect((await health('/healthz/ready')).status).toBe(200);
   expect(await (await health('/metrics')).text()).toContain(
-    'selvage_injector_reviews_total{webhook="inject",outcome="injected"} 1',
+    'selvage_injector_reviews_total{webhook="inject",outcome="injected",reason=""} 1',
   );
   injector.child.kill('SIGTERM');
   const [code] = (await once(injector.child, 'exit')) as [number | null];

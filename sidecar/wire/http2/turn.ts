@@ -1,8 +1,7 @@
 // One exchange on a stream that a client opened: its answer as frames, and its body on the way up.
 import type { Socket } from 'node:net';
 
-import { failures } from '../../failures.ts';
-import type { FailureCode } from '../../failures.ts';
+import { failures, type FailureCode } from '../../failures.ts';
 import { refuse } from '../../request-path.ts';
 import { Call } from '../call.ts';
 import { replyOf } from '../reply.ts';
@@ -115,6 +114,7 @@ export class Http2Turn extends Call implements StreamHandler {
   override body(buffer: Buffer, from: number, to: number, last: boolean): boolean {
     if (this.over) return true;
     if (this.tunnelled) this.exchange.responseBodyBytes += to - from;
+    this.exchange.messages?.response.read(buffer, from, to);
     const more = this.stream.send(buffer, from, to, last);
     if (last) this.finish(true);
     return more || last;
@@ -146,6 +146,7 @@ export class Http2Turn extends Call implements StreamHandler {
 
   data(buffer: Buffer, from: number, to: number, last: boolean): boolean {
     if (this.over) return true;
+    this.exchange.messages?.request.read(buffer, from, to);
     const { bodyBytesMax } = this.connection.limits;
     if (bodyBytesMax > 0 && this.stream.receivedBytes > bodyBytesMax) {
       this.fail('body-too-large');

@@ -24,7 +24,7 @@ describe.skipIf(noCluster)('injection by a real API server', () => {
   /** But of pods that were injected: those of Deployments come whenever their controller likes. */
   async function reviews(): Promise<number> {
     const page = await fetch(`http://127.0.0.1:${cluster.injector.adminPort}/stats/prometheus`);
-    const lines = (await page.text()).matchAll(/^selvage_injector_reviews_total(\S*) (\d+)/gm);
+    const lines = (await page.text()).matchAll(/^selvage_injector_reviews_total(\{.*\}) (\d+)$/gm);
     return [...lines]
       .filter(([, labels]) => labels?.includes('outcome="injected"') === false)
       .reduce((sum, [, , count]) => sum + Number(count), 0);

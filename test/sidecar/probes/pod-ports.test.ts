@@ -18,10 +18,7 @@ const settings = {
   appProbes: [],
   applicationMetrics: null,
 } as const;
-const scrape = async (): Promise<{ type: string; body: string }> => ({
-  type: 'text/plain',
-  body: 'up 1\n',
-});
+const families = async (): Promise<never[]> => [];
 const log = silentLog;
 
 async function statusOf(port: number | undefined, path: string, method = 'GET'): Promise<number> {
@@ -31,7 +28,7 @@ async function statusOf(port: number | undefined, path: string, method = 'GET'):
 test('each port answers what it is for, and nothing that changes anything', async () => {
   let status = 200;
   const ready = (): { status: number; body: string } => ({ status, body: '' });
-  const running = await startPodPorts({ settings, scrape, ready, log });
+  const running = await startPodPorts({ settings, families, ready, log });
   const [metrics, health, prometheus] = running.ports;
   expect(await statusOf(metrics, '/healthz/ready')).toBe(200);
   expect(await statusOf(metrics, '/stats/prometheus')).toBe(200);
@@ -47,7 +44,12 @@ test('each port answers what it is for, and nothing that changes anything', asyn
 
 test('only what is set is listened on', async () => {
   const none = { ...settings, metrics: null, health: null, prometheus: null };
-  const running = await startPodPorts({ settings: none, scrape, ready: () => ({ body: '' }), log });
+  const running = await startPodPorts({
+    settings: none,
+    families,
+    ready: () => ({ body: '' }),
+    log,
+  });
   expect(running.ports).toEqual([]);
   await running.close();
 });
@@ -64,7 +66,7 @@ test('however many ask at once, the application is asked once', async () => {
   const probes = appProbes(JSON.stringify({ [path]: { httpGet: { port } } }));
   const running = await startPodPorts({
     settings: { ...settings, appProbes: probes },
-    scrape,
+    families,
     ready: () => ({ body: '' }),
     log,
   });

@@ -24,7 +24,9 @@ async function pageOf(application: RequestListener): Promise<MergedPage> {
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   return new MergedPage({
-    own: async () => ({ type: 'text/plain', body: '# TYPE own gauge\nown 1\n' }),
+    own: async () => [
+      { name: 'own', help: '', type: 'gauge', samples: [{ labels: '', value: 1 }] },
+    ],
     application: new URL(`http://127.0.0.1:${port}/metrics`),
     log: createLog('test', 'info', { write: (line) => logged.push(line) }),
   });

@@ -1,5 +1,5 @@
 // A scraper's view of a metrics page, character by character and strict: the other opinion in tests of ours.
-import type { PageFormat } from '#sidecar/scrape/page-reader.ts';
+import type { PageFormat } from '#sidecar/telemetry/exposition.ts';
 
 /** The names of the samples. @throws Error for what a strict parser of the format refuses */
 export function readNaively(page: string, format: PageFormat): string[] {

@@ -1,30 +1,31 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import {
-  asOpenMetrics,
-  familiesOf,
-  lineLengthMax,
-  PageError,
-  PageReader,
-  type PageFormat,
-} from '#sidecar/scrape/page-reader.ts';
+import { familyOf, lineLengthMax, PageError, PageReader } from '#sidecar/scrape/page-reader.ts';
+import { writeFamilies, type PageFormat } from '#sidecar/telemetry/exposition.ts';
+import type { Family } from '#sidecar/telemetry/families.ts';
 
 import { readNaively } from './naive-page.ts';
 
-const own = `# HELP istio_requests_total Requests.
-# TYPE istio_requests_total counter
-istio_requests_total{reporter="source"} 3
-
-# HELP istio_request_bytes Sizes.
-# TYPE istio_request_bytes histogram
-istio_request_bytes_bucket{le="+Inf"} 1
-istio_request_bytes_sum 2
-istio_request_bytes_count 1
-`;
+const families: readonly Family[] = [
+  {
+    name: 'istio_requests_total',
+    help: 'Requests.',
+    type: 'counter',
+    samples: [{ labels: 'reporter="source"', value: 3 }],
+  },
+  {
+    name: 'istio_request_bytes',
+    help: 'Sizes.',
+    type: 'histogram',
+    bounds: [],
+    samples: [{ labels: '', sum: 2, counts: [1], exemplars: {} }],
+  },
+];
+const own = writeFamilies(families, 'text');
 
 function read(page: string, format: PageFormat = 'text', pieceBytes = 1 << 20): string {
-  const reader = new PageReader(format, familiesOf(own));
+  const reader = new PageReader(format, new Set(families.map(({ name }) => familyOf(name))));
   const bytes = Buffer.from(page);
   for (let at = 0; at < bytes.length; at += pieceBytes) {
     reader.push(bytes.subarray(at, at + pieceBytes));
@@ -35,7 +36,8 @@ function read(page: string, format: PageFormat = 'text', pieceBytes = 1 << 20): 
 /** As the scraper gets it. */
 function merged(page: string, format: PageFormat): string {
   const lines = read(page, format);
-  return format === 'text' ? own + lines : `${asOpenMetrics(own)}${lines}# EOF\n`;
+  const end = format === 'text' ? '' : '# EOF\n';
+  return writeFamilies(families, format) + lines + end;
 }
 
 const valid = `# HELP go_memstats_alloc_bytes Bytes \\\\ of "heap".

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { writePage } from '#sidecar/telemetry/exposition.ts';
 import type { Planes } from '#sidecar/admin/planes.ts';
 import { createLog } from '#runtime/log.ts';
 import { InForce } from '#sidecar/in-force.ts';
@@ -65,7 +66,7 @@ async function call(port: number): Promise<number> {
 }
 
 async function counted(planes: Planes, pattern: RegExp): Promise<number> {
-  const { body } = await planes.scrape();
+  const { body } = writePage(await planes.families(), 'text');
   const lines = body.split('\n').filter((line) => pattern.test(line));
   return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
@@ -181,7 +182,7 @@ test('ejections of several workers are in the order in which they came', () => {
 const keptAlive = 'GET / HTTP/1.1\r\nhost: payments\r\n\r\n';
 
 async function bothAnswer(planes: Planes): Promise<boolean> {
-  const { body } = await planes.scrape();
+  const { body } = writePage(await planes.families(), 'text');
   return /^selvage_workers 2$/m.test(body);
 }
 

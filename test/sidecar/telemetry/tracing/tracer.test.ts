@@ -1,7 +1,7 @@
 // Tracing: contexts are joined or started, sampled calls become spans that say who, what and why.
 import { afterEach, expect, test } from 'vitest';
 
-import type { DirectionTelemetry, TracingSettings } from '#api/telemetry.ts';
+import type { DirectionTelemetry, TelemetrySettings, TracingSettings } from '#api/telemetry.ts';
 import { failures } from '#sidecar/failures.ts';
 import { createTelemetry, type RunningTelemetry } from '#sidecar/telemetry/telemetry.ts';
 import { isTraceparent } from '#sidecar/telemetry/trace-context.ts';
@@ -18,6 +18,7 @@ import {
 } from '../exchanges.ts';
 import { httpCollector, type Collector } from '../otlp/collector.ts';
 import type { SentSpan } from '../otlp/spans.ts';
+import { snapshot } from '../samples.ts';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const parentId = 'b7ad6b7169203331';
@@ -73,11 +74,11 @@ async function start(said: Said = {}): Promise<RunningTelemetry> {
     },
     warn: (message) => warned.push(message),
   });
-  if (tracing !== undefined) t.configure(both({ tracing }));
+  if (tracing !== undefined) t.apply(snapshot({ telemetry: both({ tracing }) }));
   return t;
 }
 
-function both(direction: DirectionTelemetry): Parameters<RunningTelemetry['configure']>[0] {
+function both(direction: DirectionTelemetry): TelemetrySettings {
   return { inbound: direction, outbound: direction };
 }
 
@@ -119,7 +120,7 @@ test('without a collector a call has a trace all the same, where a setting says 
   run(t, x);
   expect(isTraceparent(x.request.values('traceparent')[0] ?? '')).toBe(true);
   const quiet = makeExchange({});
-  t.configure(both({ tracing: { disabled: true } }));
+  t.apply(snapshot({ telemetry: both({ tracing: { disabled: true } }) }));
   run(t, quiet);
   expect(quiet.request.values('traceparent')).toEqual([]);
   expect(await spansOf(t)).toEqual([]);
@@ -461,13 +462,17 @@ test('with tracing off, trace headers pass untouched', async () => {
 
 test('the mesh\u2019s share counts before the sidecar\u2019s own, for each direction', async () => {
   const t = await start({ sampling: 1 });
-  t.configure({ inbound: { tracing: { samplingPercent: 0 } }, outbound: {} });
+  t.apply(snapshot({ telemetry: { inbound: { tracing: { samplingPercent: 0 } }, outbound: {} } }));
   run(t, makeExchange());
   run(t, makeExchange({ downstream: outbound() }));
-  t.configure({
-    inbound: { tracing: { samplingPercent: 100 } },
-    outbound: { tracing: { disabled: true } },
-  });
+  t.apply(
+    snapshot({
+      telemetry: {
+        inbound: { tracing: { samplingPercent: 100 } },
+        outbound: { tracing: { disabled: true } },
+      },
+    }),
+  );
   run(t, makeExchange());
   run(t, makeExchange({ downstream: outbound() }));
   expect((await spansOf(t)).map(({ kind }) => kind)).toEqual([3, 2]);
@@ -542,7 +547,7 @@ test('a connection of bytes is a trace of its own, at the share of the mesh', as
     }),
   );
   t.tcpClosed(makeSession({ ...closed, downstream: outbound(), flag: 'UF', details: 'no_way' }));
-  t.configure(both({ tracing: { samplingPercent: 0 } }));
+  t.apply(snapshot({ telemetry: both({ tracing: { samplingPercent: 0 } }) }));
   t.tcpClosed(makeSession(closed));
   const spans = await spansOf(t);
   expect(spans).toMatchObject([

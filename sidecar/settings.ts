@@ -3,8 +3,10 @@ import { isIP } from 'node:net';
 
 import { logLevels } from '#runtime/log.ts';
 import {
+  type Address,
   address,
   anyText,
+  boolean,
   integer,
   list,
   listenAddress,
@@ -12,7 +14,6 @@ import {
   optional,
   requiredText,
   url,
-  type Address,
 } from '#runtime/setting-types.ts';
 import {
   describeSettings,
@@ -169,6 +170,13 @@ export const sidecarFields = [
     parse: oneOf('text', 'json'),
     default: 'text',
     doc: 'form of the access log',
+  },
+  {
+    name: 'accessLogKept',
+    env: 'SELVAGE_ACCESS_LOG_KEPT',
+    parse: boolean,
+    default: 'false',
+    doc: 'that log is written whole, whatever Telemetry resources say; what they want comes beside it',
   },
   ...tracingFields,
   {

@@ -44,6 +44,7 @@ export function bindTelemetry(binding: TelemetryBinding): RunningTelemetry {
     identity,
     accessLog: ofMesh ? mesh.accessLogFile : settings.accessLog,
     accessLogFormat: ofMesh ? meshFormat : settings.accessLogFormat,
+    accessLogKept: settings.accessLogKept,
     reasons: reasonsOf(inForce),
     otlpEndpoint: settings.otlpEndpoint,
     traceSampling: settings.traceSampling,

@@ -243,6 +243,8 @@ export class LocalMesh {
       SELVAGE_ADMIN: `127.0.0.1:${pod.sidecar.admin}`,
       SELVAGE_ACCESS_LOG: this.accessLogOf(pod),
       SELVAGE_ACCESS_LOG_FORMAT: 'json',
+      // What is shown of the traffic is read from it.
+      SELVAGE_ACCESS_LOG_KEPT: 'true',
       SELVAGE_OTLP_ENDPOINT: this.options.otlpEndpoint,
       SELVAGE_TRACE_SAMPLING: '1',
       SELVAGE_TRACE_CONTEXT: 'true',

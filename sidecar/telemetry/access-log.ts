@@ -24,6 +24,8 @@ export interface AccessLogOptions {
   readonly path: string;
   /** Its form, and that of logs that name none. */
   readonly format: 'text' | 'json';
+  /** The own log is written whatever Telemetry resources say, and theirs beside it. */
+  readonly kept?: boolean;
   readonly reasons: ReasonSource | null;
   readonly clock: WallClock;
   readonly warn: (message: string) => void;
@@ -77,9 +79,8 @@ export class AccessLogs {
   configure(settings: TelemetrySettings | undefined): void {
     const before = this.#sinks;
     this.#sinks = new Map();
-    const own = this.#own();
-    const inbound = settings?.inbound.logs ?? own;
-    const outbound = settings?.outbound.logs ?? own;
+    const inbound = this.#with(settings?.inbound.logs);
+    const outbound = this.#with(settings?.outbound.logs);
     this.#inbound = this.#compile(inbound, before);
     // Both directions mostly say the same.
     const same = JSON.stringify(inbound) === JSON.stringify(outbound);
@@ -132,9 +133,12 @@ export class AccessLogs {
     }
   }
 
-  #own(): readonly AccessLogSettings[] {
-    const { path } = this.#options;
-    return path === '' ? [] : [{ provider: '', path }];
+  /** @param said by Telemetry resources; undefined: nothing is */
+  #with(said: readonly AccessLogSettings[] | undefined): readonly AccessLogSettings[] {
+    const { path, kept = false } = this.#options;
+    const own = path === '' ? [] : [{ provider: '', path }];
+    if (said === undefined) return own;
+    return kept ? [...own, ...said] : said;
   }
 
   #compile(settings: readonly AccessLogSettings[], before: Map<string, LogSink>): Direction {
@@ -164,10 +168,11 @@ export class AccessLogs {
     return fields === undefined ? compileJson(parts) : compileFields(fields, parts);
   }
 
-  /** The sidecar's own path says where its standard output goes. */
+  /** The sidecar's own path says where its standard output goes, unless that is kept for itself. */
   #sink(path: string, before: Map<string, LogSink>): LogSink {
-    const { path: own, sink: sizes, warn } = this.#options;
-    const at = path === '' || path === standardOutput ? own || standardOutput : path;
+    const { path: own, kept = false, sink: sizes, warn } = this.#options;
+    const output = kept || own === '' ? standardOutput : own;
+    const at = path === '' || path === standardOutput ? output : path;
     let sink = this.#sinks.get(at) ?? before.get(at);
     sink ??= new LogSink({ ...sinkDefaults, ...sizes, path: at, warn });
     this.#sinks.set(at, sink);

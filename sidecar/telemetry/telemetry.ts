@@ -32,6 +32,8 @@ export interface TelemetryOptions {
   /** '' switches the access log off, but for those of Telemetry resources. */
   accessLog: string;
   accessLogFormat: 'text' | 'json';
+  /** It is written whatever Telemetry resources say. */
+  accessLogKept?: boolean;
   /** Null where no policies are known; `why` is then the verdict's details. */
   reasons: ReasonSource | null;
   /** '': only providers of the mesh get spans. Without one of either, trace headers pass untouched. */
@@ -89,6 +91,7 @@ export function createTelemetry(options: TelemetryOptions): RunningTelemetry {
   const logs = new AccessLogs({
     path: options.accessLog,
     format: options.accessLogFormat,
+    kept: options.accessLogKept ?? false,
     reasons: options.reasons,
     clock,
     warn,

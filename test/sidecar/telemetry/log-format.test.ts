@@ -171,6 +171,27 @@ test('of what is logged nowhere nothing is written; the other direction has its 
   });
 });
 
+test('a log that is kept is written whole, and what Telemetry wants beside it', async () => {
+  const path = join(folder, 'kept.txt');
+  const other = join(folder, 'beside.txt');
+  const logs = new AccessLogs({
+    path,
+    format: 'json',
+    kept: true,
+    reasons: null,
+    clock: new WallClock(),
+    warn: (message) => warnings.push(message),
+  });
+  const beside = { provider: 'x', path: other, filter: 'response.code >= 400' };
+  logs.configure({ inbound: { logs: [beside] }, outbound: { logs: [] } });
+  logs.exchange(makeExchange({ path: '/1' }));
+  logs.exchange(makeExchange({ path: '/2', status: 503 }));
+  logs.exchange(makeExchange({ downstream: makeDownstream({ direction: 'outbound' }) }));
+  await logs.close(2000);
+  const lines = (file: string): number => readFileSync(file, 'utf8').trimEnd().split('\n').length;
+  expect([lines(path), lines(other)]).toEqual([3, 1]);
+});
+
 test('a change keeps the file of a log that stays, and writes out what others hold', async () => {
   const other = join(folder, 'other.txt');
   const { logs, path } = makeLogs(text('one %REQ(:PATH)%'));

@@ -4,6 +4,8 @@
 //   npm run bench -- --quick            the main scenarios, under 3 minutes
 //   npm run bench -- pair http2 ...     groups by name: see scenarios.ts, and `startup`
 //     [--rounds N] [--seconds N] [--only text] [--sources] [--write]
+//     [--otlp URL]      beside it, itself with one call in a hundred traced to that collector
+//     [--dist FOLDER]   beside it, another build of it
 //   npm run bench -- soak [--minutes N] [--proxy envoy]    memory over time, under churn
 //   npm run bench -- decide | control | ca                 the other benchmarks, each by itself
 //   npm run bench -- kubernetes         a sidecar's start and memory, in the cluster that KUBECONFIG names
@@ -38,11 +40,20 @@ const { values, positionals } = parseArgs({
     write: { type: 'boolean', default: false },
     minutes: { type: 'string', default: '30' },
     proxy: { type: 'string', default: 'selvage' },
+    otlp: { type: 'string', default: '' },
+    dist: { type: 'string', default: '' },
   },
 });
 
 const startedAtMs = performance.now();
-const kinds = [selvage(!values.sources), envoy('http1'), envoy('http2'), haproxy, nginx];
+const kinds = [
+  selvage(!values.sources),
+  ...variants(),
+  envoy('http1'),
+  envoy('http2'),
+  haproxy,
+  nginx,
+];
 const others = ['decide', 'control', 'ca', 'kubernetes'].filter((name) =>
   positionals.includes(name),
 );
@@ -63,6 +74,15 @@ if (others.length > 0) {
 } else {
   checkNames();
   await withApplication(runAll);
+}
+
+function variants(): ProxyKind[] {
+  const { otlp, dist, sources } = values;
+  const env = { SELVAGE_OTLP_ENDPOINT: otlp, SELVAGE_TRACE_SAMPLING: '0.01' };
+  return [
+    ...(otlp === '' ? [] : [selvage(!sources, null, { name: 'selvage, traces', env })]),
+    ...(dist === '' ? [] : [selvage(true, null, { name: 'selvage, other', dist })]),
+  ];
 }
 
 function checkNames(): void {

@@ -21,12 +21,26 @@ export interface SnapshotSource {
   take(snapshot: Snapshot): void;
 }
 
+/** The same with something else about it, to be compared with. */
+export interface Variant {
+  readonly name: string;
+  /** Left out: as others. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Another build: the folder that is `dist` here. */
+  readonly dist?: string;
+}
+
 /**
  * @param bundled runs dist/, as images do; else the sources
  * @param source null: a file
  */
-export function selvage(bundled: boolean, source: SnapshotSource | null = null): ProxyKind {
-  const main = join(root, bundled ? 'dist/sidecar/main.js' : 'sidecar/main.ts');
+export function selvage(
+  bundled: boolean,
+  source: SnapshotSource | null = null,
+  variant: Variant = { name: bundled ? 'selvage' : 'selvage (sources)' },
+): ProxyKind {
+  const dist = variant.dist ?? join(root, 'dist');
+  const main = bundled ? join(dist, 'sidecar/main.js') : join(root, 'sidecar/main.ts');
   const hasWorkers = sidecarFields.some((field: { env: string }) => field.env === concurrency);
   const run = (
     world: World,
@@ -50,10 +64,11 @@ export function selvage(bundled: boolean, source: SnapshotSource | null = null):
       ...(role.workers > 1 && { [concurrency]: String(role.workers) }),
       ...own,
       ...source?.env,
+      ...variant.env,
     });
   };
   return {
-    name: bundled ? 'selvage' : 'selvage (sources)',
+    name: variant.name,
     isForwardProxy: true,
     missing: () => (existsSync(main) ? null : `${main} is not there; run npm run build`),
     can: (_setup, _carries, workers) => workers === 1 || hasWorkers,

@@ -1,6 +1,6 @@
 // What policies say of a verified token: its principal, and claims by their path.
 import type { TokenFacts } from '../facts.ts';
-import { readPattern, TextSet } from './text.ts';
+import { readPattern, type TextPattern, TextSet } from './text.ts';
 
 export type TokenTest = (token: TokenFacts) => boolean;
 
@@ -9,6 +9,8 @@ export interface RequestPrincipal {
   readonly test: TokenTest;
   /** The exact subject, or failing that the exact issuer, that every match has; null: neither is exact. */
   readonly exact: { readonly claim: 'sub' | 'iss'; readonly text: string } | null;
+  /** What each claim must be. */
+  readonly sides: { readonly issuer: TextPattern; readonly subject: TextPattern };
 }
 
 /** Splits at the last slash; a `*` without a slash counts for one side only, as in Istio. */
@@ -73,8 +75,9 @@ function exactly(literal: string): Literal {
 }
 
 function bothOf(issuer: string | Literal, subject: string | Literal): RequestPrincipal {
-  const issuerSet = setOf(issuer);
-  const subjectSet = setOf(subject);
+  const sides = { issuer: patternOf(issuer), subject: patternOf(subject) };
+  const issuerSet = new TextSet([sides.issuer]);
+  const subjectSet = new TextSet([sides.subject]);
   return {
     test: ({ payload }) =>
       typeof payload['iss'] === 'string' &&
@@ -82,13 +85,12 @@ function bothOf(issuer: string | Literal, subject: string | Literal): RequestPri
       issuerSet.matches(payload['iss']) &&
       subjectSet.matches(payload['sub']),
     exact: exactOf('sub', subject) ?? exactOf('iss', issuer),
+    sides,
   };
 }
 
-function setOf(side: string | Literal): TextSet {
-  return new TextSet([
-    typeof side === 'string' ? readPattern(side) : { form: 'exact', text: side.literal },
-  ]);
+function patternOf(side: string | Literal): TextPattern {
+  return typeof side === 'string' ? readPattern(side) : { form: 'exact', text: side.literal };
 }
 
 function exactOf(claim: 'sub' | 'iss', side: string | Literal): RequestPrincipal['exact'] {

@@ -5,7 +5,7 @@ import type { CompiledRule } from '../rule-group.ts';
 import { admitTransport, chooseProtocol } from '../transport.ts';
 import type { Asked } from './asked.ts';
 import { type Carriage, draftOf, factsOf } from './draft.ts';
-import { admissions, isOfToken, type Preferred, type Space } from './space.ts';
+import { admissions, isOfToken, isSeveral, type Preferred, type Space } from './space.ts';
 import type { Variable } from './subject.ts';
 import { tokenColumns } from './token-atoms.ts';
 
@@ -13,7 +13,7 @@ import { tokenColumns } from './token-atoms.ts';
 export interface Box {
   /** Of several that a call is in, the least one decides. */
   readonly order: number;
-  readonly columns: ReadonlyMap<Variable, Uint8Array>;
+  readonly columns: Columns;
 }
 
 /** A call is allowed when no box refuses it and, unless `allow` is null, some box allows it. */
@@ -29,8 +29,10 @@ export interface SideOptions {
   readonly preferred: Preferred;
 }
 
-/** Everything, refused by whom it may be. */
-const everything: ReadonlyMap<Variable, Uint8Array> = new Map();
+type Columns = ReadonlyMap<Variable, Uint8Array>;
+
+/** Every call. */
+const everything: Columns = new Map();
 
 export function boxesOf(side: SideOptions, carriage: Carriage): Boxes {
   const chain = chainOf(side.policies, carriage);
@@ -130,37 +132,42 @@ class BoxMaker {
 
   /** @param token a token is believed; else rules see none */
   #boxes({ froms, tos }: CompiledRule, order: number, token: boolean): Box[] {
-    const whats = tos.map((clause) => this.#meet(null, clause, token));
-    return froms.flatMap((from) => {
-      const who = this.#meet(null, from, token);
-      if (who === null) return [];
-      return tos.flatMap((to, i) => {
-        if (whats[i] === null) return [];
-        const columns = this.#meet(who, to, token);
-        return columns === null ? [] : [{ order, columns }];
-      });
-    });
+    return froms
+      .flatMap((from) => this.#meet([everything], from, token))
+      .flatMap((who) => tos.flatMap((to) => this.#meet([who], to, token)))
+      .map((columns) => ({ order, columns }));
   }
 
-  /** Where all conditions of a clause hold too; null: nowhere. */
+  /** Where all conditions of a clause hold too: in any of these. */
   #meet(
-    within: ReadonlyMap<Variable, Uint8Array> | null,
+    within: readonly Columns[],
     clause: readonly Condition[],
     token: boolean,
-  ): Map<Variable, Uint8Array> | null {
-    const columns = new Map<Variable, Uint8Array>(within);
+  ): readonly Columns[] {
+    let all = within;
     for (const condition of clause) {
       const variable = this.#variableOf(condition);
       if (variable === null || (isOfToken(variable) && !token)) {
-        if (!this.#holdsAnyway(condition)) return null;
+        if (!this.#holdsAnyway(condition)) return [];
         continue;
       }
-      const column = this.#side.space.column(condition, variable, this.#carriage.kind);
-      const both = meetColumns(columns.get(variable), column);
-      if (!both.includes(1)) return null;
-      columns.set(variable, both);
+      const ways = this.#waysOf(condition, variable);
+      all = all.flatMap((columns) => ways.flatMap((way) => met(columns, way) ?? []));
     }
-    return columns;
+    return all;
+  }
+
+  /** One of several values must be there, or none of them. */
+  #waysOf(condition: Condition, variable: Variable): readonly Columns[] {
+    const { space, asked } = this.#side;
+    if (!isSeveral(variable)) {
+      return [new Map([[variable, space.column(condition, variable, this.#carriage.kind)]])];
+    }
+    const named = space.named(condition, variable);
+    if (asked.get(condition)?.negative === true) {
+      return [new Map(named.map((one) => [one, Uint8Array.of(1, 0)]))];
+    }
+    return named.map((one) => new Map([[one, Uint8Array.of(0, 1)]]));
   }
 
   /** What varies; null: nothing does for this way of calling. */
@@ -170,7 +177,9 @@ class BoxMaker {
     if (named === null || named === 'port' || named === 'nothing') return null;
     if (!mtls && (named === 'identity' || named === 'sni')) return null;
     const variable = named === 'remote.ip' && kind === 'tcp' ? 'source.ip' : named;
-    return this.#side.space.dimensions.has(variable) ? variable : null;
+    const { dimensions } = this.#side.space;
+    if (isOfToken(variable)) return dimensions.has('token') ? variable : null;
+    return dimensions.has(variable) || isSeveral(variable) ? variable : null;
   }
 
   /** For a call that has everyday values, and no token. */
@@ -181,10 +190,18 @@ class BoxMaker {
 }
 
 function restricted(box: Box, variable: Variable, column: Uint8Array): Box | null {
-  const both = meetColumns(box.columns.get(variable), column);
-  return both.includes(1) ? { ...box, columns: new Map([...box.columns, [variable, both]]) } : null;
+  const columns = met(box.columns, new Map([[variable, column]]));
+  return columns === null ? null : { ...box, columns };
 }
 
-function meetColumns(a: Uint8Array | undefined, b: Uint8Array): Uint8Array {
-  return a === undefined ? b : a.map((bit, i) => bit & (b[i] ?? 0));
+/** Where both are; null: nowhere. */
+function met(a: Columns, b: Columns): Columns | null {
+  const both = new Map(a);
+  for (const [variable, column] of b) {
+    const own = a.get(variable);
+    const narrowed = own === undefined ? column : own.map((bit, i) => bit & (column[i] ?? 0));
+    if (!narrowed.includes(1)) return null;
+    both.set(variable, narrowed);
+  }
+  return both;
 }

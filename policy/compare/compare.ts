@@ -237,6 +237,6 @@ function headerProblems(
     ),
   );
   return [...bound]
-    .filter((name) => variables.includes(`header:${name}`))
+    .filter((name) => variables.some((one) => one.startsWith(`header:${name}#`)))
     .map((name) => `request.headers[${name}] is bound to tokens (RequestAuthentication)`);
 }

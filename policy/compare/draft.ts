@@ -22,8 +22,8 @@ export interface Atom {
   readonly headers?: Readonly<Record<string, readonly string[]>>;
   /** Null: no token. */
   readonly claims?: Claims | null;
-  /** One more claim of the token, if there is a token; undefined: the token has it not. */
-  readonly claim?: { readonly path: readonly string[]; readonly value: unknown };
+  /** What one more claim of the token has, if there is a token. */
+  readonly claim?: { readonly path: readonly string[]; readonly values: readonly string[] };
   /** What external authorizers answer. */
   readonly authorizers?: Readonly<Record<string, boolean>>;
 }
@@ -56,7 +56,11 @@ export function draftOf(everyday: Everyday, carriage: Carriage, atoms: readonly 
   const { sourceIp = '10.0.0.1', destinationIp = '10.0.0.2', method = 'GET', path = '/' } = whole;
   const { host = everyday.host, remoteIp = null, sni = null } = whole;
   const token = atoms.find(({ claims }) => claims !== undefined)?.claims ?? null;
-  const headers = Object.assign({}, ...atoms.map((atom) => atom.headers ?? {}));
+  const headers: Record<string, string[]> = {};
+  for (const atom of atoms) {
+    for (const [name, lines] of Object.entries(atom.headers ?? {}))
+      (headers[name] ??= []).push(...lines);
+  }
   const authorizers = Object.assign({}, ...atoms.map((atom) => atom.authorizers ?? {}));
   return {
     carriage,
@@ -111,14 +115,26 @@ export function recordedOf(draft: Draft): RecordedCall {
 
 function withClaims(token: Claims, atoms: readonly Atom[]): Claims {
   const claims = structuredClone(token) as Record<string, unknown>;
+  const lists = new Map<string, { readonly path: readonly string[]; readonly values: string[] }>();
   for (const { claim } of atoms) {
-    if (claim === undefined || claim.value === undefined) continue;
-    const inner = claim.path.slice(0, -1);
+    if (claim === undefined) continue;
+    const name = claim.path.join('\n');
+    const known = lists.get(name);
+    if (known === undefined) lists.set(name, { path: claim.path, values: [...claim.values] });
+    else known.values.push(...claim.values);
+  }
+  for (const { path, values } of lists.values()) {
     let at = claims;
-    for (const name of inner) at = (at[name] ??= {}) as Record<string, unknown>;
-    at[claim.path.at(-1) ?? ''] = claim.value;
+    for (const name of path.slice(0, -1)) at = (at[name] ??= {}) as Record<string, unknown>;
+    at[path.at(-1) ?? ''] = claimOf(values);
   }
   return claims;
+}
+
+/** A text that nothing splits, else a list. */
+function claimOf(list: readonly string[]): unknown {
+  const [only = ''] = list;
+  return list.length === 1 && only !== '' && !only.includes(' ') ? only : list;
 }
 
 function tokenOf(payload: Claims): TokenFacts {

@@ -5,7 +5,14 @@ import type { Condition } from '../conditions/condition.ts';
 import { readClaimPath } from '../match/claims.ts';
 import { sampleAddresses } from './addresses.ts';
 import type { Asked } from './asked.ts';
-import { type Atom, type Carriage, draftOf, type Everyday, factsOf } from './draft.ts';
+import {
+  type Atom,
+  type Carriage,
+  draftOf,
+  type DraftFacts,
+  type Everyday,
+  factsOf,
+} from './draft.ts';
 import {
   anyText,
   headerText,
@@ -20,7 +27,6 @@ import type { Shape } from './shape.ts';
 import type { Variable } from './subject.ts';
 import { tokenAtoms, tokenColumns } from './token-atoms.ts';
 import { admitPeer } from '../transport.ts';
-import { unions } from './unions.ts';
 
 /** Everyday values, which examples have where they may. */
 export interface Preferred extends Everyday {
@@ -40,6 +46,8 @@ export interface Space {
   readonly problems: readonly string[];
   /** Which values of a variable meet a condition, 1 or 0 each. @param kind TCP has no claims and no headers */
   column(condition: Condition, variable: Variable, kind: Carriage['kind']): Uint8Array;
+  /** The values, of a variable that may have several, that a condition names: each a variable. */
+  named(condition: Condition, variable: Variable): readonly Variable[];
 }
 
 /** @param asked all conditions of both sides */
@@ -50,23 +58,36 @@ export function spaceOf(
 ): Space {
   const problems: string[] = [];
   const dimensions = new Map<Variable, Dimension>();
-  const columns = new Map<string, Map<Condition, Uint8Array>>();
+  const columns = new Map<string, ColumnsOfVariable>();
+  const several = new Map<Variable, readonly Several[]>();
   const column: Space['column'] = (condition, variable, kind) => {
     const name = `${kind} ${variable}`;
-    const known = columns.get(name) ?? new Map<Condition, Uint8Array>();
-    columns.set(name, known);
-    let found = known.get(condition);
+    let known = columns.get(name);
+    if (known === undefined) {
+      const { atoms = [] } = dimensions.get(variable) ?? {};
+      columns.set(
+        name,
+        (known = { calls: callsOf(atoms, kind, preferred), byCondition: new Map() }),
+      );
+    }
+    let found = known.byCondition.get(condition);
     if (found === undefined) {
-      found = columnOf(condition, dimensions.get(variable)?.atoms ?? [], kind, preferred);
-      known.set(condition, found);
+      known.byCondition.set(condition, (found = columnOf(condition, known.calls)));
     }
     return found;
   };
   for (const variable of variablesOf(sides, asked)) {
     const own = asked.filter((one) => concerns(one, variable));
+    if (isSeveral(variable)) {
+      const values = severalOf(variable, own, problems);
+      several.set(variable, values);
+      for (const { variable: one, atom } of values)
+        dimensions.set(one, { variable: one, atoms: [{}, atom] });
+      continue;
+    }
     const atoms = atomsOf(variable, own, sides, preferred, problems);
-    const carriage = { ...everyCarriage, kind: 'http' } as const;
-    const bits = own.map(({ condition }) => columnOf(condition, atoms, carriage.kind, preferred));
+    const calls = callsOf(atoms, 'http', preferred);
+    const bits = own.map(({ condition }) => columnOf(condition, calls));
     if (variable === 'identity') bits.push(...sides.map((side) => admissions(side, atoms)));
     if (variable === 'token') {
       for (const side of sides) {
@@ -77,7 +98,34 @@ export function spaceOf(
     const kept = variable.startsWith('authorizer:') ? atoms : apart(atoms, bits);
     dimensions.set(variable, { variable, atoms: kept });
   }
-  return { dimensions, problems: [...problems, ...entangled([...dimensions.keys()])], column };
+  return {
+    dimensions,
+    problems: [...problems, ...entangled([...several.keys()])],
+    column,
+    named: (condition, variable) =>
+      (several.get(variable) ?? []).flatMap((one) =>
+        one.namedBy.has(condition) ? [one.variable] : [],
+      ),
+  };
+}
+
+/** What is worked out once. */
+interface ColumnsOfVariable {
+  readonly calls: readonly DraftFacts[];
+  readonly byCondition: Map<Condition, Uint8Array>;
+}
+
+/** One value that may be there. */
+interface Several {
+  readonly variable: Variable;
+  readonly atom: Atom;
+  /** Conditions among whose values it is, also where it must not be. */
+  readonly namedBy: ReadonlySet<Condition>;
+}
+
+/** Whether a field may have several values. */
+export function isSeveral(variable: Variable): boolean {
+  return variable.startsWith('header:') || variable.startsWith('claim:');
 }
 
 const everyCarriage = { port: 1, mtls: true } as const;
@@ -116,18 +164,16 @@ export function isOfToken(variable: string): boolean {
   return variable === 'token' || variable.startsWith('claim:');
 }
 
-function columnOf(
-  { holds }: Condition,
-  atoms: readonly Atom[],
-  kind: Carriage['kind'],
-  preferred: Preferred,
-): Uint8Array {
-  return Uint8Array.from(atoms, (atom) => {
-    const { connection, request } = factsOf(
-      draftOf(preferred, { ...everyCarriage, kind }, [withToken(atom)]),
-    );
-    return holds === null || holds(connection, request) ? 1 : 0;
-  });
+function columnOf({ holds }: Condition, calls: readonly DraftFacts[]): Uint8Array {
+  return Uint8Array.from(calls, ({ connection, request }) =>
+    holds === null || holds(connection, request) ? 1 : 0,
+  );
+}
+
+/** A call for each value, everyday but for it. */
+function callsOf(atoms: readonly Atom[], kind: Carriage['kind'], everyday: Everyday): DraftFacts[] {
+  const carriage = { ...everyCarriage, kind };
+  return atoms.map((atom) => factsOf(draftOf(everyday, carriage, [withToken(atom)])));
 }
 
 /** A claim is looked at in a token that has nothing else. */
@@ -183,54 +229,40 @@ function atomsOf(
     case 'token':
       return tokenAtoms(sides, asked, problems);
     default:
-      return keyedAtoms(variable, asked, sample, problems);
+      return [true, false].map((answer) => ({
+        authorizers: { [variable.slice('authorizer:'.length)]: answer },
+      }));
   }
 }
 
-function keyedAtoms(
+/** A value for each set of conditions that some value is named by. */
+function severalOf(
   variable: Variable,
   asked: readonly Asked[],
-  sample: (language: Language) => string[],
   problems: string[],
-): readonly Atom[] {
-  const [, kind, name = ''] = /^(\w+):(.*)$/s.exec(variable) ?? [];
-  if (kind === 'authorizer')
-    return [true, false].map((answer) => ({ authorizers: { [name]: answer } }));
-  if (kind === 'header') {
-    const make = (lines: readonly string[]): Atom => ({ headers: { [name]: lines } });
-    return unions(
-      sample(headerText),
-      testsOf(asked, (value) => make([value])),
-      variable,
-      problems,
-    ).map(make);
-  }
-  const path = readClaimPath(name) ?? [];
-  const make = (list: readonly string[]): Atom => ({ claim: { path, value: claimOf(list) } });
-  return unions(
-    sample(anyText),
-    testsOf(asked, (value) => make([value])),
-    variable,
-    problems,
-  ).map(make);
-}
-
-/** What one value more adds, for each condition: whether it is among those that are named. */
-function testsOf(
-  asked: readonly Asked[],
-  make: (value: string) => Atom,
-): ((value: string) => boolean)[] {
-  return asked.map(({ condition, negative }) => (value) => {
-    const facts = { host: '', identity: '', identities: [] };
-    return (columnOf(condition, [make(value)], 'http', facts)[0] === 1) !== negative;
+): readonly Several[] {
+  const name = variable.slice(variable.indexOf(':') + 1);
+  const isHeader = variable.startsWith('header:');
+  const shapes = asked.flatMap(({ subject }) => subject.shapes);
+  const texts = textsOf(variable, shapes, isHeader ? headerText : anyText, [], problems);
+  const path = isHeader ? [] : (readClaimPath(name) ?? []);
+  const atoms = texts.map((text): Atom =>
+    isHeader ? { headers: { [name]: [text] } } : { claim: { path, values: [text] } },
+  );
+  const calls = callsOf(atoms, 'http', { host: '', identity: '' });
+  const columns = asked.map(({ condition, negative }) => {
+    const column = columnOf(condition, calls);
+    return negative ? column.map((bit) => 1 - bit) : column;
   });
-}
-
-/** A text that nothing splits, else a list. */
-function claimOf(list: readonly string[]): unknown {
-  const [only] = list;
-  if (only === undefined) return undefined;
-  return list.length === 1 && only !== '' && !only.includes(' ') ? only : list;
+  return apart(atoms, columns).flatMap((atom, i): Several[] => {
+    const at = atoms.indexOf(atom);
+    const namedBy = new Set(
+      asked.filter((_, k) => columns[k]?.[at] === 1).map((one) => one.condition),
+    );
+    return namedBy.size === 0
+      ? []
+      : [{ variable: `${variable as `header:${string}`}#${i}`, atom, namedBy }];
+  });
 }
 
 function textsOf(

@@ -15,7 +15,10 @@ import {
   templateShape,
 } from './shape.ts';
 
-/** Independent of each other, but for claims, which need a token. Headers by lower-case name, claims as `[a][b]`. */
+/**
+ * Independent of each other, but for claims, which need a token. Headers by lower-case name, claims as `[a][b]`; they
+ * may have several values, each of which is a variable of its own that is there or not: `header:x-team#0`.
+ */
 export type Variable =
   | 'identity'
   | 'source.ip'

@@ -20,7 +20,20 @@ const preferred = {
 
 const names = ['web', 'shop', 'x', 'ad'];
 const identities = names.flatMap((ns) => names.map((sa) => `cluster.local/ns/${ns}/sa/${sa}`));
-const paths = ['/', '/a', '/a/', '/a/b', '/a/bb', '/ab', '/b', '/a/b/c', '/c/b', '//a', '/a/x/b', '/%7B'];
+const paths = [
+  '/',
+  '/a',
+  '/a/',
+  '/a/b',
+  '/a/bb',
+  '/ab',
+  '/b',
+  '/a/b/c',
+  '/c/b',
+  '//a',
+  '/a/x/b',
+  '/%7B',
+];
 const methods = ['GET', 'POST', 'PUT'];
 const hosts = ['cart.shop', 'CART.shop', 'a.shop', 'b', 'cart.shop:80', ''];
 const ips = ['10.0.0.1', '10.0.0.200', '10.0.1.9', '11.0.0.1', '2001:db8::7', '::1'];
@@ -47,8 +60,18 @@ function wildly(base: readonly string[]): fc.Arbitrary<string> {
 
 const some = (value: fc.Arbitrary<string>): fc.Arbitrary<string[] | undefined> =>
   fc.option(fc.array(value, { minLength: 1, maxLength: 3 }), { nil: undefined, freq: 2 });
-const block = fc.constantFrom(...ips, '10.0.0.0/24', '10.0.0.0/8', '0.0.0.0/0', '::/0', '10.0.0.128/25');
-const path = fc.oneof(wildly(paths), fc.constantFrom('/a/{*}', '/{*}/b', '/a/{**}', '/{**}/b', '/{**}'));
+const block = fc.constantFrom(
+  ...ips,
+  '10.0.0.0/24',
+  '10.0.0.0/8',
+  '0.0.0.0/0',
+  '::/0',
+  '10.0.0.128/25',
+);
+const path = fc.oneof(
+  wildly(paths),
+  fc.constantFrom('/a/{*}', '/{*}/b', '/a/{**}', '/{**}/b', '/{**}'),
+);
 
 const source = fc.oneof(
   fc.record({ principals: some(wildly(identities)), notPrincipals: some(wildly(identities)) }),
@@ -56,7 +79,9 @@ const source = fc.oneof(
   fc.record({ serviceAccounts: some(fc.constantFrom('web', 'x/ad', 'shop/web')) }),
   fc.record({ ipBlocks: some(block), notIpBlocks: some(block) }),
   fc.record({ remoteIpBlocks: some(block), notRemoteIpBlocks: some(block) }),
-  fc.record({ requestPrincipals: some(fc.constantFrom('iss/web', '*', 'iss/*', 'two/web', '*/x')) }),
+  fc.record({
+    requestPrincipals: some(fc.constantFrom('iss/web', '*', 'iss/*', 'two/web', '*/x')),
+  }),
   fc.record({ notRequestPrincipals: some(fc.constantFrom('iss/web', '*', 'iss*')) }),
 );
 const operation = fc.oneof(
@@ -82,8 +107,20 @@ const when = fc
   })
   .filter((one) => one.values !== undefined || one.notValues !== undefined);
 const rule: fc.Arbitrary<Rule> = fc.record({
-  from: fc.option(fc.array(source.map((s) => ({ source: s })), { minLength: 1, maxLength: 2 }), { nil: undefined }),
-  to: fc.option(fc.array(operation.map((o) => ({ operation: o })), { minLength: 1, maxLength: 2 }), { nil: undefined }),
+  from: fc.option(
+    fc.array(
+      source.map((s) => ({ source: s })),
+      { minLength: 1, maxLength: 2 },
+    ),
+    { nil: undefined },
+  ),
+  to: fc.option(
+    fc.array(
+      operation.map((o) => ({ operation: o })),
+      { minLength: 1, maxLength: 2 },
+    ),
+    { nil: undefined },
+  ),
   when: fc.option(fc.array(when, { maxLength: 2 }), { nil: undefined, freq: 1 }),
 });
 const policy: fc.Arbitrary<AuthorizationPolicy> = fc
@@ -94,9 +131,16 @@ const policy: fc.Arbitrary<AuthorizationPolicy> = fc
     rules: fc.array(rule, { minLength: 1, maxLength: 2 }),
   })
   .map(({ name, action, provider, rules }) =>
-    authorization(name, { action, rules, ...(action === 'CUSTOM' ? { provider: { name: provider } } : {}) }),
+    authorization(name, {
+      action,
+      rules,
+      ...(action === 'CUSTOM' ? { provider: { name: provider } } : {}),
+    }),
   );
-const policies = fc.uniqueArray(policy, { maxLength: 4, selector: ({ metadata }) => metadata.name });
+const policies = fc.uniqueArray(policy, {
+  maxLength: 4,
+  selector: ({ metadata }) => metadata.name,
+});
 const authentication = fc
   .subarray([
     { issuer: 'iss', audiences: undefined as string[] | undefined },
@@ -169,7 +213,8 @@ const call: fc.Arbitrary<GridCall> = fc
       ...foo.map((value): [string, string] => ['x-foo', value]),
       ...(remote === null ? [] : [['x-forwarded-for', remote] as [string, string]]),
     ];
-    const whole: RecordedCall = kind === 'tcp' ? { kind, ...ends } : { path, method, host, headers, ...ends };
+    const whole: RecordedCall =
+      kind === 'tcp' ? { kind, ...ends } : { path, method, host, headers, ...ends };
     return { call: whole, claims, answer };
   });
 const grid = fc.sample(call, { numRuns: 1_500, seed: 7 });
@@ -192,21 +237,26 @@ async function allowed(those: readonly PolicyResource[]): Promise<boolean[]> {
   return verdicts;
 }
 
-test('the solver finds a difference wherever brute force finds one', { timeout: 120_000 }, async () => {
-  let [alike, unlike] = [0, 0];
-  await fc.assert(
-    fc.asyncProperty(sides, async (those) => {
-      const [old, now] = [await allowed(those.before), await allowed(those.after)];
-      const at = old.findIndex((verdict, i) => verdict !== now[i]);
-      const { differences, unproven } = await compared(those);
-      expect(unproven).toEqual([]);
-      if (at !== -1) expect({ missed: grid[at], differences }).not.toHaveProperty('differences', []);
-      if (differences.length === 0) alike++;
-      else unlike++;
-      for (const one of differences) expect(one.old.allowed).not.toBe(one.new.allowed);
-    }),
-    { numRuns: 250, seed: 20_261_127 },
-  );
-  // Neither answer is the only one that is tried.
-  expect(Math.min(alike, unlike)).toBeGreaterThan(20);
-});
+test(
+  'the solver finds a difference wherever brute force finds one',
+  { timeout: 120_000 },
+  async () => {
+    let [alike, unlike] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(sides, async (those) => {
+        const [old, now] = [await allowed(those.before), await allowed(those.after)];
+        const at = old.findIndex((verdict, i) => verdict !== now[i]);
+        const { differences, unproven } = await compared(those);
+        expect(unproven).toEqual([]);
+        if (at !== -1)
+          expect({ missed: grid[at], differences }).not.toHaveProperty('differences', []);
+        if (differences.length === 0) alike++;
+        else unlike++;
+        for (const one of differences) expect(one.old.allowed).not.toBe(one.new.allowed);
+      }),
+      { numRuns: 250, seed: 20_261_127 },
+    );
+    // Neither answer is the only one that is tried.
+    expect(Math.min(alike, unlike)).toBeGreaterThan(20);
+  },
+);

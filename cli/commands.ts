@@ -100,6 +100,8 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       ['--header NAME=VALUE', 'any number of them'],
       ['--token TOKEN', 'a JSON web token, or claims as JSON that count as signed'],
       ['--ip A', "the client's address (10.0.0.1)"],
+      ['--destination-ip A', 'the address that is called (10.0.0.2)'],
+      ['--sni NAME', 'server name of the TLS hello (what a sidecar sends)'],
       ['--tcp', 'bytes that are no HTTP'],
       ['--authorizer allow|deny', 'what external authorizers answer (deny)'],
       output,
@@ -122,6 +124,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     options: [['--through-sidecar', 'over real sockets through real sidecars']],
     statuses: '0: all as recorded; 1: differences',
     load: async () => (await import('./replay.ts')).replay,
+  },
+  diff: {
+    usage: 'diff OLD NEW [OPTION]...',
+    summary: 'calls whose verdict differs between two sets of policies, or that none does',
+    options: [['--workload NS/WORKLOAD', '(all)'], output],
+    statuses:
+      '0: no call differs, which is proven; 1: some do; 2: wrong usage; 3: none was found, and it is not proven',
+    load: async () => (await import('./diff.ts')).diff,
   },
   install: {
     usage: 'install [OPTION]...',

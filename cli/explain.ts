@@ -118,6 +118,8 @@ const options = {
   host: text,
   port: text,
   ip: text,
+  'destination-ip': text,
+  sni: text,
   token: text,
   authorizer: text,
   output: text,
@@ -137,10 +139,24 @@ function callOf(values: Values): MeshCall {
   if (authorizer !== undefined && authorizer !== 'allow' && authorizer !== 'deny') {
     throw new CallError(`--authorizer is "allow" or "deny", not "${authorizer}"`);
   }
-  const { method, path, host, ip, tcp } = values;
+  const { method, path, host, ip, tcp, sni, 'destination-ip': destinationIp } = values;
   const { headers, token } = headersAndToken(values);
   const port = values.port === undefined ? undefined : readPort(values.port);
-  return { from, to, port, method, path, host, ip, tcp, headers, token, authorizer };
+  return {
+    from,
+    to,
+    port,
+    method,
+    path,
+    host,
+    ip,
+    tcp,
+    headers,
+    token,
+    authorizer,
+    ...(sni !== undefined && { sni }),
+    ...(destinationIp !== undefined && { destinationIp }),
+  };
 }
 
 function readPort(text: string): number {

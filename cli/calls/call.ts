@@ -21,11 +21,15 @@ export function resolveCall(model: MeshModel, call: MeshCall): ResolvedCall {
   const port = choosePort(workload, call);
   const identity = findIdentity(model, call.from);
   const ip = call.ip ?? '10.0.0.1';
-  if (isIP(ip) === 0) throw new CallError(`"${ip}" is no IP address`);
+  const { destinationIp = isIP(ip) === 6 ? 'fd00::2' : '10.0.0.2' } = call;
+  for (const one of [ip, destinationIp]) {
+    if (isIP(one) === 0) throw new CallError(`"${one}" is no IP address`);
+  }
   const source = { identity, ip };
-  const destination = { ip: isIP(ip) === 6 ? 'fd00::2' : '10.0.0.2', port };
+  const destination = { ip: destinationIp, port };
   const service = frontOf(model, workload, port) ?? { name: workload.name, port };
-  const sni = `outbound_.${service.port}_._.${service.name}.${workload.namespace}.svc.cluster.local`;
+  const usual = `outbound_.${service.port}_._.${service.name}.${workload.namespace}.svc.cluster.local`;
+  const { sni = usual } = call;
   if (call.tcp === true) {
     return { workload, recorded: { kind: 'tcp', source, destination, sni } };
   }
@@ -79,7 +83,7 @@ function findIdentity(model: MeshModel, from: string): string | null {
 }
 
 /** Those that are declared, those that workloads run as, and the `default` of each namespace. */
-function serviceAccountsOf(model: MeshModel): readonly string[] {
+export function serviceAccountsOf(model: MeshModel): readonly string[] {
   const { serviceAccounts, namespaces } = model.resources;
   const known = new Set([
     ...serviceAccounts.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`),
@@ -125,7 +129,13 @@ export function frontOf(model: MeshModel, workload: MeshWorkload, port: number):
   return null;
 }
 
-/** What an HTTP client writes: the port too, unless it is 80. */
+/** What an HTTP client writes for a workload's port, by the Service in front of it. */
+export function usualHost(model: MeshModel, workload: MeshWorkload, port: number): string {
+  const front = frontOf(model, workload, port) ?? { name: workload.name, port };
+  return hostOf(front, workload.namespace);
+}
+
+/** With the port, unless it is 80. */
 function hostOf({ name, port }: Front, namespace: string): string {
   const host = `${name}.${namespace}.svc.cluster.local`;
   return port === 80 ? host : `${host}:${port}`;

@@ -19,6 +19,10 @@ export interface MeshCall {
   readonly token?: Readonly<Record<string, unknown>>;
   /** The client's address. Default 10.0.0.1. */
   readonly ip?: string;
+  /** The address that is called. Default 10.0.0.2. */
+  readonly destinationIp?: string;
+  /** Server name of the TLS hello. By default what a sidecar sends. */
+  readonly sni?: string;
   /** Bytes that are not HTTP. */
   readonly tcp?: boolean;
   /** What external authorizers answer. Default `deny`. */

@@ -8,7 +8,7 @@ import type { Workload } from '#api/workload.ts';
 import { ApiKeyResolver } from '#control/api-keys.ts';
 import { Extensions } from '#control/extensions.ts';
 import { type ApiKeys, compileApiKeys } from '#policy/api-keys/compile.ts';
-import { type CompiledPolicies, compilePolicies } from '#policy/compile.ts';
+import { type CompiledPolicies, compilePolicies, type PolicyInput } from '#policy/compile.ts';
 
 import { readPaths } from '../paths.ts';
 import { withPods } from './callable.ts';
@@ -68,7 +68,7 @@ export function modelOf(
     policiesOf: (workload) => {
       let policies = compiled.get(workload);
       if (policies === undefined) {
-        policies = compileFor(mesh, workload);
+        policies = compilePolicies(policyInputOf(mesh, workload));
         compiled.set(workload, policies);
       }
       return policies;
@@ -76,8 +76,9 @@ export function modelOf(
   };
 }
 
-function compileFor(mesh: MeshResources, workload: Workload): CompiledPolicies {
+/** What its sidecar would be given. */
+export function policyInputOf(mesh: MeshResources, workload: Workload): PolicyInput {
   const { authorizationPolicies, requestAuthentications, peerAuthentications } = mesh;
   const policies = [...authorizationPolicies, ...requestAuthentications, ...peerAuthentications];
-  return compilePolicies({ mesh: mesh.meshConfig, workload, policies });
+  return { mesh: mesh.meshConfig, workload, policies };
 }

@@ -118,11 +118,29 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     statuses: '0: all passed; 1: some failed',
     load: async () => (await import('./test.ts')).test,
   },
+  record: {
+    usage: 'record NS/WORKLOAD [OPTION]...',
+    summary: 'keep the calls of a workload in a file: heads only, without secrets',
+    options: [
+      ['-o, --output FILE', '(stdout)'],
+      ['--for TIME', 'as 30s or 5m (until Ctrl-C)'],
+      ['--limit N', 'so many calls (100000)'],
+      ...mesh,
+    ],
+    statuses: '0: recorded; 2: wrong usage, or nothing can be listened to',
+    load: async () => (await import('./record.ts')).record,
+  },
   replay: {
-    usage: 'replay FILE... [--through-sidecar]',
-    summary: 'compare recorded decisions with ours',
-    options: [['--through-sidecar', 'over real sockets through real sidecars']],
-    statuses: '0: all as recorded; 1: differences',
+    usage: 'replay FILE... --policies NEW [OPTION]... | replay FILE... [--through-sidecar]',
+    summary: 'which recorded calls would be decided otherwise under other policies',
+    options: [
+      ['--policies NEW', 'files or a folder of YAML; FILE is what selvage record wrote'],
+      ['--old OLD', 'the policies to compare with (what was recorded)'],
+      output,
+      ['--through-sidecar', 'recorded decisions of Envoy, over real sockets and sidecars'],
+    ],
+    statuses:
+      '0: all as recorded; 1: differences; 2: wrong usage; 3: none, and calls that cannot be judged',
     load: async () => (await import('./replay.ts')).replay,
   },
   diff: {

@@ -107,7 +107,8 @@ function textOf(report: Report, newPath: string, tty: boolean): string {
 function differenceText(one: Report['differences'][number], newPath: string, tty: boolean): string {
   const { call, old, new: is, classes, explain } = one;
   const change = is.allowed ? paint('now ALLOWED', 'yellow', tty) : paint('now DENIED', 'red', tty);
-  const kinds = classes === 1 ? '' : `, and ${classes - 1} more kind${classes === 2 ? '' : 's'} of calls`;
+  const kinds =
+    classes === 1 ? '' : `, and ${classes - 1} more kind${classes === 2 ? '' : 's'} of calls`;
   return [
     `  ${change}  ${describeCall(call, call.port)}${kinds}`,
     `    old: ${old.reason}`,

@@ -1,20 +1,31 @@
-// `selvage replay FILE...`: recorded decisions against ours; each difference is printed.
+// `selvage replay FILE...`: recorded calls under other policies, or recorded decisions against ours; each difference is printed.
 import { parseArgs } from 'node:util';
 
 import type { RecordedCall } from '#policy/judge/call.ts';
 
+import { CallError } from './calls/failure.ts';
 import type { Io } from './io.ts';
+import { replayRecording } from './recording/replay-recording.ts';
 import { compare, type Observed, type Runner } from './replay/compare.ts';
 import { evaluate } from './replay/evaluator.ts';
 import { readReplayCases, type ReplayCase, ReplayFileError } from './replay/format.ts';
 import { SidecarUnusable } from './replay/unusable.ts';
 import { untilSignal } from './up/signals.ts';
 
-/** Exit status 0: all as recorded; 1: differences; 2: wrong usage, unreadable files, or no sidecar to use. */
+/**
+ * Exit status 0: all as recorded; 1: differences; 2: wrong usage, unreadable files, or no sidecar to use; 3: no difference,
+ * and calls that could not be judged.
+ */
 export async function replay(args: string[], io: Io): Promise<number> {
   try {
     const { positionals, values } = parseArgs({ args, allowPositionals: true, options });
-    if (positionals.length === 0) throw new ReplayFileError('give at least one file of cases');
+    if (positionals.length === 0) {
+      throw new ReplayFileError('give a file that selvage record wrote, or one of cases');
+    }
+    const { policies, old, output } = values;
+    if (policies !== undefined) {
+      return await replayRecording(positionals, { policies, old, output }, io);
+    }
     const cases = positionals
       .flatMap((file) => readReplayCases(file))
       .filter((one) => one.oracleError === undefined);
@@ -28,7 +39,12 @@ export async function replay(args: string[], io: Io): Promise<number> {
   }
 }
 
-const options = { 'through-sidecar': { type: 'boolean', default: false } } as const;
+const options = {
+  'through-sidecar': { type: 'boolean', default: false },
+  policies: { type: 'string' },
+  old: { type: 'string' },
+  output: { type: 'string', short: 'o' },
+} as const;
 
 /** More than one, so that the log of one case is waited for while the next is on its way. */
 const casesThroughSidecar = 8;
@@ -128,7 +144,8 @@ function shorten(text: string): string {
 
 /** Not a fault of ours: a file, a sidecar, or wrong usage. */
 function isExpected(error: unknown): error is Error {
-  if (error instanceof ReplayFileError || error instanceof SidecarUnusable) return true;
+  if (error instanceof ReplayFileError || error instanceof CallError) return true;
+  if (error instanceof SidecarUnusable) return true;
   return (
     error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
   );

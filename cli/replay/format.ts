@@ -85,7 +85,9 @@ function listFiles(path: string): string[] {
 
 function read(file: string): Buffer {
   if (!readable.test(basename(file))) {
-    throw new ReplayFileError(`${file}: its name ends in none of .json, .json.gz and .json.br`);
+    throw new ReplayFileError(
+      `${file}: its name ends in none of .json, .json.gz and .json.br; what selvage record wrote is replayed with --policies NEW`,
+    );
   }
   return attempt(file, 'cannot be read', () => readFileSync(file));
 }

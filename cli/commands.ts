@@ -151,6 +151,32 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
       '0: no call differs, which is proven; 1: some do; 2: wrong usage; 3: none was found, and it is not proven',
     load: async () => (await import('./diff.ts')).diff,
   },
+  suggest: {
+    usage: 'suggest FILE... | --live [NS/WORKLOAD] [OPTION]...',
+    summary: 'the AuthorizationPolicies that allow just what was observed',
+    options: [
+      ['--live', 'observe a mesh, in place of files that selvage record wrote'],
+      ['-o, --output DIR', 'a file for each workload (stdout)'],
+      ['--policies PATH', "YAML with the workloads' labels (those of the recording)"],
+      ['--dry-run', 'annotate them, so that they are not enforced yet'],
+      ['--for TIME', 'of --live, as 30s or 5m (until Ctrl-C)'],
+      ['--limit N', 'of --live, so many calls (20000)'],
+      ...mesh,
+    ],
+    statuses: `0: written; 1: nothing that a policy could allow; 2: wrong usage, or the mesh cannot be asked`,
+    load: async () => (await import('./suggest.ts')).suggest,
+  },
+  'dry-run': {
+    usage: 'dry-run [NS/WORKLOAD | policy NS/NAME] [OPTION]...',
+    summary: 'calls that policies under trial (istio.io/dry-run) would decide otherwise',
+    options: [
+      ['--for TIME', 'as 30s or 5m (until Ctrl-C)'],
+      ['--limit N', 'so many calls'],
+      ...mesh,
+    ],
+    statuses: `0: none of the calls would; 1: some would; 2: wrong usage, or the mesh cannot be asked`,
+    load: async () => (await import('./dry-run.ts')).dryRun,
+  },
   install: {
     usage: 'install [OPTION]...',
     summary: 'put the mesh into a cluster',

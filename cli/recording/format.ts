@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
-import type { CallRecord } from '#api/call-record.ts';
+import type { CallFacts, CallRecord } from '#api/call-record.ts';
 import type { Workload } from '#api/workload.ts';
 
 import { CallError } from '../calls/failure.ts';
@@ -154,7 +154,8 @@ function callOf(value: unknown, file: string, at: number): CallRecord {
   return value as CallRecord;
 }
 
-function areFacts(value: unknown): boolean {
+/** Whether verdicts can be made from it. */
+export function areFacts(value: unknown): value is CallFacts {
   const { identities, sourceIp, destinationIp, sni, headers, token } = fieldsOf(value);
   const { payload } = fieldsOf(token);
   return (

@@ -59,7 +59,7 @@ function gapOf(
   asked: ReadonlySet<string>,
 ): string | null {
   if (facts === undefined) return 'it was recorded without the facts that verdicts are made from';
-  if (/^.{512}\.{3}$/s.test(path)) return 'its path is longer than a recording keeps';
+  if (isCut(path)) return 'its path is longer than a recording keeps';
   if (!mtls && facts.sni !== '') return "its TLS was not the mesh's";
   if (asked.has(':path') && path.includes('?')) return 'values of its query were not recorded';
   const hidden = new Set(
@@ -81,6 +81,11 @@ function gapOf(
   const query = new URLSearchParams(path.split('?')[1] ?? '');
   const parameter = parameters.find((name) => query.has(name));
   return parameter === undefined ? null : `its parameter ${parameter} was not recorded`;
+}
+
+/** Whether the sidecar kept only the beginning of a path. */
+export function isCut(path: string): boolean {
+  return /^.{512}\.{3}$/s.test(path);
 }
 
 /** What a token said, of whatever age it is now. */

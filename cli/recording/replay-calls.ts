@@ -4,6 +4,7 @@ import type { MeshResources } from '#api/mesh.ts';
 import type { Workload } from '#api/workload.ts';
 import type { Judgement } from '#policy/compare/compare.ts';
 import { compilePolicies } from '#policy/compile.ts';
+import { normalizePath } from '#policy/path.ts';
 
 import { type MeshModel, policyInputOf } from '../calls/model.ts';
 import type { Recording } from './format.ts';
@@ -81,9 +82,10 @@ export function calleeOf({ destination }: CallRecord): string {
   return `${destination.namespace}/${destination.workload}`;
 }
 
-/** Without its query. */
+/** As rules see it by default, without its query. */
 export function pathOf({ path }: CallRecord): string {
-  return path.replace(/\?.*$/s, '');
+  const plain = path.replace(/\?.*$/s, '');
+  return normalizePath(plain, 'DEFAULT') ?? plain;
 }
 
 /** The class of each path, by workload and port. */

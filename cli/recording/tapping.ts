@@ -1,10 +1,13 @@
 // Calls as they end, of all sidecars of a workload or of a mesh at once, until there are enough or it is interrupted.
 import type { CallRecord } from '#api/call-record.ts';
 
-import { CallError } from '../calls/failure.ts';
 import type { Io } from '../io.ts';
+import { printable } from '../printable.ts';
+import { listSidecars, readWorkload, sidecarsOfWorkload } from '../sidecars/ask-all.ts';
+import { callRecordOf, droppedOf } from '../sidecars/records.ts';
 import type { AskableSidecar, Sidecars } from '../sidecars/source.ts';
 import { onSignal } from '../up/signals.ts';
+import { areFacts } from './format.ts';
 
 export interface Tapping {
   /** `namespace/workload`; left out: all. */
@@ -37,13 +40,12 @@ export async function tapCalls(
   const timer = Number.isFinite(forMs) ? setTimeout(stop, forMs) : null;
   const counts = { calls: 0, dropped: 0 };
   const onLine = (line: unknown): void => {
-    const { dropped } = line as { readonly dropped?: number };
-    if (typeof dropped === 'number') counts.dropped += dropped;
-    else if (counts.calls < callsMax) {
-      counts.calls += 1;
-      onCall(line as CallRecord);
-      if (counts.calls === callsMax) stop();
-    }
+    counts.dropped += droppedOf(line);
+    const call = callOf(line);
+    if (call === null || counts.calls >= callsMax) return;
+    counts.calls += 1;
+    onCall(call);
+    if (counts.calls === callsMax) stop();
   };
   const path = `/tap?direction=inbound${facts ? '&facts=1' : ''}`;
   const followed = await Promise.allSettled(
@@ -53,7 +55,9 @@ export async function tapCalls(
   interrupted.removeEventListener('abort', stop);
   const failures = followed.filter((one) => one.status === 'rejected');
   if (failures.length === found.length) throw failures[0]?.reason;
-  for (const { reason } of failures) io.stderr.write(`${String((reason as Error).message)}\n`);
+  for (const { reason } of failures) {
+    io.stderr.write(`${printable(String((reason as Error).message))}\n`);
+  }
   return { sidecars: found, ...counts };
 }
 
@@ -62,14 +66,15 @@ export async function sidecarsOf(
   sidecars: Sidecars,
   workload: string | undefined,
 ): Promise<readonly AskableSidecar[]> {
-  const [namespace] = workload?.split('/') ?? [];
-  const listed = await sidecars.list(namespace);
-  const found = listed.filter(
-    (one) => workload === undefined || `${one.namespace}/${one.workload}` === workload,
-  );
-  if (found.length > 0) return found;
-  const all = namespace === undefined ? listed : await sidecars.list();
-  const names = [...new Set(all.map((one) => `${one.namespace}/${one.workload}`))].toSorted();
-  const known = names.length === 0 ? 'no sidecar runs' : `there are ${names.join(', ')}`;
-  throw new CallError(`there is no sidecar of ${workload ?? 'any workload'}; ${known}`);
+  return workload === undefined
+    ? listSidecars(sidecars)
+    : sidecarsOfWorkload(sidecars, readWorkload(workload));
+}
+
+/** Null: the line is no call. */
+function callOf(line: unknown): CallRecord | null {
+  const call = callRecordOf(line);
+  if (call === null) return null;
+  const { facts } = line as { readonly facts?: unknown };
+  return areFacts(facts) ? { ...call, facts } : call;
 }

@@ -9,11 +9,16 @@ export interface Samples {
   readonly complete: boolean;
 }
 
-/** So many states of reading are looked at; each is some hundred bytes. */
-const statesMax = 100_000;
+/** So many places of patterns are looked at: some seconds of work, and some hundred megabytes. */
+const placesMaxByDefault = 20_000_000;
 
 /** Reads all texts at once, breadth first, by which patterns they are still on the way to. */
-export function sampleTexts(shapes: readonly Shape[], language: Language): Samples {
+export function sampleTexts(
+  shapes: readonly Shape[],
+  language: Language,
+  placesMax: number = placesMaxByDefault,
+): Samples {
+  let places = 0;
   const positions = new Positions(shapes);
   const seen = new Set<string>();
   const texts = new Map<string, string>();
@@ -32,8 +37,9 @@ export function sampleTexts(shapes: readonly Shape[], language: Language): Sampl
         if (next === null) continue;
         const after: State = { open: positions.next(open, char), state: next, text: text + char };
         const key = keyOf(after);
+        places += 1 + after.open.length;
+        if (places > placesMax) return { texts: [...texts.values()], complete: false };
         if (seen.has(key)) continue;
-        if (seen.size >= statesMax) return { texts: [...texts.values()], complete: false };
         seen.add(key);
         further.push(after);
       }

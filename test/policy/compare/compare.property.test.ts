@@ -217,7 +217,7 @@ const call: fc.Arbitrary<GridCall> = fc
       kind === 'tcp' ? { kind, ...ends } : { path, method, host, headers, ...ends };
     return { call: whole, claims, answer };
   });
-const grid = fc.sample(call, { numRuns: 1_500, seed: 7 });
+const grid = fc.sample(call, { numRuns: 1_000, seed: 7 });
 
 function inputOf(those: readonly PolicyResource[]): PolicyInput {
   return { mesh, workload: cart, policies: those };
@@ -254,9 +254,9 @@ test(
         else unlike++;
         for (const one of differences) expect(one.old.allowed).not.toBe(one.new.allowed);
       }),
-      { numRuns: 250, seed: 20_261_127 },
+      { numRuns: 150, seed: 20_261_127 },
     );
     // Neither answer is the only one that is tried.
-    expect(Math.min(alike, unlike)).toBeGreaterThan(20);
+    expect(Math.min(alike, unlike)).toBeGreaterThan(15);
   },
 );

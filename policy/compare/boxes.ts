@@ -173,8 +173,8 @@ class BoxMaker {
   /** What varies; null: nothing does for this way of calling. */
   #variableOf(condition: Condition): Variable | null {
     const { kind, mtls } = this.#carriage;
-    const named = this.#side.asked.get(condition)?.subject.variable ?? null;
-    if (named === null || named === 'port' || named === 'nothing') return null;
+    const named = this.#side.asked.get(condition)?.subject.variable ?? 'nothing';
+    if (named === 'port' || named === 'nothing') return null;
     if (!mtls && (named === 'identity' || named === 'sni')) return null;
     const variable = named === 'remote.ip' && kind === 'tcp' ? 'source.ip' : named;
     const { dimensions } = this.#side.space;

@@ -5,7 +5,7 @@ import { appliesTo } from '../attach.ts';
 import { type CompiledPolicies, compilePolicies, type PolicyInput } from '../compile.ts';
 import { describe } from '../explain.ts';
 import { judge, type Outcome } from '../judge.ts';
-import { askedOf } from './asked.ts';
+import { type Asked, askedOf } from './asked.ts';
 import { boxesOf } from './boxes.ts';
 import { carriagesOf } from './carriages.ts';
 import { type Carriage, type Draft, draftOf, recordedOf } from './draft.ts';
@@ -66,11 +66,11 @@ export async function compareWorkload(
   const [askedBefore = new Map(), askedAfter = new Map()] = asked;
   const all = [...askedBefore.values(), ...askedAfter.values()];
   const space = spaceOf(sides, all, options.preferred);
-  const unproven = [...space.problems, ...notUnderstood(all), ...tokenProblems([before, after])];
+  const vague = [...notUnderstood(all), ...headerProblems(sides, [...space.dimensions.keys()])];
+  const unproven = [...space.problems, ...tokenProblems([before, after], vague)];
   if (sides[0].normalization !== sides[1].normalization) {
     unproven.push('the sides normalise paths differently (meshConfig.pathNormalization)');
   }
-  unproven.push(...headerProblems(sides, [...space.dimensions.keys()]));
   const pairs = new Map<string, CallDifference>();
   let combinations = 0;
   const combinationsMax = options.combinationsMax ?? combinationsMaxByDefault;
@@ -97,6 +97,8 @@ export async function compareWorkload(
       const example = exampleOf(space, picks, carriage, options.preferred);
       const judged = await judgeBoth(sides, example);
       if (judged === null) {
+        // It may be one, if the fields that are not understood are as it needs them.
+        unproven.push(...vague);
         if (unproven.length > 0) continue;
         throw new Error(`not a difference after all: ${JSON.stringify(example)}`);
       }
@@ -178,24 +180,29 @@ export function judgementOf(policies: CompiledPolicies, outcome: Outcome): Judge
   };
 }
 
-function notUnderstood(
-  all: Iterable<{ subject: { variable: unknown }; condition: { field: string } }>,
-): string[] {
-  const fields = [...all]
-    .filter(({ subject }) => subject.variable === null)
+function notUnderstood(all: readonly Asked[]): string[] {
+  const fields = all
+    .filter(({ subject }) => subject.variable.startsWith('other:'))
     .map(({ condition }) => condition.field.replace('.notValues', ''));
   return [...new Set(fields)].map(
     (field) => `${field} is not among the fields that are understood`,
   );
 }
 
-/** Which keys verify a token, and where it is looked for, is not searched: it must be the same on both sides. */
-function tokenProblems(sides: readonly PolicyInput[]): string[] {
+/**
+ * Which keys verify a token, and where it is looked for, is not searched: it must be the same on both sides.
+ * @param vague what depends on how tokens change a request
+ */
+function tokenProblems(sides: readonly PolicyInput[], vague: readonly string[]): string[] {
   const [before = new Map<string, string>(), after = new Map<string, string>()] =
     sides.map(rulesByIssuer);
-  return [...before]
-    .filter(([issuer, rules]) => after.has(issuer) && after.get(issuer) !== rules)
-    .map(([issuer]) => `the sides take tokens of ${issuer} from other places or by other keys`);
+  const same = JSON.stringify([...before]) === JSON.stringify([...after]);
+  return [
+    ...(same ? [] : vague),
+    ...[...before]
+      .filter(([issuer, rules]) => after.has(issuer) && after.get(issuer) !== rules)
+      .map(([issuer]) => `the sides take tokens of ${issuer} from other places or by other keys`),
+  ];
 }
 
 function rulesByIssuer({ policies, workload, mesh }: PolicyInput): Map<string, string> {

@@ -72,12 +72,19 @@ export function spaceOf(
     }
     let found = known.byCondition.get(condition);
     if (found === undefined) {
-      known.byCondition.set(condition, (found = columnOf(condition, known.calls)));
+      const own = columnOf(condition, known.calls);
+      // Both values are an everyday call, which the second says otherwise of.
+      found = isOther(variable) ? own.map((bit, i) => bit ^ i) : own;
+      known.byCondition.set(condition, found);
     }
     return found;
   };
   for (const variable of variablesOf(sides, asked)) {
     const own = asked.filter((one) => concerns(one, variable));
+    if (isOther(variable)) {
+      dimensions.set(variable, { variable, atoms: [{}, {}] });
+      continue;
+    }
     if (isSeveral(variable)) {
       const values = severalOf(variable, own, problems);
       several.set(variable, values);
@@ -123,6 +130,11 @@ interface Several {
   readonly namedBy: ReadonlySet<Condition>;
 }
 
+/** Whether nothing more is known of a field than that it may meet a condition or not. */
+export function isOther(variable: Variable): boolean {
+  return variable.startsWith('other:');
+}
+
 /** Whether a field may have several values. */
 export function isSeveral(variable: Variable): boolean {
   return variable.startsWith('header:') || variable.startsWith('claim:');
@@ -145,7 +157,7 @@ function variablesOf(sides: readonly CompiledPolicies[], asked: readonly Asked[]
   const variables = new Set<Variable>(['identity']);
   for (const { subject } of asked) {
     const { variable } = subject;
-    if (variable === null || variable === 'port' || variable === 'nothing') continue;
+    if (variable === 'port' || variable === 'nothing') continue;
     // Without an issuer there is no token, and all that is said of one is settled.
     if (isOfToken(variable) && sides.every(({ tokens }) => tokens === null)) continue;
     variables.add(variable);

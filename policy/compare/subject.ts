@@ -31,11 +31,15 @@ export type Variable =
   | 'token'
   | `header:${string}`
   | `claim:${string}`
-  | `authorizer:${string}`;
+  | `authorizer:${string}`
+  | `other:${string}`;
 
 export interface Subject {
-  /** `port` and `nothing` are settled before anything is searched for; null: not understood. */
-  readonly variable: Variable | 'port' | 'nothing' | null;
+  /**
+   * `port` and `nothing` are settled before anything is searched for. `other:…` is not understood: whatever the call,
+   * it may hold or not, which is more than there can be.
+   */
+  readonly variable: Variable | 'port' | 'nothing';
   /** Of texts. */
   readonly shapes: readonly Shape[];
   /** Of addresses and ports. */
@@ -55,6 +59,19 @@ export function subjectOf(
   domains: readonly string[],
 ): Subject {
   const { name, values } = namedOf(condition);
+  return (
+    known(name, values, namespace, domains) ??
+    plain(`other:${name} ${JSON.stringify(values)}`, values)
+  );
+}
+
+/** Null: it is none of those that are understood. */
+function known(
+  name: string,
+  values: readonly string[],
+  namespace: string,
+  domains: readonly string[],
+): Subject | null {
   switch (name) {
     case 'principals':
       return texts(
@@ -162,8 +179,6 @@ function plain(variable: Subject['variable'], values: readonly string[]): Subjec
   return { variable, shapes: [], values };
 }
 
-const unknown: Subject = { variable: null, shapes: [], values: [] };
-
 function principalShape(value: string): Shape {
   const { form, text } = readPattern(value);
   return [...literal('spiffe://'), ...shapeOf({ form, text })];
@@ -187,12 +202,12 @@ function domainShape(value: string): Shape {
   ];
 }
 
-function pathSubject(values: readonly string[]): Subject {
+function pathSubject(values: readonly string[]): Subject | null {
   const shapes = values.map((value) =>
     isTemplate(value) ? templateShape(value) : shapeOf(readPattern(value)),
   );
   const known = shapes.filter((shape) => shape !== null);
-  return known.length < shapes.length ? unknown : texts('path', known);
+  return known.length < shapes.length ? null : texts('path', known);
 }
 
 /** Each side of the last slash is one text or a pattern. */
@@ -205,24 +220,24 @@ function principalSubject(values: readonly string[]): Subject {
   return { variable: 'token', shapes: [], values: [], token };
 }
 
-function keyedSubject(name: string, values: readonly string[]): Subject {
+function keyedSubject(name: string, values: readonly string[]): Subject | null {
   if (name.startsWith('experimental.envoy.filters.')) return plain('nothing', []);
   const shapes = values.map((value) => shapeOf(readPattern(value)));
   const [, header] = /^request\.headers\[(.*)\]$/s.exec(name) ?? [];
   if (header !== undefined) return headerSubject(header.toLowerCase(), shapes);
   const [, brackets] = /^request\.auth\.claims(\[.*\])$/s.exec(name) ?? [];
   const path = brackets === undefined ? null : readClaimPath(brackets);
-  if (brackets === undefined || path === null) return unknown;
+  if (brackets === undefined || path === null) return null;
   const [first = '', ...deeper] = path;
   if (first === 'iss' || first === 'sub' || first === 'aud') {
-    if (deeper.length > 0) return unknown;
+    if (deeper.length > 0) return null;
     return { variable: 'token', shapes: [], values: [], token: { [first]: shapes } };
   }
-  return judged.has(first) ? unknown : texts(`claim:${brackets}`, shapes);
+  return judged.has(first) ? null : texts(`claim:${brackets}`, shapes);
 }
 
-function headerSubject(name: string, shapes: readonly Shape[]): Subject {
+function headerSubject(name: string, shapes: readonly Shape[]): Subject | null {
   if (name === ':method') return plain('method', []);
   if (name === ':authority' || name === 'host') return texts('host', shapes);
-  return bound.has(name) ? unknown : texts(`header:${name}`, shapes);
+  return bound.has(name) ? null : texts(`header:${name}`, shapes);
 }

@@ -36,8 +36,6 @@ export function callOf(
 export function argumentsOf(call: MeshCall): string[] {
   const { from, to, port, method, path, host, headers = {}, token, ip, tcp, authorizer } = call;
   const { destinationIp, sni } = call;
-  const one = (name: string, value: string | number | undefined): string[] =>
-    value === undefined ? [] : [`--${name}`, String(value)];
   return [
     ...one('from', from),
     ...one('to', to),
@@ -55,6 +53,10 @@ export function argumentsOf(call: MeshCall): string[] {
     ...one('sni', sni),
     ...one('authorizer', authorizer),
   ];
+}
+
+function one(name: string, value: string | number | undefined): string[] {
+  return value === undefined ? [] : [`--${name}`, String(value)];
 }
 
 /** As a shell takes it. */

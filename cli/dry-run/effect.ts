@@ -23,7 +23,6 @@ export function effectsOf(call: CallRecord, only: string | null): Effects | null
     .flatMap((sentence) => trialOf(sentence) ?? [])
     .filter(({ policy }) => only === null || policy === only);
   if (trials.length === 0 || call.verdict === null) return null;
-  const sentences = (those: readonly Trial[]): string[] => those.map(({ sentence }) => sentence);
   const denying = trials.filter(({ action, matches }) => action === 'DENY' && matches);
   const allows = trials.filter(({ action }) => action === 'ALLOW');
   const matching = allows.filter(({ matches }) => matches);
@@ -37,6 +36,10 @@ export function effectsOf(call: CallRecord, only: string | null): Effects | null
   if (allows.length === 0 || matching.length > 0) return { effect: 'none', sentences: [] };
   // Without any ALLOW policy everything is allowed; with the first, only what it names.
   return { effect: call.policy === null ? 'deny' : 'uncovered', sentences: sentences(allows) };
+}
+
+function sentences(those: readonly Trial[]): string[] {
+  return those.map(({ sentence }) => sentence);
 }
 
 /** `shop/p (dry run, DENY) would deny by rule 0 (shop.yaml:3)`, `… would not match`. */

@@ -99,13 +99,13 @@ function headerOf(value: unknown, file: string): RecordingHeader {
   if (header.version !== 1) {
     throw new CallError(`${file}: is a recording of version ${header.version}, of another selvage`);
   }
-  const { mesh = '', begunAt = '', workloads = [] } = header;
+  const { mesh, begunAt, workloads } = header as Readonly<Record<string, unknown>>;
   const known = Array.isArray(workloads) ? workloads.filter(isWorkload) : [];
   return {
     selvage: 'recording',
     version: 1,
-    mesh: String(mesh),
-    begunAt: String(begunAt),
+    mesh: typeof mesh === 'string' ? mesh : '',
+    begunAt: typeof begunAt === 'string' ? begunAt : '',
     workloads: known,
   };
 }

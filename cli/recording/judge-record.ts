@@ -1,7 +1,7 @@
 // What policies say of a recorded call; and where the recording lacks what they ask for, that it cannot be said.
 import type { CallRecord } from '#api/call-record.ts';
 import { askedOf } from '#policy/compare/asked.ts';
-import { type Judgement, judgementOf } from '#policy/compare/compare.ts';
+import { type Judgement, judgementOf } from '#policy/compare/judgement.ts';
 import type { CompiledPolicies } from '#policy/compile.ts';
 import { judge } from '#policy/judge.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';

@@ -2,7 +2,7 @@
 import type { CallRecord } from '#api/call-record.ts';
 import type { MeshResources } from '#api/mesh.ts';
 import type { Workload } from '#api/workload.ts';
-import type { Judgement } from '#policy/compare/compare.ts';
+import type { Judgement } from '#policy/compare/judgement.ts';
 import { compilePolicies } from '#policy/compile.ts';
 import { normalizePath } from '#policy/path.ts';
 

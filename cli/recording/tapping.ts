@@ -56,7 +56,7 @@ export async function tapCalls(
   const failures = followed.filter((one) => one.status === 'rejected');
   if (failures.length === found.length) throw failures[0]?.reason;
   for (const { reason } of failures) {
-    io.stderr.write(`${printable(String((reason as Error).message))}\n`);
+    io.stderr.write(`${printable((reason as Error).message)}\n`);
   }
   return { sidecars: found, ...counts };
 }

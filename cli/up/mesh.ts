@@ -242,12 +242,9 @@ export class LocalMesh {
         .join(','),
       SELVAGE_ADMIN: `127.0.0.1:${pod.sidecar.admin}`,
       SELVAGE_ACCESS_LOG: this.accessLogOf(pod),
-      SELVAGE_ACCESS_LOG_FORMAT: 'json',
-      // What is shown of the traffic is read from it.
-      SELVAGE_ACCESS_LOG_KEPT: 'true',
+      ...shownLog,
       SELVAGE_OTLP_ENDPOINT: this.options.otlpEndpoint,
-      SELVAGE_TRACE_SAMPLING: '1',
-      SELVAGE_TRACE_CONTEXT: 'true',
+      ...allTraced,
       ...this.#urls(),
     });
   }
@@ -292,6 +289,10 @@ export class LocalMesh {
     await untilReady(name, `http://127.0.0.1:${adminPort}/ready`, startTimeoutMs, interrupted);
   }
 }
+
+const allTraced = { SELVAGE_TRACE_SAMPLING: '1', SELVAGE_TRACE_CONTEXT: 'true' };
+/** What is shown of the traffic is read from the log. */
+const shownLog = { SELVAGE_ACCESS_LOG_FORMAT: 'json', SELVAGE_ACCESS_LOG_KEPT: 'true' };
 
 /** Never rejects: whoever waits asks the signal itself. */
 function aborted(signal: AbortSignal | undefined): Promise<void> {

@@ -138,9 +138,12 @@ function claimOf(list: readonly string[]): unknown {
 }
 
 function tokenOf(payload: Claims): TokenFacts {
-  const textOf = (claim: unknown): string => (typeof claim === 'string' ? claim : '');
   const [issuer, subject] = [textOf(payload['iss']), textOf(payload['sub'])];
   return { issuer, subject, payload, spaceDelimitedClaims: [] };
+}
+
+function textOf(claim: unknown): string {
+  return typeof claim === 'string' ? claim : '';
 }
 
 function linesOf({ headers, remoteIp }: Draft): [string, string][] {

@@ -19,7 +19,7 @@ export interface Language {
 /** Those that are no hexadecimal digits first: behind a percent sign of a path not all digits may stand. */
 const letters = 'xyzghijklmnopqrstuvwabcdef0123456789';
 
-/** Claims: any text. */
+/** Claims: whatever text. */
 export const anyText: Language = {
   start: '',
   next: () => '',
@@ -54,14 +54,9 @@ export const serverNameText: Language = {
 
 /** SPIFFE IDs that the mesh's CA gives: `spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT`, names as Kubernetes allows them. */
 export function identityText(domains: readonly string[]): Language {
-  const alphanumeric = (char: string): boolean => /[a-z0-9]/.test(char);
-  const name = (inner: RegExp): Shape[] => [
-    [one(alphanumeric)],
-    [one(alphanumeric), many((char) => inner.test(char)), one(alphanumeric)],
-  ];
   const shapes = domains.flatMap((domain) =>
-    name(/[a-z0-9-]/).flatMap((namespace) =>
-      name(/[a-z0-9.-]/).map((account) => [
+    nameShapes(/[a-z0-9-]/).flatMap((namespace) =>
+      nameShapes(/[a-z0-9.-]/).map((account) => [
         ...literal(`spiffe://${domain}/ns/`),
         ...namespace,
         ...literal('/sa/'),
@@ -84,6 +79,18 @@ export function identityText(domains: readonly string[]): Language {
     waits: (state) => positions.named(known.get(state) ?? []),
     classes: [letters, '-', '.'],
   };
+}
+
+/** @param inner characters that neither begin nor end a name */
+function nameShapes(inner: RegExp): Shape[] {
+  return [
+    [one(alphanumeric)],
+    [one(alphanumeric), many((char) => inner.test(char)), one(alphanumeric)],
+  ];
+}
+
+function alphanumeric(char: string): boolean {
+  return /[a-z0-9]/.test(char);
 }
 
 /**

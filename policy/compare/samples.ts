@@ -62,12 +62,12 @@ function keyOf({ open, state }: State): string {
 /** Those that a pattern or the language waits for, and one of each class that no pattern waits for. */
 function charsAfter(
   named: ReadonlySet<string>,
-  { classes, waits }: Language,
+  language: Language,
   state: string,
 ): readonly string[] {
-  const others = classes.flatMap((chars) => {
+  const others = language.classes.flatMap((chars) => {
     for (const char of chars) if (!named.has(char)) return [char];
     return [];
   });
-  return [...new Set([...others, ...named, ...(waits?.(state) ?? [])])];
+  return [...new Set([...others, ...named, ...(language.waits?.(state) ?? [])])];
 }

@@ -28,7 +28,7 @@ const something: Shape = [{ set: anything, repeated: false }, ...rest];
 
 /** @param fold letters in either case */
 export function literal(text: string, fold = false): Shape {
-  return [...text].map((char) => {
+  return Array.from(text, (char) => {
     const chars = fold ? [...new Set([char.toLowerCase(), char.toUpperCase()])].join('') : char;
     return { set: { chars }, repeated: false };
   });

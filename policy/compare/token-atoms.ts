@@ -40,7 +40,7 @@ export function tokenAtoms(
     problems,
   );
   const atoms: Atom[] = [{ claims: null }];
-  for (const iss of [...new Set<string | undefined>([...issued, undefined])]) {
+  for (const iss of new Set<string | undefined>([...issued, undefined])) {
     for (const sub of [...subjects, undefined]) {
       for (const aud of lists) {
         if (atoms.length >= tokensMax) {

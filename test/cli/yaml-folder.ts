@@ -10,7 +10,7 @@ import { testIo, type TestIo } from './output.ts';
 /** @param files by name, without folders. The folder is gone when the test is. */
 export async function folderOf(
   files: Readonly<Record<string, string>>,
-): Promise<{ readonly path: string; io(): TestIo }> {
+): Promise<{ readonly path: string; readonly io: () => TestIo }> {
   const path = await mkdtemp(join(tmpdir(), 'selvage-cli-'));
   onTestFinished(() => rm(path, { recursive: true, force: true }));
   for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text);

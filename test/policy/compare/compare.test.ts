@@ -8,7 +8,7 @@ import type { JwtRule } from '#api/kinds/request-authentication.ts';
 import type { PolicyResource } from '#api/snapshot.ts';
 import { type Comparison, type CompareOptions, compareWorkload } from '#policy/compare/compare.ts';
 
-import { authorization, cart, peerAuthentication, type PolicySpec } from '../making.ts';
+import { authorization, cart, peerAuthentication } from '../making.ts';
 
 const preferred = {
   host: 'cart.shop',
@@ -176,7 +176,7 @@ test('an authorizer may answer either way', async () => {
     action: 'CUSTOM',
     provider: { name: 'ask' },
     rules: [to({ paths: ['/x'] })],
-  } as PolicySpec);
+  });
   const { differences, unproven } = await compared([], [custom], { meshes: [mesh, mesh] });
   expect(unproven).toEqual([]);
   expect(differences[0]?.example).toMatchObject({ path: '/x', authorizers: { ask: false } });

@@ -171,6 +171,10 @@ test('of what is logged nowhere nothing is written; the other direction has its 
   });
 });
 
+function linesIn(file: string): number {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').length;
+}
+
 test('a log that is kept is written whole, and what Telemetry wants beside it', async () => {
   const path = join(folder, 'kept.txt');
   const other = join(folder, 'beside.txt');
@@ -188,8 +192,7 @@ test('a log that is kept is written whole, and what Telemetry wants beside it', 
   logs.exchange(makeExchange({ path: '/2', status: 503 }));
   logs.exchange(makeExchange({ downstream: makeDownstream({ direction: 'outbound' }) }));
   await logs.close(2000);
-  const lines = (file: string): number => readFileSync(file, 'utf8').trimEnd().split('\n').length;
-  expect([lines(path), lines(other)]).toEqual([3, 1]);
+  expect([path, other].map(linesIn)).toEqual([3, 1]);
 });
 
 test('a change keeps the file of a log that stays, and writes out what others hold', async () => {

@@ -12,6 +12,7 @@ import { crashText, type MeshEvents, PodRun } from './pod-run.ts';
 import { PodFiles } from './pods.ts';
 import { Supervised } from './processes.ts';
 import { untilReady } from './readiness.ts';
+import { sidecarSettings } from './sidecar-settings.ts';
 import { LocalTokens } from './tokens.ts';
 
 export interface MeshOptions {
@@ -226,25 +227,11 @@ export class LocalMesh {
     const own = join(this.options.state, 'sidecars', `${pod.namespace}.${pod.name}`);
     await mkdir(own, { recursive: true, mode: 0o700 });
     return this.#run(`sidecar/${pod.title}`, 'sidecar', {
-      SELVAGE_NAMESPACE: pod.namespace,
-      SELVAGE_WORKLOAD: pod.workload,
-      SELVAGE_POD: pod.name,
-      SELVAGE_SERVICE_ACCOUNT: pod.serviceAccount,
+      ...sidecarSettings(pod, pod.sidecar),
       SELVAGE_TOKEN_FILE: await this.#tokens.fileFor(pod),
       SELVAGE_STATE_DIR: own,
-      SELVAGE_CAPTURE: 'explicit',
-      SELVAGE_INBOUND: pod.ports
-        .map((p) => `127.0.0.1:${p.listen}=${p.port}>127.0.0.1:${p.app}`)
-        .join(','),
-      SELVAGE_OUTBOUND: `127.0.0.1:${pod.sidecar.outbound}`,
-      SELVAGE_OUTBOUND_PORTS: pod.bytesPorts
-        .map(({ listen, host, port }) => `127.0.0.1:${listen}=${host}:${port}`)
-        .join(','),
-      SELVAGE_ADMIN: `127.0.0.1:${pod.sidecar.admin}`,
       SELVAGE_ACCESS_LOG: this.accessLogOf(pod),
-      ...shownLog,
       SELVAGE_OTLP_ENDPOINT: this.options.otlpEndpoint,
-      ...allTraced,
       ...this.#urls(),
     });
   }
@@ -289,10 +276,6 @@ export class LocalMesh {
     await untilReady(name, `http://127.0.0.1:${adminPort}/ready`, startTimeoutMs, interrupted);
   }
 }
-
-const allTraced = { SELVAGE_TRACE_SAMPLING: '1', SELVAGE_TRACE_CONTEXT: 'true' };
-/** What is shown of the traffic is read from the log. */
-const shownLog = { SELVAGE_ACCESS_LOG_FORMAT: 'json', SELVAGE_ACCESS_LOG_KEPT: 'true' };
 
 /** Never rejects: whoever waits asks the signal itself. */
 function aborted(signal: AbortSignal | undefined): Promise<void> {

@@ -194,9 +194,14 @@ describeInCluster('a cluster with a Jaeger', () => {
       const isThere = (path: string) => (text: string) => text.includes(path);
       expect(await call('billing', 'http://payments/before')).toBe(200);
       await until('all calls are logged', log, isThere('"/before"'), 15_000);
-      const logging = { filter: { expression: 'response.code >= 400' } };
       await place.apply(
-        telemetry('logs', { accessLogging: [{ providers: [{ name: 'envoy' }], ...logging }] }),
+        telemetry('logs', {
+          // Of a namespace without a selector one counts, the oldest.
+          selector: { matchLabels: { app: 'payments' } },
+          accessLogging: [
+            { providers: [{ name: 'envoy' }], filter: { expression: 'response.code >= 400' } },
+          ],
+        }),
       );
       await waitFor('logs');
       expect(await call('billing', 'http://payments/quiet')).toBe(200);

@@ -45,20 +45,13 @@ describeInCluster('a cluster with a Jaeger', () => {
 
     beforeAll(async () => {
       jaeger = await Jaeger.start(nodeAddress ?? '');
-      const { hostname, port } = new URL(jaeger.http);
-      await mesh.set({
-        extensionProviders: [
-          {
-            name: 'jaeger',
-            opentelemetry: { service: hostname, port: Number(port), http: { path: '/v1/traces' } },
-          },
-        ],
-      });
       place = await Place.create('traced');
+      await mesh.set({ extensionProviders: providersOf(jaeger, place.namespace) });
       await place.apply(
         ...service({ name: 'web', script: relay('http://billing/invoices') }),
         ...service({ name: 'billing', script: relay('http://payments/charges') }),
         ...service({ name: 'payments' }),
+        ...outside('collector', jaeger.grpc),
         admitBilling(place.namespace),
         telemetry('traces', {
           tracing: [
@@ -163,7 +156,7 @@ describeInCluster('a cluster with a Jaeger', () => {
       );
     });
 
-    test('calls that nobody has traced are sampled as the resource says', async () => {
+    test('calls that nobody has traced are sampled as the resource says, and another provider gets them by a Service', async () => {
       const count = async (): Promise<number> =>
         (await jaeger.find({ service: `web.${place.namespace}` })).length;
       const before = await count();
@@ -175,7 +168,7 @@ describeInCluster('a cluster with a Jaeger', () => {
       const after = randomBytes(16).toString('hex');
       await place.apply(
         telemetry('traces', {
-          tracing: [{ providers: [{ name: 'jaeger' }], randomSamplingPercentage: 100 }],
+          tracing: [{ providers: [{ name: 'by-service' }], randomSamplingPercentage: 100 }],
         }),
       );
       await waitFor('traces');
@@ -221,6 +214,39 @@ describeInCluster('a cluster with a Jaeger', () => {
     });
   });
 });
+
+/** The same Jaeger twice: OTLP over HTTP at its address, and over gRPC at a Service of the cluster. */
+function providersOf(jaeger: Jaeger, namespace: string): object[] {
+  const { hostname, port } = new URL(jaeger.http);
+  const http = { path: '/v1/traces' };
+  const service = `collector.${namespace}.svc.cluster.local`;
+  return [
+    { name: 'jaeger', opentelemetry: { service: hostname, port: Number(port), http } },
+    { name: 'by-service', opentelemetry: { service, port: 4317 } },
+  ];
+}
+
+/** A Service whose one endpoint is no pod. @param url where that is */
+function outside(name: string, url: string): object[] {
+  const { hostname, port } = new URL(url);
+  const labels = { 'kubernetes.io/service-name': name };
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name },
+      spec: { ports: [{ name: 'grpc', port: 4317, targetPort: Number(port) }] },
+    },
+    {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: `${name}-1`, labels },
+      addressType: 'IPv4',
+      ports: [{ name: 'grpc', port: Number(port) }],
+      endpoints: [{ addresses: [hostname], conditions: { ready: true } }],
+    },
+  ];
+}
 
 function telemetry(name: string, spec: object): object {
   return { apiVersion: 'telemetry.istio.io/v1', kind: 'Telemetry', metadata: { name }, spec };

@@ -162,7 +162,11 @@ describeInCluster('a cluster with a Jaeger', () => {
       const before = await count();
       await call('web', 'http://web/checkout');
       await until('one trace more', count, (now) => now === before + 1);
-      await place.apply(telemetry('traces', { tracing: [{ randomSamplingPercentage: 0 }] }));
+      await place.apply(
+        telemetry('traces', {
+          tracing: [{ providers: [{ name: 'jaeger' }], randomSamplingPercentage: 0 }],
+        }),
+      );
       await waitFor('traces');
       await call('web', 'http://web/checkout');
       const after = randomBytes(16).toString('hex');
@@ -184,7 +188,6 @@ describeInCluster('a cluster with a Jaeger', () => {
     test('a filter of a Telemetry resource changes what the pods log', async () => {
       const log = (): Promise<string> =>
         place.kubectl('logs', 'deployment/payments', '-c', 'selvage-proxy');
-      const isThere = (path: string) => (text: string) => text.includes(path);
       expect(await call('billing', 'http://payments/before')).toBe(200);
       await until('all calls are logged', log, isThere('"/before"'), 15_000);
       await place.apply(
@@ -246,6 +249,10 @@ function outside(name: string, url: string): object[] {
       endpoints: [{ addresses: [hostname], conditions: { ready: true } }],
     },
   ];
+}
+
+function isThere(text: string): (all: string) => boolean {
+  return (all) => all.includes(text);
 }
 
 function telemetry(name: string, spec: object): object {

@@ -72,7 +72,7 @@ describeInCluster('the dashboard of a cluster', () => {
 
   test('the graph counts calls of all pods, with mutual TLS', async () => {
     await page('/');
-    await until(
+    const [, refused] = await until(
       'both callers are there',
       async () => {
         await place.call('deployment/billing', 'http://payments/charges');
@@ -81,6 +81,7 @@ describeInCluster('the dashboard of a cluster', () => {
       },
       (rows) => rows.every((row) => row.includes('mTLS')),
     );
+    expect(refused).toContain('payments');
   });
 
   test('a workload has its policy, its callers, and what it refused with the nearest rule', async () => {

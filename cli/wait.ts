@@ -89,7 +89,7 @@ async function ask(cluster: Cluster, path: string): Promise<Enforcement | string
 
 function successOf({ enforced, of }: Enforcement): string {
   if (of > 0) return `enforced by ${enforced} of ${of} sidecar${of === 1 ? '' : 's'}`;
-  return '0 of 0 sidecars: it applies to no workload that has one, so nothing enforces it';
+  return '0 of 0 sidecars: it applies to no workload that has one, or an older resource takes its place (selvage doctor tells)';
 }
 
 /** @throws CallError when the resource is not there */

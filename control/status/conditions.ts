@@ -98,7 +98,7 @@ export function enforcedCondition(generation: number, enforcement: Enforcement):
   }
   // Told apart from success: a selector with a mistake in it enforces nothing either.
   if (of === 0) {
-    const message = `${counted}: it applies to no workload with a sidecar`;
+    const message = `${counted}: it applies to no workload with a sidecar, or an older one takes its place`;
     return condition('Enforced', 'False', 'NoSidecars', message);
   }
   if (enforced === of) return condition('Enforced', 'True', 'Enforced', counted);

@@ -213,11 +213,13 @@ function run(
 /** A WebSocket does not tell why it was refused: the same call without one does, and runs nothing. */
 async function whyRefused(access: ClusterAccess, target: ExecTarget): Promise<Error> {
   const client = createKubeClient(access);
+  const path = execPath(target);
   try {
-    await client.get(execPath(target));
+    await client.get(path);
   } catch (error) {
     // 400: "upgrade request required", so that everything else about it is right.
     const isRefusal = !(error instanceof KubeError) || error.status !== 400;
+    if (isRefusal && error instanceof KubeError) return refusalOf(error, path, target);
     if (isRefusal && error instanceof Error) return error;
     const why = error instanceof Error ? `: ${error.message}` : '';
     return new Error(`the API server opened no WebSocket for exec${why}`);
@@ -225,4 +227,13 @@ async function whyRefused(access: ClusterAccess, target: ExecTarget): Promise<Er
     await client.close();
   }
   return new Error('the API server opened no WebSocket for exec');
+}
+
+/** The path has the whole command in it, which says nothing to whoever may not run it. */
+function refusalOf(error: KubeError, path: string, { namespace, pod }: ExecTarget): KubeError {
+  const { status, reason, retryAfterMs } = error;
+  const said = error.message.replace(`GET ${path}`, () => `exec in pod ${namespace}/${pod}`);
+  const right = `it takes the verbs get and create of pods/exec in namespace ${namespace}`;
+  const message = status === 403 ? `${said}; ${right}` : said;
+  return new KubeError({ status, reason, message, retryAfterMs });
 }

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { findJaeger, Jaeger, type JaegerSpan, type JaegerTrace } from '#test/process/jaeger.ts';
+import { findJaeger, Jaeger } from '#test/process/jaeger.ts';
+import { chainOf, tagOf, traceparent } from '#test/process/trace-chain.ts';
 
 import { eventually, TestMesh } from './local-mesh.ts';
 
@@ -119,34 +120,3 @@ describe.skipIf(found === null).each(['http', 'grpc'] as const)('over %s', (prot
     expect(allowed.map(({ traceID }) => traceID)).not.toContain(deniedId);
   });
 });
-
-function traceparent(traceId: string, sampled: boolean): string {
-  return `00-${traceId}-${randomBytes(8).toString('hex')}-${sampled ? '01' : '00'}`;
-}
-
-/** From the span whose parent is the test's own, each with the one below it. */
-function chainOf(trace: JaegerTrace | null): unknown[][] {
-  if (trace === null) return [];
-  const ids = new Set(trace.spans.map(({ spanID }) => spanID));
-  const chain: unknown[][] = [];
-  let span = trace.spans.find((one) => !ids.has(parentOf(one)));
-  while (span !== undefined) {
-    const { spanID, processID, operationName } = span;
-    chain.push([
-      trace.processes[processID]?.serviceName,
-      tagOf(span, 'span.kind'),
-      operationName,
-      tagOf(span, 'http.response.status_code'),
-    ]);
-    span = trace.spans.find((one) => parentOf(one) === spanID);
-  }
-  return chain;
-}
-
-function parentOf({ references }: JaegerSpan): string {
-  return references.find(({ refType }) => refType === 'CHILD_OF')?.spanID ?? '';
-}
-
-function tagOf(span: JaegerSpan | undefined, name: string): unknown {
-  return span?.tags.find(({ key }) => key === name)?.value;
-}

@@ -36,6 +36,13 @@ export async function findJaeger(): Promise<'program' | 'running' | null> {
   return (await answers(usualQuery)) ? 'running' : null;
 }
 
+interface Listening {
+  readonly host: string;
+  readonly http: number;
+  readonly grpc: number;
+  readonly query: number;
+}
+
 export class Jaeger {
   /** OTLP over each. */
   readonly http: string;
@@ -44,27 +51,25 @@ export class Jaeger {
   private readonly child: ChildProcess | null;
   private readonly folder: string;
 
-  private constructor(
-    ports: { http: number; grpc: number; query: number },
-    child: ChildProcess | null,
-    folder: string,
-  ) {
-    this.http = `http://127.0.0.1:${ports.http}`;
-    this.grpc = `grpc://127.0.0.1:${ports.grpc}`;
-    this.query = `http://127.0.0.1:${ports.query}`;
+  private constructor(listening: Listening, child: ChildProcess | null, folder: string) {
+    const { host, http, grpc, query } = listening;
+    this.http = `http://${host}:${http}`;
+    this.grpc = `grpc://${host}:${grpc}`;
+    this.query = `http://${host}:${query}`;
     this.child = child;
     this.folder = folder;
   }
 
-  /** The one that runs, or a new one. */
-  static async start(): Promise<Jaeger> {
-    if (program === '') return new Jaeger({ http: 4318, grpc: 4317, query: 16686 }, null, '');
+  /** The one that runs, or a new one. @param host where a new one listens: pods do not reach our loopback */
+  static async start(host = '127.0.0.1'): Promise<Jaeger> {
+    if (program === '') return new Jaeger({ host, http: 4318, grpc: 4317, query: 16686 }, null, '');
     const ports = { http: await freePort(), grpc: await freePort(), query: await freePort() };
+    const listening = { host, ...ports };
     const folder = mkdtempSync(join(tmpdir(), 'selvage-jaeger-'));
     const file = join(folder, 'jaeger.json');
-    writeFileSync(file, JSON.stringify(configOf(ports, await freePort())));
+    writeFileSync(file, JSON.stringify(configOf(listening, await freePort())));
     const child = spawn(program, ['--config', file], { stdio: ['ignore', 'ignore', 'inherit'] });
-    const jaeger = new Jaeger(ports, child, folder);
+    const jaeger = new Jaeger(listening, child, folder);
     const state = { ended: false };
     child.once('exit', () => (state.ended = true));
     child.once('error', () => (state.ended = true));
@@ -122,10 +127,8 @@ async function answers(query: string): Promise<boolean> {
 }
 
 /** Jaeger's all in one, in memory, on these ports and no others. */
-function configOf(
-  { http, grpc, query }: { http: number; grpc: number; query: number },
-  queryGrpc: number,
-): object {
+function configOf({ host, http, grpc, query }: Listening, queryGrpc: number): object {
+  const at = (port: number): object => ({ endpoint: `${host}:${port}` });
   return {
     service: {
       extensions: ['jaeger_storage', 'jaeger_query'],
@@ -144,8 +147,4 @@ function configOf(
     receivers: { otlp: { protocols: { http: at(http), grpc: at(grpc) } } },
     exporters: { jaeger_storage_exporter: { trace_storage: 'memory' } },
   };
-}
-
-function at(port: number): object {
-  return { endpoint: `127.0.0.1:${port}` };
 }

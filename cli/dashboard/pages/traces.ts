@@ -26,7 +26,7 @@ export async function tracesPage(collector: Collector): Promise<Page> {
     ${readingNote(reading, now)}${collector.tapError !== '' && html`<p class="note">${collector.tapError}</p>`}
     ${
       traces.length === 0
-        ? html`<p class="none">No call has been seen yet. Send one; it appears here by itself.</p>`
+        ? nothingTraced((reading.value ?? []).length)
         : html`<div class="sheet">
             <table>
               <thead>
@@ -47,6 +47,17 @@ export async function tracesPage(collector: Collector): Promise<Page> {
           </div>`
     }`;
   return { title: 'Traces', body, live: true };
+}
+
+/** In a cluster most calls have no trace until somebody asks for them. */
+function nothingTraced(calls: number): Html {
+  return calls === 0
+    ? html`<p class="none">No call has been seen yet. Send one; it appears here by itself.</p>`
+    : html`<p class="none">
+        ${counted(calls, 'record')} of calls, and none belongs to a trace. A call has one where its
+        caller sends <code>traceparent</code>, or where a Telemetry resource names a provider of
+        traces.
+      </p>`;
 }
 
 function traceRow(id: string, records: readonly CallRecord[], nowMs: number): Html {

@@ -4,6 +4,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { Collector } from '#cli/dashboard/collector.ts';
+import { tracesPage } from '#cli/dashboard/pages/traces.ts';
 import { type Dashboard, startDashboard } from '#cli/dashboard/server.ts';
 
 import { FakeMesh, manyWorkloads, refusal, shop, tracedCalls } from './fake-mesh.ts';
@@ -190,6 +192,19 @@ test('a pasted call fills the form in, without its credentials', async () => {
   expect(headers.location).toBe(
     '/inspect?to=payments%2Fpayments&method=GET&path=%2Fx&host=payments.payments%3A8080',
   );
+});
+
+test('calls without a trace are told apart from no calls', async () => {
+  const untraced = new FakeMesh(shop);
+  const said = async (): Promise<string> => {
+    const collector = new Collector(untraced.sidecars, () => now);
+    const { body } = await tracesPage(collector);
+    await collector.close();
+    return body.text;
+  };
+  expect(await said()).toContain('No call has been seen yet');
+  untraced.records = [{ ...refusal('r-1'), traceId: '' }];
+  expect(await said()).toContain('1 record of calls, and none belongs to a trace');
 });
 
 test('a trace is a waterfall', async () => {

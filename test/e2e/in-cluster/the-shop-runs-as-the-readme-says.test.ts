@@ -34,7 +34,8 @@ describeInCluster('the shop', () => {
       await kubectl('-n', name, 'rollout', 'status', `deployment/${name}`, '--timeout=120s');
     }
   });
-  afterAll(() => kubectl('delete', 'namespace', ...namespaces, '--wait=false'));
+  // The docs' test makes namespaces of the same names.
+  afterAll(() => kubectl('delete', 'namespace', ...namespaces));
 
   test('every policy is enforced, as selvage wait and kubectl tell', async () => {
     expect(await selvage('wait', 'AuthorizationPolicy/admit-billing', '-n', 'payments')).toContain(

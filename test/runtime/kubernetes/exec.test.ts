@@ -261,6 +261,15 @@ test('what its reader throws, and a refusal, end what is followed', async () => 
   expect(await followInPod(access, target, throws, AbortSignal.abort())).toBeNull();
 });
 
+test('who may not is told the right that it takes, without the command', async () => {
+  refusal = { status: 403, body: { kind: 'Status', reason: 'Forbidden', message: 'not you' } };
+  await expect(execInPod(access, target)).rejects.toMatchObject({
+    status: 403,
+    message:
+      'exec in pod shop/web-1: 403 Forbidden: not you; it takes the verbs get and create of pods/exec in namespace shop',
+  });
+});
+
 test('whatever comes over the channels, it is a result or an error that says so', () => {
   const messages = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 10 });
   fc.assert(

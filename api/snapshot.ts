@@ -51,7 +51,10 @@ export interface Service {
   readonly namespace: string;
   /** Fully qualified first: `payments.payments.svc.cluster.local`, then the shorter names that mean it everywhere. */
   readonly hosts: readonly string[];
-  /** Cluster addresses; empty when it has none (headless, local mesh). Of a ServiceEntry also CIDRs: `10.1.0.0/16`. */
+  /**
+   * Cluster addresses; empty when it has none (headless, local mesh). Of a ServiceEntry also CIDRs (`10.1.0.0/16`), or
+   * automatic ones (api/automatic-address.ts).
+   */
   readonly addresses: readonly string[];
   readonly ports: readonly ServicePort[];
   /** Left out: the endpoints are addresses, all that there are. */

@@ -23,6 +23,8 @@ export interface InjectionConfig {
   readonly capture: Capture;
   readonly concurrency: number;
   readonly drainTimeoutMs: number;
+  /** Whether the application's questions for names come to the sidecar. */
+  readonly dnsCapture: boolean;
 }
 
 export const pullPolicies = ['Always', 'IfNotPresent', 'Never'] as const;
@@ -55,5 +57,6 @@ export function defaultInjection(version: string): InjectionConfig {
     capture: 'transparent',
     concurrency: 1,
     drainTimeoutMs: 5000,
+    dnsCapture: false,
   };
 }

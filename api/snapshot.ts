@@ -6,6 +6,7 @@ import type { PeerAuthentication } from './kinds/peer-authentication.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { TelemetrySettings } from './telemetry.ts';
 import type { DestinationPolicy, OutboundScope } from './traffic/destination.ts';
+import type { InboundPort } from './traffic/inbound.ts';
 import type { RouteGroup } from './traffic/route.ts';
 import type { PortProtocol, Workload } from './workload.ts';
 
@@ -86,6 +87,8 @@ export interface Snapshot {
   readonly extensions?: readonly ExtensionResource[];
   readonly scope?: OutboundScope;
   readonly telemetry?: TelemetrySettings;
+  /** What its sidecar does with calls to its own ports. */
+  readonly inbound?: readonly InboundPort[];
 }
 
 /** One line (JSON) from a sidecar to control. The first is a hello. */
@@ -125,6 +128,8 @@ export interface SnapshotDelta {
   /** Null: there is none any more. */
   readonly scope?: OutboundScope | null;
   readonly telemetry?: TelemetrySettings | null;
+  /** Whole; empty: there is none any more. */
+  readonly inbound?: readonly InboundPort[];
 }
 
 export interface ListDelta<T> {

@@ -160,6 +160,11 @@ const NO_MEMBERS: readonly Member[] = Object.freeze([]);
 const NO_NAMES: readonly string[] = Object.freeze([]);
 const NO_HEADERS: readonly (readonly [string, string])[] = Object.freeze([]);
 
+/** What counts calls under way. */
+export interface Counted {
+  end(): void;
+}
+
 /** One exchange. The wire engine makes it, layers fill it, telemetry reads it at its end. */
 export class Exchange {
   readonly downstream: Downstream;
@@ -181,6 +186,8 @@ export class Exchange {
   requestBodyBytes = 0;
   responseBodyBytes = 0;
 
+  /** Counts it as under way until its end; null: nothing does. */
+  counted: Counted | null = null;
   /** What was in force when the request began; all its layers read this, whatever comes later. */
   enforced: Enforced | null = null;
   verdict: Verdict | null = null;

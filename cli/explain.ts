@@ -2,6 +2,7 @@
 import { readArguments } from './arguments.ts';
 import type { MeshCall } from './calls/mesh-call.ts';
 import { CallError } from './calls/failure.ts';
+import { inboundLines } from './calls/inbound-rule.ts';
 import { explainCall } from './calls/explain-call.ts';
 import { loadModel, type MeshModel, modelOf } from './calls/model.ts';
 import { printProblems } from './calls/problems.ts';
@@ -41,10 +42,11 @@ export async function explain(
 
 async function judge(model: MeshModel, values: Values, io: Io): Promise<number> {
   printProblems(model.problems, io);
-  const { judged, way } = await explainCall(model, callOf(values));
-  const data = { ...renderJson(judged), way };
+  const { judged, way, inbound } = await explainCall(model, callOf(values));
+  const data = { ...renderJson(judged), way, inbound };
   const json = `${JSON.stringify(data, null, 2)}\n`;
-  const text = renderText(judged, io.tty, wayLines(way, judged.workload, io.tty));
+  const lines = [...wayLines(way, judged.workload, io.tty), ...inboundLines(inbound)];
+  const text = renderText(judged, io.tty, lines);
   io.stdout.write(values.output === 'json' ? json : text);
   return judged.outcome.decision === 'allow' ? 0 : 1;
 }

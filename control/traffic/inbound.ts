@@ -56,16 +56,23 @@ export function inboundPorts({ workload, sidecar, mesh, servedPool }: InboundPar
 }
 
 /** The workload with the protocols that a Sidecar's ingress declares; what it does not name stays as Services declare it. */
-export function withIngress(workload: Workload, ingress: readonly SidecarIngress[]): Workload {
+export function withIngress<W extends Workload>(
+  workload: W,
+  ingress: readonly SidecarIngress[],
+): W {
   if (ingress.length === 0) return workload;
-  const own = ingress.flatMap(({ port }): WorkloadPort[] => {
-    if (port === undefined) return [];
+  const own = new Map<number, WorkloadPort>();
+  for (const { port } of ingress) {
+    if (port === undefined) continue;
     const { number, name } = port;
     const protocol = protocolOf({ name: port.protocol, port: number });
-    return [{ port: number, name, protocol }];
-  });
-  const others = workload.ports.filter(({ port }) => own.every((one) => one.port !== port));
-  return { ...workload, ports: [...own, ...others] };
+    const service = workload.ports.find((one) => one.port === number)?.service;
+    own.set(number, { port: number, name, protocol, ...(service !== undefined && { service }) });
+  }
+  const found = workload.ports.map((one) => own.get(one.port) ?? one);
+  const known = new Set(found.map(({ port }) => port));
+  const others = [...own.values()].filter(({ port }) => !known.has(port));
+  return { ...workload, ports: [...found, ...others] };
 }
 
 interface Limited {

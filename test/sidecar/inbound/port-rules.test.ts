@@ -127,7 +127,12 @@ test('connections to the application are so many, and so many more calls wait fo
 });
 
 test('connections of bytes are limited likewise', async () => {
-  const server = createTcpServer((socket) => socket.resume().on('error', () => undefined).write('hello'));
+  const server = createTcpServer((socket) =>
+    socket
+      .resume()
+      .on('error', () => undefined)
+      .write('hello'),
+  );
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   rig.onClose(() => server.close());
@@ -152,7 +157,12 @@ test('connections of bytes are limited likewise', async () => {
 });
 
 test('a connection of bytes lives as long as is said', async () => {
-  const server = createTcpServer((socket) => socket.resume().on('error', () => undefined).write('hello'));
+  const server = createTcpServer((socket) =>
+    socket
+      .resume()
+      .on('error', () => undefined)
+      .write('hello'),
+  );
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   rig.onClose(() => server.close());

@@ -6,6 +6,7 @@ import type { PeerAuthentication } from './kinds/peer-authentication.ts';
 import type { RequestAuthentication } from './kinds/request-authentication.ts';
 import type { TelemetrySettings } from './telemetry.ts';
 import type { DestinationPolicy, OutboundScope } from './traffic/destination.ts';
+import type { InboundPort } from './traffic/inbound.ts';
 import type { RouteGroup } from './traffic/route.ts';
 import type { PortProtocol, Workload } from './workload.ts';
 
@@ -51,7 +52,10 @@ export interface Service {
   readonly namespace: string;
   /** Fully qualified first: `payments.payments.svc.cluster.local`, then the shorter names that mean it everywhere. */
   readonly hosts: readonly string[];
-  /** Cluster addresses; empty when it has none (headless, local mesh). Of a ServiceEntry also CIDRs: `10.1.0.0/16`. */
+  /**
+   * Cluster addresses; empty when it has none (headless, local mesh). Of a ServiceEntry also CIDRs (`10.1.0.0/16`), or
+   * automatic ones (api/automatic-address.ts).
+   */
   readonly addresses: readonly string[];
   readonly ports: readonly ServicePort[];
   /** Left out: the endpoints are addresses, all that there are. */
@@ -83,6 +87,8 @@ export interface Snapshot {
   readonly extensions?: readonly ExtensionResource[];
   readonly scope?: OutboundScope;
   readonly telemetry?: TelemetrySettings;
+  /** What its sidecar does with calls to its own ports. */
+  readonly inbound?: readonly InboundPort[];
 }
 
 /** One line (JSON) from a sidecar to control. The first is a hello. */
@@ -122,6 +128,8 @@ export interface SnapshotDelta {
   /** Null: there is none any more. */
   readonly scope?: OutboundScope | null;
   readonly telemetry?: TelemetrySettings | null;
+  /** Whole; empty: there is none any more. */
+  readonly inbound?: readonly InboundPort[];
 }
 
 export interface ListDelta<T> {

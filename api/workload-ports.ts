@@ -3,6 +3,7 @@ import type { PodSpec } from './kinds/pod.ts';
 import type { ServiceEntry } from './kinds/service-entry.ts';
 import type { ServiceResource } from './kinds/service.ts';
 import { protocolOf } from './port-protocol.ts';
+import { serviceHost } from './traffic/host.ts';
 import type { WorkloadPort } from './workload.ts';
 
 /** What declares ports of the workloads of one namespace. */
@@ -70,11 +71,12 @@ export function selects(
 }
 
 function portsOfService(
-  { spec: { selector = {}, ports } }: ServiceResource,
+  { metadata, spec: { selector = {}, ports } }: ServiceResource,
   labels: Readonly<Record<string, string>>,
   containerPorts: ContainerPorts,
 ): WorkloadPort[] {
   if (!selectsSome(selector, labels)) return [];
+  const host = serviceHost(metadata.name, metadata.namespace);
   return ports.flatMap((one): WorkloadPort[] => {
     if (one.protocol !== 'TCP') return [];
     const target = one.targetPort ?? one.port;
@@ -82,12 +84,14 @@ function portsOfService(
       typeof target === 'number'
         ? target
         : containerPorts.find(({ name }) => name === target)?.containerPort;
-    return port === undefined ? [] : [{ port, name: one.name, protocol: protocolOf(one) }];
+    if (port === undefined) return [];
+    const service = { host, port: one.port };
+    return [{ port, name: one.name, protocol: protocolOf(one), service }];
   });
 }
 
 function portsOfEntry(
-  { spec: { workloadSelector, ports } }: ServiceEntry,
+  { spec: { hosts, workloadSelector, ports } }: ServiceEntry,
   labels: Readonly<Record<string, string>>,
 ): WorkloadPort[] {
   if (!selectsSome(workloadSelector?.labels ?? {}, labels)) return [];
@@ -96,6 +100,7 @@ function portsOfEntry(
     name,
     // As callers read it.
     protocol: protocolOf({ name: protocol, port: number }),
+    service: { host: (hosts[0] ?? '').toLowerCase(), port: number },
   }));
 }
 

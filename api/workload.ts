@@ -8,6 +8,8 @@ export interface WorkloadPort {
   readonly port: number;
   readonly name: string;
   readonly protocol: PortProtocol;
+  /** What callers call it by, where a Service or ServiceEntry leads to it. */
+  readonly service?: { readonly host: string; readonly port: number };
 }
 
 export interface Workload {

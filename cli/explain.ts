@@ -10,6 +10,7 @@ import {
   type EnforcedAnswers,
   enforcedLines,
 } from './calls/enforced-call.ts';
+import { inboundLines } from './calls/inbound-rule.ts';
 import { explainCall } from './calls/explain-call.ts';
 import type { JudgedCall } from './calls/judge-call.ts';
 import { loadModel, type MeshModel, modelOf } from './calls/model.ts';
@@ -72,7 +73,7 @@ async function judge(
   sidecars?: Sidecars,
 ): Promise<number> {
   printProblems(model.problems, io);
-  const { judged, way } = await explainCall(model, callOf(values));
+  const { judged, way, inbound } = await explainCall(model, callOf(values));
   const live = sidecars === undefined ? null : await askSidecars(sidecars, judged, io);
   const [first] = live?.answers ?? [];
   const isJson = values.output === 'json';
@@ -80,9 +81,10 @@ async function judge(
     first === undefined ? judged : asEnforced(judged, isJson ? first : allPrintable(first));
   if (isJson) {
     const enforced = live === null ? {} : { enforced: live.answers };
-    io.stdout.write(`${printableJson({ ...renderJson(shown), way, ...enforced })}\n`);
+    io.stdout.write(`${printableJson({ ...renderJson(shown), way, inbound, ...enforced })}\n`);
   } else {
-    const whole = renderText(shown, io.tty, wayLines(way, judged.workload, io.tty));
+    const lines = [...wayLines(way, judged.workload, io.tty), ...inboundLines(inbound)];
+    const whole = renderText(shown, io.tty, lines);
     const further = live === null ? [] : enforcedLines(judged, live, io.tty);
     io.stdout.write([whole, ...further.map((line) => `${line}\n`)].join(''));
   }

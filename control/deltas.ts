@@ -29,6 +29,7 @@ export function diffSnapshots(from: Snapshot, to: Snapshot): SnapshotDelta {
     ...(extensions !== null && { extensions }),
     ...(!same(from.scope, to.scope) && { scope: to.scope ?? null }),
     ...(!same(from.telemetry, to.telemetry) && { telemetry: to.telemetry ?? null }),
+    ...(!same(from.inbound, to.inbound) && { inbound: to.inbound ?? [] }),
   };
 }
 

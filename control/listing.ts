@@ -7,6 +7,7 @@ import { isOfCluster } from '#api/origin.ts';
 import { protocolOf } from '#api/port-protocol.ts';
 import type { Service } from '#api/snapshot.ts';
 
+import { allocateAddresses } from './automatic-addresses.ts';
 import { byPlace, PodIndex, type EndpointFinder } from './endpoints.ts';
 import { listEntry } from './service-entries.ts';
 import { sameItems } from './same-items.ts';
@@ -42,7 +43,13 @@ export function listServices(mesh: MeshResources, previous: readonly Listed[]): 
   let pods: PodIndex | null = null;
   const podsOf = (): PodIndex => (pods ??= new PodIndex(mesh, inCluster));
   const finder = withOutside(finderOf(mesh, inCluster, podsOf), workloads);
-  const around = { trustDomain, pods: podsOf, workloads, exportTo: defaultServiceExportTo };
+  const around = {
+    trustDomain,
+    pods: podsOf,
+    workloads,
+    exportTo: defaultServiceExportTo,
+    automatic: allocateAddresses(mesh.serviceEntries),
+  };
   const before = new Map(previous.map((one) => [keyOf(one.service), one]));
   const aliases = aliasesOf(mesh.services);
   const listed = [

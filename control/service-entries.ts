@@ -4,6 +4,7 @@ import { protocolOf } from '#api/port-protocol.ts';
 import type { Endpoint, Service, ServicePort, ServiceResolution } from '#api/snapshot.ts';
 import { audienceOf } from '#api/traffic/audience.ts';
 
+import { automaticAddressesOf, type AutomaticAddresses } from './automatic-addresses.ts';
 import { byPlace, type PodFinder } from './endpoints.ts';
 import type { Listed } from './listing.ts';
 import { outsideEndpoint, type WorkloadEntries } from './workload-entries.ts';
@@ -25,6 +26,8 @@ export interface EntrySurroundings {
   readonly workloads: WorkloadEntries;
   /** Of entries that do not say who sees them. */
   readonly exportTo: readonly string[];
+  /** Of entries that have no addresses. */
+  readonly automatic: AutomaticAddresses;
 }
 
 /** One service for each host. */
@@ -39,7 +42,10 @@ export function listEntry(entry: ServiceEntry, around: EntrySurroundings): Liste
       name: written,
       namespace: metadata.namespace,
       hosts: [host],
-      addresses: spec.addresses,
+      addresses:
+        spec.addresses.length > 0
+          ? spec.addresses
+          : automaticAddressesOf(around.automatic, entry, host),
       ports: spec.ports.map((port): ServicePort => ({
         port: port.number,
         name: port.name,

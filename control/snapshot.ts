@@ -4,6 +4,7 @@ import type { Snapshot } from '#api/snapshot.ts';
 import type { Workload } from '#api/workload.ts';
 
 import { keptFor, madeFrom } from './made-of.ts';
+import { withIngress } from './traffic/inbound.ts';
 import { MeshView } from './view.ts';
 
 /** The snapshot of a workload; `jwksUri` stays where it is written. @param version its number */
@@ -20,10 +21,11 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
   const destinations = view.destinations(workload, services);
   const extensions = view.extensions(workload);
   const telemetry = view.telemetry(workload);
+  const inbound = view.inbound(workload, scope.sidecar);
   const snapshot: Snapshot = {
     version,
     mesh: view.mesh,
-    workload,
+    workload: withIngress(workload, scope.sidecar?.spec.ingress ?? []),
     policies: view.policies(workload),
     services,
     ...(destinations.length > 0 && { destinations }),
@@ -31,6 +33,7 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
     ...(extensions.length > 0 && { extensions }),
     ...(scope.outbound !== null && { scope: scope.outbound }),
     ...(telemetry !== null && { telemetry }),
+    ...(inbound.length > 0 && { inbound }),
   };
   return madeFrom(snapshot, scope.sidecar === null ? [] : [scope.sidecar]);
 }

@@ -3,12 +3,14 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { ExtensionResource } from '#api/kinds/extension.ts';
 import type { MeshConfig } from '#api/kinds/mesh-config.ts';
+import type { Sidecar } from '#api/kinds/sidecar.ts';
 import type { RequestAuthentication } from '#api/kinds/request-authentication.ts';
 import { workloadsOf, type MeshResources } from '#api/mesh.ts';
 import { isOfCluster } from '#api/origin.ts';
 import type { PolicyResource, Service } from '#api/snapshot.ts';
 import type { DestinationPolicy } from '#api/traffic/destination.ts';
 import type { TelemetrySettings } from '#api/telemetry.ts';
+import type { InboundPort } from '#api/traffic/inbound.ts';
 import type { RouteGroup } from '#api/traffic/route.ts';
 import type { Workload } from '#api/workload.ts';
 
@@ -18,6 +20,7 @@ import { Extensions } from './extensions.ts';
 import { PodWorkloads } from './pods.ts';
 import { PolicyLists } from './policy-lists.ts';
 import { Destinations } from './traffic/destinations.ts';
+import { inboundPorts } from './traffic/inbound.ts';
 import { type Scope, Scopes } from './traffic/scopes.ts';
 import type { ParentVerdict } from './traffic/route-verdicts.ts';
 import { Routes } from './traffic/routes.ts';
@@ -147,6 +150,16 @@ export class MeshView {
   /** Null: nobody says anything of it. */
   telemetry(workload: Workload): TelemetrySettings | null {
     return this.#telemetries.of(workload);
+  }
+
+  /** What is said of calls to its own ports. @param sidecar the one that is for it */
+  inbound(workload: Workload, sidecar: Sidecar | null): InboundPort[] {
+    return inboundPorts({
+      workload,
+      sidecar,
+      mesh: this.mesh,
+      servedPool: (served) => this.#destinations.servedPool(workload, served),
+    });
   }
 
   destinations(workload: Workload, services: readonly Service[]): readonly DestinationPolicy[] {

@@ -7,7 +7,14 @@ import {
   logLevels,
   pullPolicies,
 } from '#api/injection/config.ts';
-import { anyText, fraction, integer, oneOf, requiredText } from '#runtime/setting-types.ts';
+import {
+  anyText,
+  boolean,
+  fraction,
+  integer,
+  oneOf,
+  requiredText,
+} from '#runtime/setting-types.ts';
 import { readSettings, Wanted } from '#runtime/settings.ts';
 
 import { version } from './version.ts';
@@ -126,6 +133,13 @@ export const injectionFields = [
     parse: integer({ min: 0, max: 3_600_000 }),
     default: String(defaults.drainTimeoutMs),
     doc: 'how long connections of a sidecar may finish when its pod ends',
+  },
+  {
+    name: 'dnsCapture',
+    env: 'SELVAGE_INJECT_DNS_CAPTURE',
+    parse: boolean,
+    default: String(defaults.dnsCapture),
+    doc: 'whether applications look names up at their sidecar, which knows hosts of ServiceEntries',
   },
 ] as const;
 

@@ -1,6 +1,7 @@
 // The sidecar put together: identity, then configuration, then what carries traffic, then ready.
 import { availableParallelism } from 'node:os';
 
+import type { Snapshot } from '#api/snapshot.ts';
 import type { Log, ProcessLog } from '#runtime/log.ts';
 import type { Closer } from '#runtime/shutdown.ts';
 
@@ -9,6 +10,7 @@ import { onePlane, type Planes } from './admin/planes.ts';
 import { processFamilies, type ProcessParts } from './admin/process-families.ts';
 import { createConfiguration } from './configuration.ts';
 import { startDataPlane, type Ports } from './data-plane.ts';
+import type { DnsServer } from './dns/server.ts';
 import { createCaIdentity } from './identity/from-ca.ts';
 import { FileIdentity } from './identity/from-files.ts';
 import type { Identity } from './identity/identity.ts';
@@ -62,6 +64,7 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
     log,
   });
   for (const port of [admin.port, ...podPorts.ports]) planes.noteOwnPort(port);
+  const dns = await startDns(settings, inForce, log);
   upgrade?.offer(async () => void (await Promise.all([admin.close(), podPorts.close()])));
   return {
     ...planes.ports,
@@ -70,6 +73,7 @@ export async function startSidecar(settings: SidecarSettings, log: ProcessLog): 
     closers: [
       { name: 'readiness', close: () => admin.setDraining() },
       ...planes.closers,
+      { name: 'names', close: () => dns?.close() },
       { name: 'configuration', close: () => configuration.stop() },
       { name: 'identity', close: () => identity.stop() },
       { name: 'upgrade socket', close: () => upgrade?.close() },
@@ -99,6 +103,18 @@ async function startPlanes(
 function withProcess(planes: Planes, parts: ProcessParts): Planes {
   const own = processFamilies(parts);
   return { ...planes, families: async () => [...own(), ...(await planes.families())] };
+}
+
+/** Null, and nothing is loaded: the application looks names up elsewhere. */
+async function startDns(
+  { dnsPort: port, dnsUpstream: upstream, upgradeSocket }: SidecarSettings,
+  inForce: InForce,
+  log: Log,
+): Promise<DnsServer | null> {
+  if (port === 0) return null;
+  const { startDnsServer } = await import('./dns/server.ts');
+  const snapshot = (): Snapshot | null => inForce.current()?.snapshot ?? null;
+  return startDnsServer({ port, upstream, snapshot, sharedPort: upgradeSocket !== '', log });
 }
 
 function createIdentity(settings: SidecarSettings, log: Log): Identity {

@@ -157,9 +157,12 @@ export interface Downstream {
   telemetry: unknown;
 }
 
-const NO_MEMBERS: readonly Member[] = Object.freeze([]);
-const NO_NAMES: readonly string[] = Object.freeze([]);
-const NO_HEADERS: readonly (readonly [string, string])[] = Object.freeze([]);
+const NONE: readonly never[] = Object.freeze([]);
+
+/** What counts calls under way. */
+export interface Counted {
+  end(): void;
+}
 
 /** One exchange. The wire engine makes it, layers fill it, telemetry reads it at its end. */
 export class Exchange {
@@ -182,6 +185,8 @@ export class Exchange {
   requestBodyBytes = 0;
   responseBodyBytes = 0;
 
+  /** Counts it as under way until its end; null: nothing does. */
+  counted: Counted | null = null;
   /** What was in force when the request began; all its layers read this, whatever comes later. */
   enforced: Enforced | null = null;
   verdict: Verdict | null = null;
@@ -193,9 +198,9 @@ export class Exchange {
   /** Lines `name: value\r\n` that an answer of our own carries beside the usual ones. */
   replyHeaders = '';
   /** Lines that a layer adds to the upstream's response. */
-  responseHeaders: readonly (readonly [name: string, value: string])[] = NO_HEADERS;
+  responseHeaders: readonly (readonly [name: string, value: string])[] = NONE;
   /** Lines that a layer cuts from the upstream's response before those are added. */
-  responseCuts: readonly string[] = NO_NAMES;
+  responseCuts: readonly string[] = NONE;
   /** Named in telemetry; null: unknown. */
   service: Service | null = null;
   servicePort = 0;
@@ -218,7 +223,7 @@ export class Exchange {
   /** A route's fault held it up. */
   delayed = false;
   /** Members that did nothing with the call, one for each attempt that failed. */
-  tried: readonly Member[] = NO_MEMBERS;
+  tried: readonly Member[] = NONE;
   /** It failed for the last time, where it might have been tried again. */
   retriesSpent = false;
   /** Wants the answer whole; null: it passes as it comes. */

@@ -25,6 +25,8 @@ export interface InjectionConfig {
   readonly capture: Capture;
   readonly concurrency: number;
   readonly drainTimeoutMs: number;
+  /** Whether the application's questions for names come to the sidecar. */
+  readonly dnsCapture: boolean;
 }
 
 export const pullPolicies = ['Always', 'IfNotPresent', 'Never'] as const;
@@ -58,5 +60,6 @@ export function defaultInjection(version: string): InjectionConfig {
     capture: 'transparent',
     concurrency: 1,
     drainTimeoutMs: 5000,
+    dnsCapture: false,
   };
 }

@@ -1,6 +1,6 @@
 // What a pod must not have beside a sidecar, each in a sentence that says why and what to do.
 import type { ContainerManifest, PodManifest } from './manifest.ts';
-import { initName, ports, proxyName, proxyUid, volumes } from './names.ts';
+import { dnsPort, initName, ports, proxyName, proxyUid, volumes } from './names.ts';
 
 /** Reasons why the pod cannot have a sidecar whatever it says of itself: the node's network, another system. */
 export function unsuitable({ spec }: PodManifest): string | null {
@@ -14,7 +14,7 @@ export function unsuitable({ spec }: PodManifest): string | null {
 }
 
 /** What would make the sidecar fail, or let traffic pass around it. */
-export function conflictsOf(pod: PodManifest): string[] {
+export function conflictsOf(pod: PodManifest, { dnsCapture }: { dnsCapture: boolean }): string[] {
   const containers = allContainers(pod);
   return [
     ...containers.flatMap(({ name }) => takenName(name)),
@@ -22,6 +22,7 @@ export function conflictsOf(pod: PodManifest): string[] {
       .filter(({ name }) => Object.values(volumes).some((own) => own === name))
       .map(({ name }) => `it has a volume ${name} of its own, which the sidecar brings: rename it`),
     ...containers.flatMap(takenPorts),
+    ...(dnsCapture ? containers.flatMap(takenDnsPort) : []),
     ...takenIdentity(pod),
   ];
 }
@@ -51,6 +52,14 @@ function takenPorts({ name, ports: declared }: ContainerManifest): string[] {
       ({ containerPort }) =>
         `container ${name} listens on port ${containerPort}, which is the sidecar's: choose another port`,
     );
+}
+
+/** By whatever protocol: both are listened on. */
+function takenDnsPort({ name, ports: declared }: ContainerManifest): string[] {
+  if (declared?.some(({ containerPort }) => containerPort === dnsPort) !== true) return [];
+  return [
+    `container ${name} listens on port ${dnsPort}, where the sidecar answers names: choose another port`,
+  ];
 }
 
 /** What runs as the sidecar's user or group is not captured: it would call, unseen, whatever it likes. */

@@ -2,7 +2,7 @@
 import { sidecarNodeFlags } from '../node-flags.ts';
 import type { InjectionConfig } from './config.ts';
 import type { ContainerManifest } from './manifest.ts';
-import { folders, initName, ports, proxyName, proxyUid, volumes } from './names.ts';
+import { dnsPort, folders, initName, ports, proxyName, proxyUid, volumes } from './names.ts';
 import type { SidecarOptions } from './options.ts';
 import type { AppProbe } from './probes.ts';
 
@@ -76,6 +76,7 @@ function proxyEnvironment(parts: SidecarParts): EnvironmentEntry[] {
     text('SELVAGE_TRUST_BUNDLE_FILE', `${folders.trust}/root-cert.pem`),
     text('SELVAGE_STATE_DIR', folders.state),
     text('SELVAGE_CAPTURE', options.capture),
+    ...(transparent && options.dnsCapture ? [text('SELVAGE_DNS_PORT', String(dnsPort))] : []),
     ...(transparent ? [] : [text('SELVAGE_OUTBOUND', `127.0.0.1:${ports.outbound}`)]),
     ...(transparent ? [] : [text('SELVAGE_INBOUND', parts.inboundMappings)]),
     text('SELVAGE_ADMIN', `127.0.0.1:${ports.admin}`),
@@ -111,6 +112,7 @@ export function initContainer({ config, options }: SidecarParts): ContainerManif
     env: [
       text('SELVAGE_INIT_INBOUND_PORT', String(ports.inbound)),
       text('SELVAGE_INIT_OUTBOUND_PORT', String(ports.outbound)),
+      ...(options.dnsCapture ? [text('SELVAGE_INIT_DNS_PORT', String(dnsPort))] : []),
       text('SELVAGE_INIT_PROXY_UID', String(proxyUid)),
       text('SELVAGE_INIT_INCLUDE_INBOUND_PORTS', options.includeInboundPorts),
       text('SELVAGE_INIT_EXCLUDE_INBOUND_PORTS', excluded === '' ? own : `${own},${excluded}`),

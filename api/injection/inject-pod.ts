@@ -56,7 +56,7 @@ export function injectPod(
     if (!isInjected(marks)) return left(value, reason, [`no sidecar: ${reason}`]);
     return refuse(`${reason}, or write inject: "false"`);
   }
-  const conflicts = [...conflictsOf(pod), ...mistakes];
+  const conflicts = [...conflictsOf(pod, options), ...mistakes];
   if (conflicts.length > 0) return refuse(conflicts.join('; '));
   return inject(pod, context, config, options);
 }
@@ -136,6 +136,7 @@ function inject(
     ...application.warnings,
     ...ignoredAnnotations(annotations),
     ...openPorts(mapped),
+    ...uncapturedNames(options),
   ];
   return { outcome: 'injected', pod: injected, warnings, reason: '' };
 }
@@ -191,6 +192,13 @@ function openPorts(mapped: ReadonlyMap<number, number>): string[] {
   const ports = [...mapped.keys()].join(', ');
   return [
     `capture is explicit: policy holds for callers of the mesh; let the application listen on 127.0.0.1 so that nobody else reaches port ${ports}`,
+  ];
+}
+
+function uncapturedNames({ capture, dnsCapture }: SidecarOptions): string[] {
+  if (!dnsCapture || capture === 'transparent') return [];
+  return [
+    'DNS capture changes nothing where capture is explicit: the HTTP proxy is told names, and nobody looks them up',
   ];
 }
 

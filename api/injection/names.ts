@@ -29,6 +29,9 @@ export const ports = {
   prometheus: 15090,
 } as const;
 
+/** Where names are answered, of pods that ask for it. */
+export const dnsPort = 15053;
+
 export const volumes = {
   token: 'selvage-token',
   trust: 'selvage-trust',

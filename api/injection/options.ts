@@ -9,6 +9,7 @@ import {
   type LogLevel,
 } from './config.ts';
 import { carriedAnnotation, localPortsAnnotation, workloadAnnotation } from './names.ts';
+import { proxyConfigAnnotation, readProxyConfig } from './proxy-config.ts';
 import {
   cidrs,
   durationMs,
@@ -38,6 +39,8 @@ export interface SidecarOptions {
   readonly capture: Capture;
   /** The application starts when the sidecar is ready, not when it merely runs. */
   readonly holdApplication: boolean;
+  /** The application's questions for names come to the sidecar. */
+  readonly dnsCapture: boolean;
 }
 
 export interface Resources {
@@ -66,6 +69,7 @@ const names = {
   capture: 'selvage.dev/capture',
   accessLogFormat: 'selvage.dev/access-log-format',
   holdApplication: 'selvage.dev/hold-application',
+  dnsCapture: 'selvage.dev/dns-capture',
 } as const;
 
 /** Other annotations under our prefixes that are not there to adjust anything. */
@@ -94,6 +98,7 @@ export function readOptions(
       return otherwise;
     }
   };
+  const { dnsCapture: asInIstio } = readProxyConfig(annotations[proxyConfigAnnotation] ?? '');
   const options: SidecarOptions = {
     includeInboundPorts: read(names.includeInboundPorts, allOr(portList), '*'),
     excludeInboundPorts: read(names.excludeInboundPorts, portList, ''),
@@ -109,6 +114,7 @@ export function readOptions(
     drainTimeoutMs: read(names.drainTimeout, durationMs(3_600_000), config.drainTimeoutMs),
     capture: read(names.capture, oneOf(captures), config.capture),
     holdApplication: read(names.holdApplication, trueOrFalse, true),
+    dnsCapture: read(names.dnsCapture, trueOrFalse, asInIstio ?? config.dnsCapture),
   };
   return { options, mistakes };
 }
@@ -118,14 +124,21 @@ export function ignoredAnnotations(annotations: Annotations): string[] {
   const known: string[] = [...Object.values(names), ...others];
   return Object.keys(annotations).flatMap((name) => {
     if (known.includes(name)) return [];
-    if (name === 'proxy.istio.io/config') {
-      return [`the annotation ${name} is not read: write the annotations of the sidecar instead`];
-    }
+    if (name === proxyConfigAnnotation) return ignoredConfig(annotations[name] ?? '');
     if (!/^(?:traffic\.)?sidecar\.istio\.io\/|^selvage\.dev\//.test(name)) return [];
     const similar = nearest(name, known);
     const hint = similar === null ? '' : `; did you mean ${similar}?`;
     return [`the annotation ${name} is not known and changes nothing${hint}`];
   });
+}
+
+function ignoredConfig(text: string): string[] {
+  const { ignored } = readProxyConfig(text);
+  if (ignored.length === 0) return [];
+  const what = ignored.join(', ');
+  return [
+    `the annotation ${proxyConfigAnnotation}: ${what} changes nothing: write the annotations of the sidecar instead`,
+  ];
 }
 
 /** As Istio: where a pod says anything of resources, its word is the whole of it. */

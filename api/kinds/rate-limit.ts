@@ -127,7 +127,7 @@ export const limit = z.object({
   concurrency: z
     .object({ limit: positive.describe('Requests that may be under way at once.') })
     .optional()
-    .describe('How many requests may be under way; only local.'),
+    .describe('How many requests may be under way.'),
   quota: z
     .object({
       limit: limitOf,

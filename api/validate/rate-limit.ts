@@ -61,10 +61,6 @@ function checkLimit(limit: Limit, at: string, spec: RateLimitSpec, add: Add, war
     if (spec.redis === undefined) {
       add(`${at}.scope`, 'a shared limit is counted in Redis', 'add spec.redis.address');
     }
-    if (limit.concurrency !== undefined) {
-      const mend = 'use scope: local, and divide it by the number of pods';
-      add(`${at}.scope`, 'concurrency is only counted by each pod for itself', mend);
-    }
   } else if (limit.quota !== undefined) {
     const message = 'a local quota is each pod’s own, and begins anew when the pod does';
     warn(`${at}.scope`, message, 'use scope: shared');

@@ -91,7 +91,10 @@ function portFindings({ hosts, addresses, ports, resolution }: ServiceEntrySpec)
     const message =
       'several hosts without addresses cannot be told apart on a port that is not HTTP or TLS';
     const path = joinIndex('spec.ports', opaque);
-    const mend = 'write an entry for each host, with addresses';
+    const mend =
+      resolution === 'NONE'
+        ? 'write an entry for each host, with addresses'
+        : 'write an entry for each host, with addresses, or give callers selvage.dev/dns-capture: "true"';
     findings.push({ severity: 'warning', code: 'service-entry-hosts', path, message, mend });
   }
   return findings;

@@ -1,4 +1,4 @@
-// The ingress of a Sidecar: valid as for Istio, and not carried out by sidecars yet.
+// The ingress of a Sidecar: valid as for Istio, and what of it is not carried out.
 import type { SidecarIngress } from '../kinds/sidecar.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import { nameFindings, sidecarError, sidecarWarning } from './sidecar-ports.ts';
@@ -13,7 +13,7 @@ export function ingressFindings(ingress: readonly SidecarIngress[]): Finding[] {
   const seen = new Set<number>();
   for (const [i, listener] of ingress.entries()) {
     const at = joinIndex('spec.ingress', i);
-    const { port, bind, defaultEndpoint, connectionPool } = listener;
+    const { port, bind, captureMode, defaultEndpoint, connectionPool } = listener;
     const add = (path: string, message: string, mend?: string): void => {
       findings.push(sidecarError(path, message, mend));
     };
@@ -32,8 +32,15 @@ export function ingressFindings(ingress: readonly SidecarIngress[]): Finding[] {
     }
     findings.push(...tlsFindings(listener, `${at}.tls`));
     findings.push(...poolFindings(connectionPool, `${at}.connectionPool`));
-    const message = 'ingress is not carried out: ports are those of the pod, called at its address';
-    findings.push(sidecarWarning(at, message));
+    if (bind !== '' || captureMode === 'NONE') {
+      const message =
+        'listeners of its own are not opened: calls to this port come as all others of the pod do';
+      findings.push(sidecarWarning(at, message));
+    }
+    if (listener.tls !== undefined) {
+      const message = 'TLS of its own is not terminated: the application gets it as it comes';
+      findings.push(sidecarWarning(`${at}.tls`, message));
+    }
   }
   return findings;
 }

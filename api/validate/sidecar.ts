@@ -23,10 +23,6 @@ export function validateSidecar({ spec, metadata }: Resource<string, SidecarSpec
   }
   findings.push(...ingressFindings(ingress));
   findings.push(...poolFindings(inboundConnectionPool, 'spec.inboundConnectionPool'));
-  if (inboundConnectionPool !== undefined) {
-    const message = 'inboundConnectionPool is not carried out: callers keep limits, not the callee';
-    findings.push(sidecarWarning('spec.inboundConnectionPool', message));
-  }
   findings.push(...portFindings(egress));
   for (const [i, listener] of egress.entries()) {
     const at = joinIndex('spec.egress', i);

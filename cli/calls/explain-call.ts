@@ -1,5 +1,6 @@
 // A call from the caller's sidecar to the callee's verdict: what the route makes of it is what the callee judges.
 import { resolveCall } from './call.ts';
+import { type InboundRule, inboundRuleOf } from './inbound-rule.ts';
 import { judgeCall, type JudgedCall } from './judge-call.ts';
 import type { MeshCall } from './mesh-call.ts';
 import type { MeshModel } from './model.ts';
@@ -11,6 +12,8 @@ export interface ExplainedCall {
   readonly judged: JudgedCall;
   /** Null: no workload with a sidecar makes this call. */
   readonly way: Way | null;
+  /** Null: its sidecar does nothing of its own with it, or refuses it. */
+  readonly inbound: InboundRule | null;
 }
 
 /** @throws CallError for an unknown workload or account */
@@ -21,7 +24,10 @@ export async function explainCall(model: MeshModel, call: MeshCall): Promise<Exp
     model,
     way !== null && reaches(way, workload) ? asForwarded(call, way) : call,
   );
-  return { judged: { ...judged, call }, way };
+  const isAllowed = judged.outcome.decision === 'allow';
+  const { port } = recorded.destination;
+  const inbound = isAllowed ? inboundRuleOf(model, workload, port) : null;
+  return { judged: { ...judged, call }, way, inbound };
 }
 
 /** With the edits of the route, and of its destination where that is the only one. */

@@ -1,10 +1,13 @@
 // A mesh as its YAML describes it, ready to judge calls.
 import { type AnyResource, loadFiles } from '#api/load.ts';
 import type { ExtensionResource } from '#api/kinds/extension.ts';
+import type { Sidecar } from '#api/kinds/sidecar.ts';
 import { collectMesh, type MeshResources, type MeshWorkload, workloadsOf } from '#api/mesh.ts';
 import type { PolicyTestDocument } from '#api/kinds/policy-test.ts';
 import type { Problem } from '#api/problem.ts';
 import type { Workload } from '#api/workload.ts';
+import { withIngress } from '#control/traffic/inbound.ts';
+import { Scopes } from '#control/traffic/scopes.ts';
 import { ApiKeyResolver } from '#control/api-keys.ts';
 import { Extensions } from '#control/extensions.ts';
 import { type ApiKeys, compileApiKeys } from '#policy/api-keys/compile.ts';
@@ -28,6 +31,8 @@ export interface MeshModel {
   extensionsOf(workload: Workload): readonly ExtensionResource[];
   /** Null: it asks for no key. */
   apiKeysOf(workload: Workload): ApiKeys | null;
+  /** The Sidecar that counts for it. */
+  sidecarOf(workload: Workload): Sidecar | null;
 }
 
 /** Loads files and folders. @throws CallError when they cannot be read or hold no resource */
@@ -53,7 +58,11 @@ export function modelOf(
   whole?: readonly AnyResource[],
 ): MeshModel {
   const mesh = collectMesh(resources);
-  const workloads = workloadsOf(mesh);
+  const scopes = new Scopes(mesh);
+  const sidecarOf = (workload: Workload): Sidecar | null => scopes.of(workload).sidecar;
+  const workloads = workloadsOf(mesh).map((one) =>
+    withIngress(one, sidecarOf(one)?.spec.ingress ?? []),
+  );
   const compiled = new Map<Workload, CompiledPolicies>();
   const keyed = new ApiKeyResolver().resolve(mesh.extensions, mesh.secrets);
   const extensions = new Extensions({ ...mesh, extensions: keyed.extensions });
@@ -63,6 +72,7 @@ export function modelOf(
     tests: resources.filter((resource) => resource.kind === 'PolicyTest'),
     problems,
     extensionsOf: (workload) => extensions.of(workload),
+    sidecarOf,
     apiKeysOf: (workload) => compileApiKeys(extensions.of(workload)),
     callable: () => (whole === undefined ? withPods(mesh, workloads) : collectMesh(whole)),
     policiesOf: (workload) => {

@@ -1,7 +1,9 @@
 // The workloads of a folder as a local mesh runs them: pods of Deployments by their replicas, bare Pods once.
 import type { Pod, PodSpec } from '#api/kinds/pod.ts';
+import type { Sidecar } from '#api/kinds/sidecar.ts';
 import type { MeshWorkload } from '#api/mesh.ts';
 import { protocolOf } from '#api/port-protocol.ts';
+import type { WorkloadPort } from '#api/workload.ts';
 
 import type { MeshModel } from '../calls/model.ts';
 import type { BytesPort, LocalWorkload } from './plan.ts';
@@ -22,10 +24,28 @@ export function localWorkloads(
       serviceAccount: workload.serviceAccount,
       file: absolute(workload.origin?.file ?? '.'),
       containers: spec.containers,
-      ports: workload.ports.map(({ port, name }) => portOf(spec, port, name)),
+      ports: programFirst(workload.ports, model.sidecarOf(workload)).map(({ port, name }) =>
+        portOf(spec, port, name),
+      ),
       bytesPorts: bytesPortsOf(model, workload.namespace),
     };
   });
+}
+
+/** A program learns first of the port that it is called at: not of one whose calls a Sidecar leads to another. */
+function programFirst(
+  ports: readonly WorkloadPort[],
+  sidecar: Sidecar | null,
+): readonly WorkloadPort[] {
+  const { ingress = [] } = sidecar?.spec ?? {};
+  const leadsAway = ({ port }: WorkloadPort): boolean =>
+    ingress.some(
+      (one) =>
+        one.port?.number === port &&
+        one.defaultEndpoint !== '' &&
+        !one.defaultEndpoint.endsWith(`:${port}`),
+    );
+  return [...ports.filter((one) => !leadsAway(one)), ...ports.filter(leadsAway)];
 }
 
 function bytesPortsOf(model: MeshModel, namespace: string): BytesPort[] {

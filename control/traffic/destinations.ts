@@ -14,7 +14,8 @@ import { sameItems } from '../same-items.ts';
 import { breakerOf, healthCheckOf } from './extras.ts';
 import { fullHost } from '#api/traffic/host.ts';
 import { HostMap } from '#api/traffic/hosts.ts';
-import { type CompiledRule, compileRule } from './policies.ts';
+import type { ServedPool } from './inbound.ts';
+import { type CompiledRule, compileRule, merge } from './policies.ts';
 import { type RuleGroup, RuleIndex } from './rule-index.ts';
 
 type Rules = RuleGroup<DestinationRule>;
@@ -93,6 +94,22 @@ export class Destinations {
     const list = this.#list(workload, services);
     this.#latest.set(key, [{ services, list }, ...latest.slice(0, scopesMax - 1)]);
     return list;
+  }
+
+  /**
+   * What the rule for a service says of connections, for those whom it leads to. As in Istio, rules for some callers only
+   * (with a selector) say nothing of the callee's side.
+   */
+  servedPool(
+    { namespace, ...workload }: Workload,
+    served: { readonly host: string; readonly port: number },
+  ): ServedPool | null {
+    const anybody = { ...workload, namespace, labels: {} };
+    const group = this.#rules.choose(anybody, { host: served.host, namespace });
+    const [rule] = group?.rules ?? [];
+    if (group === null || rule === undefined) return null;
+    const { connectionPool: pool } = merge({}, group.trafficPolicy, served.port);
+    return pool === undefined ? null : { source: nameOf(rule), pool };
   }
 
   #list(workload: Workload, services: readonly Service[]): readonly DestinationPolicy[] {

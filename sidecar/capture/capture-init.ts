@@ -4,14 +4,22 @@ import { networkInterfaces } from 'node:os';
 import { createLog, type Log } from '#runtime/log.ts';
 import { SettingsError } from '#runtime/settings.ts';
 
+import { readResolvConf } from '../dns/resolv-conf.ts';
 import {
   addLoopbackAddress,
   chooseIptables,
   removeLoopbackAddress,
   type Iptables,
 } from './iptables.ts';
-import { passthroughSource, removeText, restoreText, rulesOf, type Family } from './rules.ts';
-import { readCaptureInitSettings, type CaptureInitSettings } from './settings.ts';
+import {
+  passthroughSource,
+  removeText,
+  restoreText,
+  rulesOf,
+  type Family,
+  type RuleSettings,
+} from './rules.ts';
+import { cidr, readCaptureInitSettings, type CaptureInitSettings } from './settings.ts';
 
 const usage = 'usage: capture-init [--print | --remove]';
 const families: readonly Family[] = [4, 6];
@@ -33,7 +41,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`selvage capture-init: ${error.message}\n`);
     return 2;
   }
-  if (mode === '--print') return print(settings);
+  if (mode === '--print') return print(await ruleSettings(settings));
   const log = createLog('capture-init', settings.logLevel);
   try {
     for (const family of families) {
@@ -47,7 +55,15 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function print(settings: CaptureInitSettings): number {
+/** What the pod's own resolver asks is what it is to be asked in place of. */
+async function ruleSettings(settings: CaptureInitSettings): Promise<RuleSettings> {
+  if (settings.dnsPort === 0) return settings;
+  const { servers } = await readResolvConf();
+  const usable = servers.filter((server) => !server.includes('%'));
+  return { ...settings, dnsServers: usable.map((server) => cidr(server)) };
+}
+
+function print(settings: RuleSettings): number {
   for (const family of families) {
     process.stdout.write(`# IPv${family}\n${restoreText(rulesOf(settings, family), '') ?? ''}`);
   }
@@ -59,7 +75,7 @@ async function apply(settings: CaptureInitSettings, family: Family, log: Log): P
   if (iptables === null) return;
   if (family === 6) await prepareIpv6(settings.path, log);
   const saved = await iptables.save();
-  const text = restoreText(rulesOf(settings, family), saved);
+  const text = restoreText(rulesOf(await ruleSettings(settings), family), saved);
   if (text !== null) await iptables.restore(text);
   const [program, changed] = [iptables.name, text !== null];
   log.info({ program, changed }, changed ? 'rules of capture set' : 'rules of capture are there');

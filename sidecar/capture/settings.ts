@@ -2,7 +2,15 @@
 import { isIP } from 'node:net';
 
 import { logLevels } from '#runtime/log.ts';
-import { anyText, integer, list, listenAddress, oneOf } from '#runtime/setting-types.ts';
+import {
+  address,
+  anyText,
+  integer,
+  list,
+  listenAddress,
+  oneOf,
+  type Address,
+} from '#runtime/setting-types.ts';
 import { readSettings, Wanted, type Settings } from '#runtime/settings.ts';
 
 /** Part of the sidecar's own table. */
@@ -28,6 +36,20 @@ export const captureFields = [
     default: ':15001',
     doc: 'where connections of the application are redirected to, when capture is transparent',
   },
+  {
+    name: 'dnsPort',
+    env: 'SELVAGE_DNS_PORT',
+    parse: integer({ min: 0, max: 65_535 }),
+    default: '0',
+    doc: 'port of loopback, UDP and TCP, where the application looks names up: those of the mesh are answered here; 0: none',
+  },
+  {
+    name: 'dnsUpstream',
+    env: 'SELVAGE_DNS_UPSTREAM',
+    parse: list(',', ipAddress),
+    default: '',
+    doc: 'name servers for all other names, as 10.96.0.10:53, separated by commas; empty: those of /etc/resolv.conf',
+  },
 ] as const;
 
 const portField = integer({ min: 1, max: 65_535 });
@@ -48,6 +70,13 @@ export const captureInitFields = [
     parse: portField,
     default: '15001',
     doc: 'port of the sidecar for connections of the application',
+  },
+  {
+    name: 'dnsPort',
+    env: 'SELVAGE_INIT_DNS_PORT',
+    parse: integer({ min: 0, max: 65_535 }),
+    default: '0',
+    doc: 'port of the sidecar for questions to the name servers of /etc/resolv.conf; 0: they are left alone',
   },
   {
     name: 'proxyUid',
@@ -122,6 +151,13 @@ export function readCaptureInitSettings(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): CaptureInitSettings {
   return readSettings(captureInitFields, env);
+}
+
+/** Port and address: who looks names up cannot look a name up first. */
+function ipAddress(text: string): Address {
+  const { host, port } = address(text);
+  if (isIP(host) === 0 || port === 0) throw new Wanted('addresses and ports as 10.96.0.10:53');
+  return { host, port };
 }
 
 function everyOr<T>(parse: (text: string) => T): (text: string) => T | '*' {

@@ -16,6 +16,7 @@ export function applyDelta(base: Snapshot, delta: SnapshotDelta): Snapshot {
   const extensions = applyOptional(base.extensions, delta.extensions, resourceKey);
   const scope = delta.scope === undefined ? base.scope : (delta.scope ?? undefined);
   const telemetry = delta.telemetry === undefined ? base.telemetry : (delta.telemetry ?? undefined);
+  const inbound = delta.inbound ?? base.inbound ?? [];
   return {
     version: delta.to,
     mesh: delta.mesh ?? base.mesh,
@@ -27,6 +28,7 @@ export function applyDelta(base: Snapshot, delta: SnapshotDelta): Snapshot {
     ...(extensions !== undefined && { extensions }),
     ...(scope !== undefined && { scope }),
     ...(telemetry !== undefined && { telemetry }),
+    ...(inbound.length > 0 && { inbound }),
   };
 }
 

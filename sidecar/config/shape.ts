@@ -38,6 +38,7 @@ function checkSnapshot(value: unknown): Snapshot {
   optional(snapshot, 'snapshot', 'extensions', (list, at) => each(list, at, checkResource));
   optional(snapshot, 'snapshot', 'scope', checkScope);
   optional(snapshot, 'snapshot', 'telemetry', checkTelemetry);
+  optional(snapshot, 'snapshot', 'inbound', (list, at) => each(list, at, checkInbound));
   return value as Snapshot;
 }
 
@@ -54,6 +55,7 @@ function checkDelta(value: unknown): SnapshotDelta {
   checkListDelta(delta['extensions'], 'delta.extensions', checkResource);
   if (delta['scope'] !== null) optional(delta, 'delta', 'scope', checkScope);
   if (delta['telemetry'] !== null) optional(delta, 'delta', 'telemetry', checkTelemetry);
+  optional(delta, 'delta', 'inbound', (list, at) => each(list, at, checkInbound));
   return value as SnapshotDelta;
 }
 
@@ -136,6 +138,19 @@ function checkTelemetry(value: unknown, path: string): void {
       optional(direction, `${path}.${side}`, list, (items, at) => each(items, at, object));
     }
   }
+}
+
+function checkInbound(value: unknown, path: string): void {
+  const inbound = object(value, path);
+  count(inbound['port'], `${path}.port`);
+  each(inbound['sources'], `${path}.sources`, text);
+  optional(inbound, path, 'pool', object);
+  optional(inbound, path, 'application', (place, at) => {
+    const { path: file, host, port } = object(place, at);
+    if (file !== undefined) return text(file, `${at}.path`);
+    text(host, `${at}.host`);
+    count(port, `${at}.port`);
+  });
 }
 
 function checkDestination(value: unknown, path: string): void {

@@ -1,11 +1,13 @@
 // One connection to the workload, from first byte to end: what policies and logs know of it.
 import type { Socket } from 'node:net';
 
+import type { ConnectionPool } from '#api/traffic/destination.ts';
 import type { ConnectionFacts, RequestFacts } from '#policy/facts.ts';
 import { admitPeer, admitTransport, type Hello } from '#policy/transport.ts';
 import { plainAddress } from '#runtime/plain-address.ts';
 
 import type { LiveConnection } from '../connections.ts';
+import type { Failure } from '../failures.ts';
 import type { Downstream, Exchange } from '../exchange.ts';
 import type { Enforced } from '../in-force.ts';
 import type { HttpPool } from '../wire/http-pool.ts';
@@ -14,6 +16,8 @@ import type { Peer } from './peer.ts';
 export interface Application {
   readonly host: string;
   readonly port: number;
+  /** Of a socket of a file, in place of both; '': none. */
+  readonly path: string;
   /** Source address of connections to it; '': the system's choice. */
   readonly from: string;
 }
@@ -25,7 +29,18 @@ export interface InboundTarget {
   /** The workload's own port, whatever the listener's is. */
   readonly port: number;
   readonly application: Application;
+  /** `address:port` of the application, or the path of its socket. */
+  readonly address: string;
   readonly pool: HttpPool;
+  /** What is said of connections to it; null: nothing, and a call need not `begin`. */
+  readonly connections: ConnectionPool | null;
+  /** A call is given to it: where this is null, `end` must follow, once; else why it is not. */
+  begin(): Failure | null;
+  end(): void;
+  /** Why there may be no other connection of bytes at present. */
+  admitConnection(): Failure | null;
+  /** A connection for bytes, begun. */
+  open(): Socket;
 }
 
 /** What a connection carries once it is admitted. */

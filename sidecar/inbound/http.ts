@@ -87,7 +87,13 @@ export function serveHttp(
 function forward(x: Exchange): Outcome {
   const { downstream, enforced } = x;
   if (!(downstream instanceof InboundConnection) || enforced === null) return failures.internal;
-  const { port, pool } = downstream.target;
+  const { target } = downstream;
+  if (target.connections !== null) {
+    const refused = target.begin();
+    if (refused !== null) return refused;
+    x.counted = target;
+  }
+  const { port, pool } = target;
   const protocol = enforced.policies.portProtocol(port);
   const http2 = protocol === 'detect' ? x.protocol === 'HTTP/2' : isHttp2(protocol);
   const grpc = x.transformed?.transcoded === true;
@@ -126,6 +132,8 @@ function holdTunnel(inForce: InForce, x: Exchange, response: ResponseView): void
 
 function release(x: Exchange): void {
   releaseLimits(x);
+  x.counted?.end();
+  x.counted = null;
   if (x.downstream instanceof InboundConnection) x.downstream.tunnels.delete(x);
 }
 

@@ -10,10 +10,13 @@ import type { InForce } from '../in-force.ts';
 import type { OriginalDestinationOf } from '../outbound/original-destination.ts';
 import type { InboundMapping } from '../settings.ts';
 import type { Telemetry } from '../telemetry/types.ts';
+import type { OwnPorts } from '../upstream/own-ports.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { createInboundHttp, serveHttp } from './http.ts';
 import { InboundListener, type InboundOptions, type TargetOf } from './listener.ts';
-import { CapturedTargets, makeTarget } from './targets.ts';
+import { PortRules } from './port-rules.ts';
+import { Target } from './target.ts';
+import { CapturedTargets } from './targets.ts';
 import { serveTcp } from './tcp.ts';
 import { TlsTerminator } from './tls.ts';
 
@@ -50,6 +53,7 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
   const { identity, inForce, connections, telemetry, upstreams, log, onFault } = parts;
   const tls = new TlsTerminator(identity.current());
   identity.onChange((svid) => tls.renew(svid));
+  const rules = new PortRules(inForce);
   const authorizers = new Authorizers({ inForce, upstreams, log });
   const http = createInboundHttp({ inForce, telemetry, authorizers, onFault });
   const listeners: InboundListener[] = [];
@@ -73,18 +77,40 @@ export async function startInbound(parts: InboundParts): Promise<Inbound> {
     return taken;
   };
   const ports: number[] = [];
-  for (const { listen, ip, port, application } of parts.mappings) {
-    const target = makeTarget(ip, port, { ...application, from: '' });
+  for (const mapping of parts.mappings) {
+    const target = mappedTarget(mapping, parts.mappings, upstreams.ownPorts);
+    const follow = (): void => target.follow(rules.of(mapping.port));
+    follow();
+    rules.onChange(follow);
     const found = { target, refusal: '' };
-    ports.push(await start(listen, () => found));
+    ports.push(await start(mapping.listen, () => found));
   }
   let capturedPort = 0;
   if (parts.captured !== null) {
     const { listen, originalDestination } = parts.captured;
-    const targets = new CapturedTargets(originalDestination, upstreams.ownPorts);
+    const targets = new CapturedTargets(originalDestination, upstreams.ownPorts, rules);
     capturedPort = await start(listen, (socket) => targets.take(socket));
     upstreams.ownPorts.add(capturedPort);
   }
   const close = (): void => listeners.forEach((listener) => listener.close());
   return { ports, capturedPort, close };
+}
+
+/** A port of the pod that something is said of is where that port is mapped to, if it is. */
+function mappedTarget(
+  { ip, port, application }: InboundMapping,
+  mappings: readonly InboundMapping[],
+  ownPorts: OwnPorts,
+): Target {
+  return new Target({
+    ip,
+    port,
+    application: { ...application, path: '', from: '' },
+    at: ({ host, port: said }) => {
+      const mapped = mappings.find((one) => one.port === said)?.application;
+      const { host: own } = application;
+      return { ...(mapped ?? { host: host || own, port: said }), path: '', from: '' };
+    },
+    ownPorts,
+  });
 }

@@ -4,26 +4,11 @@ import type { Socket } from 'node:net';
 import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { OriginalDestinationOf } from '../outbound/original-destination.ts';
-import { openPlain } from '../upstream/member.ts';
 import type { OwnPorts } from '../upstream/own-ports.ts';
-import { HttpPool } from '../wire/http-pool.ts';
-import { http1PoolLimits } from '../wire/http1/limits.ts';
-import { http2Limits } from '../wire/http2/limits.ts';
 import type { Application, InboundTarget } from './connection.ts';
 import type { TargetOf } from './listener.ts';
-
-/** @param ip as policies call it; '': the one that was connected to. @param port likewise */
-export function makeTarget(ip: string, port: number, application: Application): InboundTarget {
-  const { host, port: applicationPort, from } = application;
-  const pool = new HttpPool({
-    address: formatAddress(host, applicationPort),
-    connectHttp1: (onread) => openPlain(host, applicationPort, onread, from),
-    connectHttp2: (onread) => openPlain(host, applicationPort, onread, from),
-    http1: http1PoolLimits,
-    http2: http2Limits,
-  });
-  return { ip, port, application, pool };
-}
+import type { PortRules } from './port-rules.ts';
+import { Target } from './target.ts';
 
 /** Targets that nobody uses are kept up to so many: whoever scans ports must not fill the memory. */
 export const idleTargetsMax = 128;
@@ -32,20 +17,25 @@ export const idleTargetsMax = 128;
 const sources = { 4: '127.0.0.6', 6: '::6' } as const;
 
 interface Known {
-  readonly target: InboundTarget;
+  readonly target: Target;
   connections: number;
 }
 
 /** A target for each port that somebody has connected to, made on demand. */
 export class CapturedTargets {
   readonly #originalDestination: OriginalDestinationOf;
-  readonly #ownPorts: Pick<OwnPorts, 'has'>;
+  readonly #ownPorts: OwnPorts;
+  readonly #rules: PortRules;
   readonly #known = new Map<string, Known>();
   #idle = 0;
 
-  constructor(originalDestination: OriginalDestinationOf, ownPorts: Pick<OwnPorts, 'has'>) {
+  constructor(originalDestination: OriginalDestinationOf, ownPorts: OwnPorts, rules: PortRules) {
     this.#originalDestination = originalDestination;
     this.#ownPorts = ownPorts;
+    this.#rules = rules;
+    rules.onChange(() => {
+      for (const { target } of this.#known.values()) target.follow(rules.of(target.port));
+    });
   }
 
   get size(): number {
@@ -72,7 +62,19 @@ export class CapturedTargets {
 
   #add(key: string, host: string, port: number): Known {
     const from = host.includes(':') ? sources[6] : sources[4];
-    const known = { target: makeTarget(host, port, { host, port, from }), connections: 0 };
+    const target = new Target({
+      ip: host,
+      port,
+      application: { host, port, path: '', from },
+      // The pod's own address is called as by anybody else; loopback is let pass in any case.
+      at: (place): Application =>
+        place.host === ''
+          ? { host, port: place.port, path: '', from }
+          : { ...place, path: '', from: '' },
+      ownPorts: this.#ownPorts,
+    });
+    target.follow(this.#rules.of(port));
+    const known = { target, connections: 0 };
     this.#known.set(key, known);
     this.#idle += 1;
     return known;
@@ -100,5 +102,6 @@ export class CapturedTargets {
 /** For the log of a connection that goes nowhere. */
 function nowhere(socket: Socket): InboundTarget {
   const [host, port] = [socket.localAddress ?? '', socket.localPort ?? 0];
-  return makeTarget('', port, { host, port, from: '' });
+  const application = { host, port, path: '', from: '' };
+  return new Target({ ip: '', port, application, at: () => application, ownPorts: null });
 }

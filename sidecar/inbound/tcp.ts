@@ -1,14 +1,13 @@
 // Bytes to the application: judged by the TCP rules, relayed, judged again when policy changes.
 import type { Socket } from 'node:net';
 
+import type { ConnectionPool } from '#api/traffic/destination.ts';
 import { decide, decideCustom } from '#policy/decide.ts';
 import { describe } from '#policy/explain.ts';
 import type { Verdict } from '#policy/verdict.ts';
-import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Enforced } from '../in-force.ts';
 import type { Telemetry } from '../telemetry/types.ts';
-import { openPlain } from '../upstream/member.ts';
 import { TcpSessionRecord } from '../tcp-session.ts';
 import { reset } from '../wire/reset.ts';
 import { relay, relayIdleTimeoutMs, type Relay } from '../wire/tcp.ts';
@@ -33,8 +32,15 @@ export function serveTcp(
     socket.destroy();
     return;
   }
-  const { host, port } = connection.target.application;
-  session.upstreamAddress = formatAddress(host, port);
+  const overflow = connection.target.admitConnection();
+  if (overflow !== null) {
+    session.flag = overflow.flag;
+    session.details = overflow.details;
+    session.close();
+    reset(socket);
+    return;
+  }
+  session.upstreamAddress = connection.target.address;
   connection.carry(new TcpCarrier(connection, socket, head, session));
 }
 
@@ -49,6 +55,7 @@ class TcpCarrier implements Carrier {
   readonly #downstream: Socket;
   readonly #upstream: Socket;
   readonly #session: TcpSessionRecord;
+  readonly #policy: ConnectionPool | null;
   #relay: Relay | null = null;
 
   constructor(
@@ -60,9 +67,12 @@ class TcpCarrier implements Carrier {
     this.#connection = connection;
     this.#downstream = downstream;
     this.#session = session;
-    const { host, port, from } = connection.target.application;
-    this.#upstream = openPlain(host, port, undefined, from);
-    this.#upstream.setTimeout(connectTimeoutMs, () => this.#failed());
+    const { target } = connection;
+    this.#policy = target.connections;
+    this.#upstream = target.open();
+    this.#upstream.setTimeout(this.#policy?.connectTimeoutMs ?? connectTimeoutMs, () =>
+      this.#failed(),
+    );
     this.#upstream.on('error', () => this.#failed());
     this.#upstream.once('connect', () => this.#connected(head));
     downstream.once('close', () => {
@@ -97,9 +107,14 @@ class TcpCarrier implements Carrier {
       upstream: this.#upstream,
       counters: this.#session,
       head,
-      idleTimeoutMs: relayIdleTimeoutMs,
-      onEnd: (how) => this.#session.end(how),
+      idleTimeoutMs: this.#policy?.tcpIdleTimeoutMs ?? relayIdleTimeoutMs,
+      onEnd: (how) => {
+        clearTimeout(lifetime);
+        this.#session.end(how);
+      },
     });
+    const { maxConnectionDurationMs: lifeMs = 0 } = this.#policy ?? {};
+    const lifetime = lifeMs > 0 ? setTimeout(() => this.close(), lifeMs) : undefined;
   }
 
   #failed(): void {

@@ -6,6 +6,7 @@ import type { Algorithm } from './algorithm.ts';
 import { Concurrency } from './concurrency.ts';
 import { FixedWindow, SlidingCounter } from './counts.ts';
 import { ExactWindow } from './exact-window.ts';
+import { leaseMs } from './leases.ts';
 import { Meter } from './meter.ts';
 import { CalendarPeriods, type CalendarUnit } from './periods.ts';
 
@@ -62,7 +63,7 @@ export function kindOf(limit: Limit): string {
 
 /** Null: it is not one that Redis counts. */
 export function scriptArgumentsOf(limit: Limit): ((nowMs: number) => ScriptArguments) | null {
-  const { tokenBucket, leakyBucket, fixedWindow, slidingWindow, quota } = limit;
+  const { tokenBucket, leakyBucket, fixedWindow, slidingWindow, concurrency, quota } = limit;
   if (tokenBucket !== undefined || leakyBucket !== undefined) {
     const { rate, per } = tokenBucket ?? leakyBucket ?? { rate: 1, per: '1s' };
     const capacity = algorithmOf(limit).quota;
@@ -76,6 +77,8 @@ export function scriptArgumentsOf(limit: Limit): ((nowMs: number) => ScriptArgum
     const { limit: most, window, precision } = slidingWindow;
     return constant([precision === 'exact' ? 'e' : 'c', most, msOf(window), 0, 0]);
   }
+  // The last argument is each request's own.
+  if (concurrency !== undefined) return constant(['l', concurrency.limit, leaseMs, 0, 0]);
   if (quota === undefined) return null;
   const periods = new CalendarPeriods(quota.per);
   // Near midnight the clock of Redis may be on the other side: it is told both periods.

@@ -4,7 +4,8 @@ import type { RateLimit, RateLimitSpec } from '#api/kinds/rate-limit.ts';
 
 import type { Exchange } from '../exchange.ts';
 import type { Algorithm } from './algorithm.ts';
-import { CompiledLimit, type LimitState } from './compiled-limit.ts';
+import { CompiledLimit, isConcurrency, type LimitState } from './compiled-limit.ts';
+import type { Lease } from './leases.ts';
 import { SharedStore } from './shared-store.ts';
 import { KeyTable } from './table.ts';
 
@@ -29,6 +30,12 @@ export interface UnderWay {
   readonly limit: CompiledLimit;
   readonly word0: number;
   readonly word1: number;
+  /** Null: it is counted in this process. */
+  readonly lease: SharedLease | null;
+}
+
+export interface SharedLease extends Lease {
+  readonly store: SharedStore;
 }
 
 export interface LimitOptions {
@@ -63,7 +70,7 @@ export function compileLimits(
     ),
   }));
   const local = limits.flatMap(({ compiled }) => compiled.filter((one) => !isShared(one)));
-  const counted = local.some(({ algorithm }) => algorithm.windowSeconds === 0);
+  const counted = limits.some(({ compiled }) => compiled.some(isConcurrency));
   return {
     local,
     shared: groupsOf(limits, previous),

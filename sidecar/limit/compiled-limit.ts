@@ -143,6 +143,10 @@ export function refundLocal(
   table.unlock();
 }
 
+export function isConcurrency({ algorithm }: CompiledLimit): boolean {
+  return algorithm.windowSeconds === 0;
+}
+
 function signatureOf(limit: Limit): string {
   return JSON.stringify({ ...limit, name: undefined, match: undefined, enforce: undefined });
 }

@@ -5,8 +5,8 @@ import { PASS, type Outcome } from '../request-path.ts';
 import { taken } from './algorithm.ts';
 import { limitHeaders, refusalOf, type Met } from './answer.ts';
 import { nowMs } from './clock.ts';
-import type { CompiledLimits, UnderWay } from './compile.ts';
-import { takeLocal, refundLocal, type CompiledLimit } from './compiled-limit.ts';
+import type { CompiledLimits, SharedLease, UnderWay } from './compile.ts';
+import { isConcurrency, takeLocal, refundLocal, type CompiledLimit } from './compiled-limit.ts';
 import { checkShared } from './shared-check.ts';
 
 /** Requests of the process that wait for their turn; of more, each is refused. */
@@ -18,6 +18,8 @@ export interface MetLimit extends Met {
   readonly word0: number;
   readonly word1: number;
   readonly delayMs: number;
+  /** Of a request that Redis counts as under way. */
+  readonly lease: SharedLease | null;
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -39,7 +41,7 @@ export function limitLayer(x: Exchange): Outcome | Promise<Outcome> {
   return checkShared(x, limits.shared, takenAtMs).then(({ met: shared, failed }) => {
     const all = [...met, ...shared];
     if (failed === null) return settle(x, limits, all, all.length, takenAtMs);
-    refundAll(met, met.length, takenAtMs);
+    refundAll(all, all.length, takenAtMs);
     return unavailable(failed);
   });
 }
@@ -51,9 +53,10 @@ export function releaseLimits(x: Exchange): void {
   const list = underWay.get(x);
   if (list === undefined) return;
   underWay.delete(x);
-  for (const { limit, word0, word1 } of list) {
+  for (const { limit, word0, word1, lease } of list) {
     const { table } = limit.state;
     if (table !== null) refundLocal(limit, table, word0, word1, 0);
+    lease?.store.release(lease);
   }
 }
 
@@ -123,6 +126,7 @@ function refundAll(met: readonly MetLimit[], count: number, takenAtMs: number): 
   for (let i = 0; i < count; i++) {
     const one = met[i];
     const table = one?.limit.state.table ?? null;
+    one?.lease?.store.release(one.lease);
     if (one === undefined || table === null || !one.admitted) continue;
     refundLocal(one.limit, table, one.word0, one.word1, takenAtMs);
   }
@@ -144,7 +148,7 @@ function noteUnderWay(
 ): void {
   const list = met
     .filter(({ limit, admitted }) => admitted && isConcurrency(limit))
-    .map(({ limit, word0, word1 }) => ({ limit, word0, word1 }));
+    .map(({ limit, word0, word1, lease }) => ({ limit, word0, word1, lease }));
   if (list.length === 0) return;
   underWay.set(x, list);
   // While Redis was asked it may have come to its end.
@@ -165,14 +169,11 @@ function emptyRecord(limit: CompiledLimit): Writable<MetLimit> {
     delayMs: 0,
     word0: 0,
     word1: 0,
+    lease: null,
   };
 }
 
 function unavailable(limit: CompiledLimit): Outcome {
   const why = `Redis does not answer for ${limit.name}`;
   return { ...failures['limiter-failed'], why, limit: limit.name };
-}
-
-function isConcurrency({ algorithm }: CompiledLimit): boolean {
-  return algorithm.windowSeconds === 0;
 }

@@ -4,15 +4,13 @@ import { readFile } from 'node:fs/promises';
 
 import { createClient } from '@redis/client';
 
-import { script } from './script.ts';
+import { renewal, script } from './script.ts';
 import type { StoreSpec } from './shared-store.ts';
 
 /** Questions that wait for an answer; of more, each is refused at once. */
 const questionsMax = 10_000;
 const connectTimeoutMs = 1000;
 const reconnectMaxMs = 500;
-
-const scriptHash = createHash('sha1').update(script).digest('hex');
 
 export interface RedisConnection {
   /** Resolves when it is first connected. */
@@ -23,6 +21,10 @@ export interface RedisConnection {
   isLost(): boolean;
   /** The script's answers; null when there are none. Never rejects. */
   check(keys: readonly string[], args: readonly string[]): Promise<readonly number[] | null>;
+  /** Makes leases last. Never rejects. @param args as script.ts has them */
+  renew(keys: readonly string[], args: readonly string[]): Promise<void>;
+  /** Gives a lease back. Never rejects. */
+  release(key: string, name: string): Promise<void>;
   close(): void;
 }
 
@@ -58,27 +60,47 @@ export async function connectRedis(spec: StoreSpec): Promise<RedisConnection> {
   let lost = false;
   const run = async (command: string, what: string, rest: string[]): Promise<readonly number[]> =>
     client.sendCommand<number[]>([command, what, ...rest]);
+  const evaluate = async (
+    text: string,
+    keys: readonly string[],
+    args: readonly string[],
+  ): Promise<readonly number[] | null> => {
+    const rest = [String(keys.length), ...keys, ...args];
+    try {
+      return await run('EVALSHA', hashOf(text), rest).catch(async (error: unknown) => {
+        // It was restarted, or another server took its place.
+        if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
+        return run('EVAL', text, rest);
+      });
+    } catch (error) {
+      if (/^(READONLY|MASTERDOWN)/.test(messageOf(error))) lost = true;
+      return null;
+    }
+  };
   return {
     ready,
     isReady: () => client.isReady,
     isLost: () => lost,
-    async check(keys, args) {
-      const rest = [String(keys.length), ...keys, ...args];
-      try {
-        return await run('EVALSHA', scriptHash, rest).catch(async (error: unknown) => {
-          // It was restarted, or another server took its place.
-          if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
-          return run('EVAL', script, rest);
-        });
-      } catch (error) {
-        if (/^(READONLY|MASTERDOWN)/.test(messageOf(error))) lost = true;
-        return null;
-      }
+    check: (keys, args) => evaluate(script, keys, args),
+    renew: async (keys, args) => void (await evaluate(renewal, keys, args)),
+    release: async (key, name) => {
+      await client.sendCommand(['ZREM', key, name]).catch(() => undefined);
     },
     close: () => {
       if (client.isOpen) client.destroy();
     },
   };
+}
+
+const hashes = new Map<string, string>();
+
+function hashOf(text: string): string {
+  let hash = hashes.get(text);
+  if (hash === undefined) {
+    hash = createHash('sha1').update(text).digest('hex');
+    hashes.set(text, hash);
+  }
+  return hash;
 }
 
 function messageOf(error: unknown): string {

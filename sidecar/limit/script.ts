@@ -1,6 +1,6 @@
 // The script that Redis runs for all limits of a request at once: the same algorithms, by the clock of Redis.
 
-/** ARGV of each key: kind, enforced, then four numbers. Answers with five whole numbers for each. */
+/** ARGV of each key: kind, enforced, then four numbers, the last a name for `l`. Answers with five whole numbers for each. */
 export const argumentsPerKey = 6;
 export const answersPerKey = 5;
 
@@ -96,10 +96,22 @@ function kinds.e(key, limit, window)
   return ok, limit - used - (ok and 1 or 0), reset, retry, 0, write
 end
 
+-- Leases by the time at which they end, unless they are renewed before: those of a sidecar that is gone.
+function kinds.l(key, limit, lasts, _, _, name)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now))
+  local used = redis.call('ZCARD', key)
+  local ok = used < limit
+  local function write()
+    redis.call('ZADD', key, text(now + lasts), name)
+    redis.call('PEXPIRE', key, math.ceil(lasts) + 1)
+  end
+  return ok, limit - used - (ok and 1 or 0), 0, 1000, 0, write
+end
+
 for i, key in ipairs(KEYS) do
   local at = (i - 1) * ${argumentsPerKey}
   local ok, left, reset, retry, delay, write = kinds[ARGV[at + 1]](key, tonumber(ARGV[at + 3]),
-    tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]))
+    tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]), ARGV[at + 6])
   if ok then writes[#writes + 1] = write
   elseif ARGV[at + 2] == '1' then refused = true end
   local to = (i - 1) * ${answersPerKey}
@@ -113,4 +125,18 @@ if not refused then
   for _, write in ipairs(writes) do write() end
 end
 return answers
+`;
+
+/**
+ * ARGV: how long leases last from now on, in milliseconds, then the name of the lease of each key. Also those that are not
+ * there any more, as after a restart of Redis: what is under way is.
+ */
+export const renewal = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+for i, key in ipairs(KEYS) do
+  redis.call('ZADD', key, string.format('%.17g', now + ARGV[1]), ARGV[i + 1])
+  redis.call('PEXPIRE', key, math.ceil(ARGV[1]) + 1)
+end
+return {}
 `;

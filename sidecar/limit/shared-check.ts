@@ -1,8 +1,9 @@
 // The shared limits of a request: one question to each Redis, with all limits that are counted there.
 import type { Exchange } from '../exchange.ts';
-import type { SharedGroup } from './compile.ts';
-import type { CompiledLimit } from './compiled-limit.ts';
+import type { SharedGroup, SharedLease } from './compile.ts';
+import { isConcurrency, type CompiledLimit } from './compiled-limit.ts';
 import type { MetLimit } from './layer.ts';
+import { newLease } from './leases.ts';
 import { answersPerKey } from './script.ts';
 
 export interface SharedAnswer {
@@ -32,22 +33,34 @@ async function checkGroup(
   const keys: string[] = [];
   const args: string[] = [];
   const asked: CompiledLimit[] = [];
+  const leases: (SharedLease | null)[] = [];
   for (const limit of limits) {
     if (limit.scriptArguments === null || !limit.matches(facts, request)) continue;
     const [kind, ...numbers] = limit.scriptArguments(nowMs);
-    keys.push(limit.sharedKey(kind, facts, request, x.consumer));
-    args.push(kind, limit.enforce ? '1' : '0', ...numbers.map(String));
+    const key = limit.sharedKey(kind, facts, request, x.consumer);
+    const lease = isConcurrency(limit) ? { store, ...newLease(key) } : null;
+    const words = numbers.map(String);
+    if (lease !== null) words[words.length - 1] = lease.name;
+    keys.push(key);
+    args.push(kind, limit.enforce ? '1' : '0', ...words);
     asked.push(limit);
+    leases.push(lease);
   }
   if (keys.length === 0) return { met: [], failed: null };
   const answer = await store.check(keys, args);
-  if (answer === null) return { met: [], failed: noteFailure(asked, failOpen) };
+  if (answer === null) {
+    // It may have been counted all the same, and the answer late.
+    for (const lease of leases) lease?.store.release(lease);
+    return { met: [], failed: noteFailure(asked, failOpen) };
+  }
   const met = asked.map((limit, i): MetLimit => {
     const [admitted, remaining = 0, resetMs = 0, retryMs = 0, delayMs = 0] = answer.slice(
       i * answersPerKey,
     );
     const left = { remaining, resetMs, retryMs, delayMs };
-    return { limit, admitted: admitted === 1, ...left, word0: 0, word1: 0 };
+    const lease = admitted === 1 ? (leases[i] ?? null) : null;
+    if (lease !== null) store.hold(lease);
+    return { limit, admitted: admitted === 1, ...left, word0: 0, word1: 0, lease };
   });
   return { met, failed: null };
 }

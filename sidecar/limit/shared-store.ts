@@ -2,6 +2,7 @@
 import type { RateLimitSpec } from '#api/kinds/rate-limit.ts';
 
 import { durationMs } from '../duration.ts';
+import { leaseMs, Leases, type Lease } from './leases.ts';
 import type { RedisConnection } from './redis.ts';
 
 export type StoreSpec = Omit<NonNullable<RateLimitSpec['redis']>, 'onFailure'>;
@@ -28,11 +29,14 @@ export class SharedStore {
   /** Questions in a row that had no answer in time. */
   #misses = 0;
   #probeAtMs = 0;
+  readonly #leases: Leases;
 
-  constructor(spec: StoreSpec, signature: string) {
+  /** @param lastMs how long leases last that are not renewed */
+  constructor(spec: StoreSpec, signature: string, lastMs = leaseMs) {
     this.signature = signature;
     this.#spec = spec;
     this.#timeoutMs = durationMs(spec.timeout, 20);
+    this.#leases = new Leases((leases, forMs) => this.#renew(leases, forMs), lastMs);
   }
 
   /** The numbers of script.ts; null when there is no answer in time. Never rejects. */
@@ -40,14 +44,42 @@ export class SharedStore {
     this.#asked += 1;
     const answer = await this.#ask(keys, args);
     this.#asked -= 1;
-    if (this.#closed && this.#asked === 0) this.#drop(this.#connection);
+    this.#dropIfUnused();
     return answer;
+  }
+
+  /** A lease that Redis has given, or may have: it is renewed until it is released. */
+  hold(lease: Lease): void {
+    this.#leases.hold(lease);
+  }
+
+  /** A request is over, or goes no further. Where Redis cannot be told, the lease ends by itself. */
+  release(lease: Lease): void {
+    this.#leases.letGo(lease);
+    const connection = this.#connection;
+    if (connection?.isReady() !== true) return this.#dropIfUnused();
+    this.#asked += 1;
+    void connection.release(lease.key, lease.name).finally(() => {
+      this.#asked -= 1;
+      this.#dropIfUnused();
+    });
   }
 
   /** Requests that began under a snapshot before still get their answers. */
   close(): void {
     this.#closed = true;
-    if (this.#asked === 0) this.#drop(this.#connection);
+    this.#dropIfUnused();
+  }
+
+  #renew(leases: readonly Lease[], lastMs: number): void {
+    const names = leases.map(({ name }) => name);
+    const keys = leases.map(({ key }) => key);
+    // Whoever is late is late: the next renewal is of the same leases.
+    void this.#connection?.renew(keys, [String(lastMs), ...names]);
+  }
+
+  #dropIfUnused(): void {
+    if (this.#closed && this.#asked === 0 && this.#leases.size === 0) this.#drop(this.#connection);
   }
 
   async #ask(keys: readonly string[], args: readonly string[]): Promise<readonly number[] | null> {

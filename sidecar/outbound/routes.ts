@@ -1,4 +1,5 @@
 // Which service a call means: from the host and port that the caller named, looked up by one key.
+import { isAutomaticAddress } from '#api/automatic-address.ts';
 import type { Endpoint, Service, ServicePort, Snapshot } from '#api/snapshot.ts';
 
 import { replaceServices } from './replaced-services.ts';
@@ -114,7 +115,8 @@ function tableOf(services: readonly Service[], routes: readonly Route[], names: 
 function indexEndpoints(routes: readonly Route[]): Map<string, Route> {
   const byEndpoint = new Map<string, Route>();
   for (const route of routes) {
-    if (route.service.addresses.length > 0) continue;
+    // Automatic addresses are for names that are looked up: nobody is kept from calling an endpoint by its own.
+    if (!route.service.addresses.every(isAutomaticAddress)) continue;
     for (const endpoint of route.port.endpoints) {
       setOnce(byEndpoint, `${endpoint.address} ${endpoint.port}`, { ...route, endpoint });
     }
@@ -141,8 +143,15 @@ function find(
   return routes[patterns?.find(host, asked) ?? -1] ?? 'unknown-host';
 }
 
-/** All names of a service, the fully qualified one first, lower-cased. */
+/** Names and addresses of a service, the fully qualified name first, lower-cased. */
 function namesOf(service: Service, ownNamespace: string): string[] {
+  const names = new Set(hostsOf(service, ownNamespace));
+  for (const address of service.addresses) names.add(address.toLowerCase());
+  return [...names];
+}
+
+/** All names of a service to callers of a namespace, the fully qualified one first, lower-cased. */
+export function hostsOf(service: Service, ownNamespace: string): ReadonlySet<string> {
   const names = new Set(service.hosts.map((host) => host.toLowerCase()));
   // Names that only mean something inside a namespace, as the resolver's search list makes them.
   if (isKubernetes(service)) {
@@ -150,12 +159,11 @@ function namesOf(service: Service, ownNamespace: string): string[] {
     names.add(`${service.name}.${service.namespace}.svc`);
     if (service.namespace === ownNamespace) names.add(service.name);
   }
-  for (const address of service.addresses) names.add(address.toLowerCase());
-  return [...names];
+  return names;
 }
 
 /** A Service has `name.namespace.svc.…`; the hosts of a ServiceEntry are names of elsewhere. */
-function isKubernetes(service: Service): boolean {
+export function isKubernetes(service: Service): boolean {
   const prefix = `${service.name}.${service.namespace}.svc.`;
   return service.hosts[0]?.toLowerCase().startsWith(prefix) === true;
 }

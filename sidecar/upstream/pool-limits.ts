@@ -1,4 +1,6 @@
 // What a policy says of connections, as the limits of pools; what it leaves out stays as without a policy.
+import type { Socket } from 'node:net';
+
 import type { ConnectionPool } from '#api/traffic/destination.ts';
 
 import { http1PoolLimits, type Http1PoolLimits } from '../wire/http1/limits.ts';
@@ -42,4 +44,13 @@ export function poolLimitsOf(pool: ConnectionPool | undefined): PoolLimits {
     },
     keepAlive: pool.keepAlive ?? null,
   };
+}
+
+/** Has the system look after a connection while it is silent. */
+export function keepAliveOn(socket: Socket, keepAlive: PoolLimits['keepAlive']): void {
+  if (keepAlive === null) return;
+  const { timeMs = 0, intervalMs = 0, probes = 0 } = keepAlive;
+  socket.once('connect', () => {
+    socket.setKeepAlive(true, timeMs, intervalMs, probes);
+  });
 }

@@ -6,7 +6,7 @@ import type { TrafficPolicy } from '#api/traffic/destination.ts';
 import type { Log } from '#runtime/log.ts';
 
 import { openPlain } from './member.ts';
-import { poolLimitsOf, type PoolLimits } from './pool-limits.ts';
+import { keepAliveOn, poolLimitsOf, type PoolLimits } from './pool-limits.ts';
 import { proxyHeader, type ProxiedAddresses } from './proxy-header.ts';
 import {
   connectTls,
@@ -84,13 +84,7 @@ export class Way {
   /** A connection, begun. Throws where not even that can be done. */
   open(endpoint: Endpoint, opening: Opening): Socket {
     const socket = this.#begin(endpoint, opening);
-    const { keepAlive } = this.limits;
-    if (keepAlive !== null) {
-      const { timeMs = 0, intervalMs = 0, probes = 0 } = keepAlive;
-      socket.once('connect', () => {
-        socket.setKeepAlive(true, timeMs, intervalMs, probes);
-      });
-    }
+    keepAliveOn(socket, this.limits.keepAlive);
     return socket;
   }
 

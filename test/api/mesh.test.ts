@@ -126,7 +126,7 @@ test('a ServiceEntry that selects a workload declares its ports too, where no Se
   ];
   const { resources } = loadText(shop + entries.join(''), 'f');
   const [db, lone] = workloadsOf(collectMesh(resources));
-  expect(db?.ports).toEqual([
+  expect(db?.ports).toMatchObject([
     { port: 5432, name: 'tcp-sql', protocol: 'tcp' },
     { port: 8080, name: 'http-admin', protocol: 'http' },
     { port: 9100, name: 'web', protocol: 'http' },

@@ -108,11 +108,6 @@ test.each([
     '"1m" is no time from 1ms to 10s',
   ],
   [
-    'shared concurrency',
-    withLimit('concurrency: { limit: 1 }, scope: shared', ', redis: { address: "r:1" }'),
-    'only counted by each pod for itself',
-  ],
-  [
     'selector and target',
     withLimit(
       bucket,

@@ -85,7 +85,7 @@ test('in a canary rollout each sidecar has the policies of its own labels, and t
   expect(named(three)).toEqual(['second']);
   expect(one?.workload).toMatchObject({ name: 'web', serviceAccount: 'web' });
   expect(three?.workload).toMatchObject({ name: 'web', serviceAccount: 'canary' });
-  expect(one?.workload.ports).toEqual([{ port: 8080, name: 'grpc', protocol: 'grpc' }]);
+  expect(one?.workload.ports).toMatchObject([{ port: 8080, name: 'grpc', protocol: 'grpc' }]);
   expect(one?.policies[0]?.origin?.file).toBe('AuthorizationPolicy shop/first');
 });
 
@@ -133,7 +133,7 @@ test('a ServiceEntry that selects pods tells their sidecars what their ports spe
     publish(snapshots, web, ...resources);
     return snapshots.for(asks('web-1'))?.workload.ports;
   };
-  expect(told(entry('HTTP'))).toEqual([{ port: 8080, name: 'main', protocol: 'http' }]);
+  expect(told(entry('HTTP'))).toMatchObject([{ port: 8080, name: 'main', protocol: 'http' }]);
   expect(told(entry('GRPC'))).toMatchObject([{ protocol: 'grpc' }]);
   expect(told(entry('HTTP', { app: 'other' }))).toMatchObject([{ protocol: 'detect' }]);
   expect(told(resource(service), entry('HTTP'))).toMatchObject([{ protocol: 'grpc' }]);

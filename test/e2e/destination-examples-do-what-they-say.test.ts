@@ -88,7 +88,7 @@ spec:
 `;
 }
 
-/** Programs in place of images. Those that are only called need no sidecar: what is tried is the caller's. */
+/** Programs in place of images. Those that are only called need no sidecar, but for one: what is tried is the caller's. */
 function onThisMachine(services: string): string {
   const local = services
     .split('---\n')
@@ -99,7 +99,7 @@ function onThisMachine(services: string): string {
       const grpc = name === 'media' ? ', { name: GRPC, value: "yes" }' : '';
       return document
         .replace('spec:\n  selector', `spec:\n  replicas: ${replicas[name] ?? 1}\n  selector`)
-        .replace('      labels:\n', '      labels:\n        inject: "false"\n')
+        .replace('      labels:\n', `      labels:\n        inject: "${name === 'ledger'}"\n`)
         .replace(
           'image: registry.example/atlas:1',
           `command: [node, echo.ts]\n          env: [{ name: APP, value: ${name} }, ${pod}${grpc}]`,
@@ -313,6 +313,22 @@ test('service-entry-static.yaml: its endpoints take calls by their shares', asyn
   const heavy = countOf(apps).get('stock') ?? 0;
   expect(heavy).toBeGreaterThan(114);
   expect(heavy).toBeLessThan(186);
+});
+
+test('sidecar-ingress.yaml: calls go to the program, and no more at once than it is said to take', async () => {
+  await use('sidecar-ingress.yaml');
+  const [ledger] = mesh.pods('ledger');
+  const reports = 'http://ledger.atlas:81/reports';
+  expect(await mesh.echo(reports)).toMatchObject({ app: 'ledger', url: '/reports' });
+  await behave(ledger, 'waitMs=1500');
+  const statuses = (await times(40, () => mesh.call(reports))).map(({ status }) => status);
+  await behave(ledger, '');
+  expect(countOf(statuses.map(String))).toEqual(
+    new Map([
+      ['503', 20],
+      ['200', 20],
+    ]),
+  );
 });
 
 test('sidecar-scope.yaml: other namespaces are not seen, and calls to what nobody has are refused', async () => {

@@ -19,11 +19,13 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'selvage-limits-'));
   await cp(examples, folder, { recursive: true });
   if (!redisIsMissing) redis = await RedisServer.start();
-  const aws = await readFile(join(folder, 'aws.yaml'), 'utf8');
-  const near = aws
-    .replace('127.0.0.1:6379', redis?.address ?? '127.0.0.1:1')
-    .replace('timeout: 20ms', 'timeout: 2s');
-  await writeFile(join(folder, 'aws.yaml'), near);
+  for (const file of ['aws.yaml', 'reports.yaml']) {
+    const far = await readFile(join(folder, file), 'utf8');
+    const near = far
+      .replace('127.0.0.1:6379', redis?.address ?? '127.0.0.1:1')
+      .replace('timeout: 20ms', 'timeout: 2s');
+    await writeFile(join(folder, file), near);
+  }
   mesh = await TestMesh.start(26_400, folder);
 });
 afterAll(async () => {
@@ -115,6 +117,21 @@ test("NGINX's: 503 beyond the burst, and beyond two at once", async () => {
 test("Azure's: 200 in any minute", async () => {
   expect(await passed(201, '/azure/x')).toBe(200);
 });
+
+test.skipIf(redisIsMissing)(
+  `so many are under way at once, counted in Redis, and others again when they have ended${redisMissingText}`,
+  async () => {
+    const replies = await Promise.all([1, 2, 3, 4, 5].map(() => call('/reports/x')));
+    expect(replies.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+      200, 200, 200, 429, 429,
+    ]);
+    const refused = replies.find(({ status }) => status === 429);
+    expect(refused?.headers.get('ratelimit-policy')).toBe(
+      '"under-way";q=3;qu="concurrent-requests"',
+    );
+    expect((await call('/reports/x')).status).toBe(200);
+  },
+);
 
 test.skipIf(redisIsMissing)(
   `AWS's: a quota of the month in Redis for each key, beside a throttle${redisMissingText}`,

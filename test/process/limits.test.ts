@@ -1,4 +1,5 @@
 // Limits in real sidecar processes: worker threads that count together, processes that share a Redis, the log and the metrics.
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,5 +106,27 @@ test.skipIf(redisIsMissing)(
     );
     expect(allowed.reduce((sum, one) => sum + one, 0)).toBe(100);
     expect(await sidecars[0]?.end()).toBe(0);
+  },
+);
+
+test.skipIf(redisIsMissing)(
+  `what a killed process had under way is free again, and not before${redisMissingText}`,
+  async () => {
+    const redis = await RedisServer.start();
+    rig.onClose(() => redis.stop());
+    const few = '{ name: few, scope: shared, concurrency: { limit: 1 } }';
+    const policies = rateLimit(few, `, redis: { address: "${redis.address}", timeout: 5s }`);
+    const [killed, other] = await Promise.all([start(policies, {}), start(policies, {})]);
+    if (killed === undefined || other === undefined) throw new Error('no sidecars');
+    const under = await plain(killed.ready.inboundPorts[0] ?? 0);
+    under.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+    expect(String((await once(under, 'data'))[0])).toContain('101');
+    const call = async (): Promise<number> =>
+      (await exchange(await plain(other.ready.inboundPorts[0] ?? 0), get('/'))).status;
+    expect(await call()).toBe(429);
+    await killed.end('SIGKILL');
+    expect(await call()).toBe(429);
+    await expect.poll(call, { timeout: 60_000, interval: 500 }).toBe(200);
+    expect(await call()).toBe(200);
   },
 );

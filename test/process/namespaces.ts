@@ -1,6 +1,7 @@
 // Pods without a cluster: network namespaces on a bridge, each with an agent of the test in it.
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -99,6 +100,13 @@ export class Namespace {
     );
   }
 
+  /** What programs in here have as /etc/resolv.conf, those that are started from now on. */
+  async resolvConf(text: string): Promise<void> {
+    const folder = `/etc/netns/${this.name}`;
+    await mkdir(folder, { recursive: true });
+    await writeFile(`${folder}/resolv.conf`, text);
+  }
+
   async close(): Promise<void> {
     const agent = this.#agent;
     if (agent !== null && agent.exitCode === null && agent.signalCode === null) {
@@ -106,12 +114,14 @@ export class Namespace {
       await once(agent, 'exit');
     }
     await execute('ip', ['netns', 'del', this.name]);
+    await rm(`/etc/netns/${this.name}`, { recursive: true, force: true });
   }
 }
 
 /** A router, which is also the world outside, and pods behind it. */
 export async function makeNamespaces(
   names: readonly string[],
+  resolvConf = '',
 ): Promise<{ outside: Namespace; pods: Namespace[] }> {
   const outside = new Namespace(unique('out'), '10.77.0.1', 'fd77::1');
   await execute('ip', ['netns', 'add', outside.name]);
@@ -123,6 +133,7 @@ export async function makeNamespaces(
     await execute('ip', ['netns', 'add', pod.name]);
     await outside.run('sh', ['-c', linkScript(i, pod)]);
     await pod.run('sh', ['-c', podScript(pod)]);
+    if (resolvConf !== '') await pod.resolvConf(resolvConf);
     await pod.start();
     pods.push(pod);
   }

@@ -94,7 +94,7 @@ export interface SidecarOptions {
   readonly policies?: string;
   readonly services?: readonly Service[];
   readonly mesh?: Record<string, unknown>;
-  readonly traffic?: Pick<Snapshot, 'routes' | 'destinations' | 'extensions' | 'scope'>;
+  readonly traffic?: Pick<Snapshot, 'routes' | 'destinations' | 'extensions' | 'scope' | 'inbound'>;
   /** Where captured connections were to go; omitted: none are taken. */
   readonly originalDestination?: OriginalDestinationOf;
   /** `host:port` of services that get a port each. */

@@ -1,9 +1,9 @@
-// Answers everything with 200, and what begins with /nginx/conn after a while.
+// Answers everything with 200, and what begins with /nginx/conn or /reports after a while.
 import { createServer } from 'node:http';
 
 const slowMs = 2000;
 const server = createServer((request, response) => {
-  const slow = request.url?.startsWith('/nginx/conn') === true;
+  const slow = /^\/(?:nginx\/conn|reports)\//.test(request.url ?? '');
   setTimeout(() => response.end(`${request.method} ${request.url}\n`), slow ? slowMs : 0);
 });
 const { PORT: port } = process.env;

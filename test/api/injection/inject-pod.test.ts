@@ -86,11 +86,12 @@ test('an annotation that changes nothing is named, with the one that was perhaps
   const annotations = {
     inject: 'true',
     'selvage.dev/drain-timout': '5s',
-    'proxy.istio.io/config': '',
+    'proxy.istio.io/config':
+      'concurrency: 2\nproxyMetadata: { ISTIO_META_DNS_CAPTURE: "true", A: b }',
   };
   expect(inject(pod({}, { annotations }))).toHaveProperty('warnings', [
     expect.stringContaining('did you mean selvage.dev/drain-timeout?'),
-    expect.stringContaining('proxy.istio.io/config is not read'),
+    expect.stringContaining('proxy.istio.io/config: concurrency, proxyMetadata.A changes nothing'),
   ]);
 });
 
@@ -203,4 +204,35 @@ test('what is no pod never throws', () => {
       }
     }),
   );
+});
+
+test.each([
+  [{ 'selvage.dev/dns-capture': 'true' }, true],
+  [{}, false],
+  [{ 'proxy.istio.io/config': 'proxyMetadata:\n  ISTIO_META_DNS_CAPTURE: "true"\n' }, true],
+  [{ 'proxy.istio.io/config': '{"proxyMetadata":{"ISTIO_META_DNS_CAPTURE":true}}' }, true],
+  [
+    {
+      'proxy.istio.io/config': 'proxyMetadata: { ISTIO_META_DNS_CAPTURE: "true" }',
+      'selvage.dev/dns-capture': 'false',
+    },
+    false,
+  ],
+  [{ 'proxy.istio.io/config': 'proxyMetadata: [' }, false],
+])('with %j names are captured: %s', (annotations, captured) => {
+  const manifest = injected(pod({}, { annotations: { inject: 'true', ...annotations } }));
+  const port = captured ? '15053' : undefined;
+  expect(environmentOf(manifest, 'selvage-proxy')['SELVAGE_DNS_PORT']).toBe(port);
+  expect(environmentOf(manifest, 'selvage-init')['SELVAGE_INIT_DNS_PORT']).toBe(port);
+});
+
+test('where names are captured nobody else has their port, and without iptables they are not', () => {
+  const annotations = { inject: 'true', 'selvage.dev/dns-capture': 'true' };
+  const containers = [{ name: 'web', ports: [{ containerPort: 15_053, protocol: 'UDP' }] }];
+  expect(refusal(inject(pod({ containers }, { annotations })))).toContain('port 15053');
+  const explicit = { ...annotations, 'selvage.dev/capture': 'explicit' };
+  const result = inject(pod({}, { annotations: explicit }));
+  expect(result).toHaveProperty('warnings', [
+    expect.stringContaining('DNS capture changes nothing where capture is explicit'),
+  ]);
 });

@@ -174,3 +174,23 @@ test('bytes have their way too, and plaintext from outside has none', async () =
   );
   expect(JSON.parse(plain.out)).toMatchObject({ way: null });
 });
+
+test("what the callee's sidecar does with a call that it lets pass is said too, and who says so", async () => {
+  const { out } = await run(
+    'destinations',
+    'sidecar-ingress.yaml',
+    ...atlas('ledger'),
+    '--port',
+    '9090',
+  );
+  expect(out).toContain(
+    [
+      "  the callee's sidecar: calls the application at 127.0.0.1:8080; at most 20 requests of all callers together",
+      '    Sidecar atlas/ledger (sidecar-ingress.yaml:8)',
+    ].join('\n'),
+  );
+  const other = await run('destinations', 'sidecar-ingress.yaml', ...atlas('ledger'));
+  expect(other.out).toContain(
+    "the callee's sidecar: at most 100 connections of all callers together",
+  );
+});

@@ -18,6 +18,7 @@ function modelOf(text: string): MeshModel {
     problems,
     extensionsOf: () => [],
     apiKeysOf: () => null,
+    sidecarOf: () => mesh.sidecars[0] ?? null,
     callable: () => mesh,
     policiesOf: () => {
       throw new Error('no policy is asked for here');
@@ -153,4 +154,20 @@ test('a pod with a sidecar gets a port for each TCP service of its namespace, an
   expect(again[0]?.bytesPorts).toEqual(pod?.bytesPorts);
   const [outside] = await plan(text.replace('"true"', '"false"'));
   expect(outside?.bytesPorts).toEqual([]);
+});
+
+test('a program learns first of the port that it is called at, not of one that a Sidecar leads there', async () => {
+  const [pod] = await plan(`${deployment('true', 1)}
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec: { selector: { app: web }, ports: [{ port: 80, targetPort: 9090 }] }
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: web, namespace: shop }
+spec: { ingress: [{ port: { number: 9090, protocol: HTTP, name: http }, defaultEndpoint: "127.0.0.1:8080" }] }
+`);
+  expect(pod?.ports.map(({ port }) => port)).toEqual([8080, 9090]);
 });

@@ -135,3 +135,36 @@ test('any settings give rules of a known form, which are there once they are set
     }),
   );
 });
+
+test('questions to the name servers of the pod are redirected, of each family its own, but not those of the sidecar', () => {
+  const settings = {
+    ...readCaptureInitSettings({
+      SELVAGE_INIT_DNS_PORT: '15053',
+      SELVAGE_INIT_INCLUDE_OUTBOUND_CIDRS: '10.0.0.0/8',
+    }),
+    dnsServers: ['10.96.0.10/32', 'fd96::a/128'],
+  };
+  const four = rulesOf(settings, 4);
+  expect(four.filter((rule) => /DNS|SELVAGE_REDIRECT$/.test(rule))).toEqual([
+    '-A OUTPUT -p udp -m udp --dport 53 -j SELVAGE_DNS',
+    '-A SELVAGE_DNS -m owner --uid-owner 1337 -j RETURN',
+    '-A SELVAGE_DNS -m owner --gid-owner 1337 -j RETURN',
+    '-A SELVAGE_DNS -d 10.96.0.10/32 -p udp -j REDIRECT --to-ports 15053',
+    '-A SELVAGE_DNS -d 10.96.0.10/32 -p tcp -j REDIRECT --to-ports 15053',
+    '-A SELVAGE_OUTPUT -p tcp -m tcp --dport 53 -j SELVAGE_DNS',
+    // What is answered must come to the sidecar too, though nobody has included it.
+    '-A SELVAGE_OUTPUT -d 10.0.0.0/8 -j SELVAGE_REDIRECT',
+    '-A SELVAGE_OUTPUT -d 240.240.0.0/16 -j SELVAGE_REDIRECT',
+  ]);
+  expect(rulesOf(settings, 6)).toContain(
+    '-A SELVAGE_DNS -d fd96::a/128 -p udp -j REDIRECT --to-ports 15053',
+  );
+  expect(restoreText(four, '')).toContain(':SELVAGE_DNS - [0:0]');
+  const saved = `${savedWith(four)}:SELVAGE_DNS - [0:0]\n`;
+  expect(restoreText(four, saved)).toBeNull();
+  // Without it from now on: its chain is emptied, and the jump there goes.
+  const without = restoreText(rulesOf(defaults, 4), saved);
+  expect(without).toContain('-D OUTPUT -p udp -m udp --dport 53 -j SELVAGE_DNS');
+  expect(without).toContain(':SELVAGE_DNS - [0:0]');
+  expect(removeText(saved)).toContain('-X SELVAGE_DNS');
+});

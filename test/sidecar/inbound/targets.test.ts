@@ -3,9 +3,17 @@ import type { Socket } from 'node:net';
 
 import { expect, test } from 'vitest';
 
+import { PortRules } from '#sidecar/inbound/port-rules.ts';
+import { OwnPorts } from '#sidecar/upstream/own-ports.ts';
 import { CapturedTargets, idleTargetsMax } from '#sidecar/inbound/targets.ts';
 
-const nothingOwn = { has: () => false };
+const noRules = new PortRules({ current: () => null, onChange: () => undefined });
+
+function ownOf(...ports: readonly number[]): OwnPorts {
+  const own = new OwnPorts();
+  for (const port of ports) own.add(port);
+  return own;
+}
 
 function socketTo(port: number): Socket {
   return Object.assign(new EventEmitter(), { wanted: port }) as unknown as Socket;
@@ -16,8 +24,8 @@ function originalOf(socket: Socket): { host: string; port: number } | null {
   return port === 0 ? null : { host: '10.0.0.7', port };
 }
 
-function targetsOf(ownPorts: { has(port: number): boolean } = nothingOwn): CapturedTargets {
-  return new CapturedTargets(originalOf, ownPorts);
+function targetsOf(ownPorts = ownOf()): CapturedTargets {
+  return new CapturedTargets(originalOf, ownPorts, noRules);
 }
 
 test('connections to one port share its target, called from where capture lets it pass', () => {
@@ -25,13 +33,18 @@ test('connections to one port share its target, called from where capture lets i
   const { target, refusal } = targets.take(socketTo(80));
   expect(refusal).toBe('');
   expect(target).toMatchObject({ ip: '10.0.0.7', port: 80 });
-  expect(target.application).toEqual({ host: '10.0.0.7', port: 80, from: '127.0.0.6' });
+  expect(target.application).toEqual({
+    host: '10.0.0.7',
+    port: 80,
+    path: '',
+    from: '127.0.0.6',
+  });
   expect(targets.take(socketTo(80)).target).toBe(target);
   expect(targets.take(socketTo(81)).target).not.toBe(target);
 });
 
 test("what was not redirected, or leads to the sidecar's own ports, goes nowhere", () => {
-  const targets = targetsOf({ has: (port) => port === 15_001 });
+  const targets = targetsOf(ownOf(15_001));
   expect(targets.take(socketTo(0)).refusal).toContain('not captured');
   expect(targets.take(socketTo(15_001)).refusal).toContain("sidecar's own");
   expect(targets.size).toBe(0);

@@ -184,7 +184,6 @@ export class Exchange {
   status = 0;
   requestBodyBytes = 0;
   responseBodyBytes = 0;
-
   /** Counts it as under way until its end; null: nothing does. */
   counted: Counted | null = null;
   /** What was in force when the request began; all its layers read this, whatever comes later. */

@@ -71,7 +71,10 @@ function reportOf(compared: readonly WorkloadDifferences[], old: MeshModel, now:
       differences.map((difference) => {
         const call = callOf(difference, workload, accounts, trustDomain);
         const { old: was, new: is, classes } = difference;
-        return { workload, onlyIn, old: was, new: is, classes, call, explain: argumentsOf(call) };
+        // Explain knows calls of the mesh and plaintext.
+        const relayed = difference.example.carriage.relayed === true;
+        const explain = relayed ? null : argumentsOf(call);
+        return { workload, onlyIn, old: was, new: is, classes, call, relayed, explain };
       }),
     ),
     unproven: compared.flatMap(({ workload, unproven }) =>
@@ -105,15 +108,21 @@ function textOf(report: Report, newPath: string, tty: boolean): string {
 }
 
 function differenceText(one: Report['differences'][number], newPath: string, tty: boolean): string {
-  const { call, old, new: is, classes, explain } = one;
+  const { call, old, new: is, classes, explain, relayed } = one;
+  const server = call.sni === undefined ? '' : ` (server name ${call.sni})`;
+  const what = relayed
+    ? `TLS that is not the mesh's, to ${call.to}:${call.port}${server}`
+    : describeCall(call, call.port);
   const change = is.allowed ? paint('now ALLOWED', 'yellow', tty) : paint('now DENIED', 'red', tty);
   const kinds =
     classes === 1 ? '' : `, and ${classes - 1} more kind${classes === 2 ? '' : 's'} of calls`;
   return [
-    `  ${change}  ${describeCall(call, call.port)}${kinds}`,
+    `  ${change}  ${what}${kinds}`,
     `    old: ${old.reason}`,
     `    new: ${is.reason}`,
-    paint(`    selvage explain ${shellLine([...explain, newPath])}`, 'dim', tty),
+    ...(explain === null
+      ? []
+      : [paint(`    selvage explain ${shellLine([...explain, newPath])}`, 'dim', tty)]),
     '',
   ].join('\n');
 }

@@ -137,6 +137,13 @@ async function suggestFor(
     throw new CallError(`the labels of ${namespace}/${name} are not known: ${where}`);
   }
   const others = near.filter((one) => one !== workload);
+  const { plaintext } = observed;
+  if (plaintext > 0) {
+    const calls = `${plaintext} call${plaintext === 1 ? '' : 's'} in plaintext`;
+    io.stderr.write(
+      `${namespace}/${name}: ${calls} would be denied by the policy suggested for it\n`,
+    );
+  }
   const suggestion = suggestPolicy(observed, { workload, others, dryRun });
   await verifySuggestion(observed, suggestion, workload);
   return suggestion;

@@ -26,7 +26,7 @@ export function callOf(
     ...(!tcp && claims !== null && { token: claims }),
     ...(said.has('source.ip') && { ip: sourceIp }),
     ...(said.has('destination.ip') && { destinationIp }),
-    ...(carriage.mtls && sni !== null && { sni }),
+    ...((carriage.mtls || carriage.relayed === true) && sni !== null && { sni }),
     // All refuse, or all let pass: explain knows one answer.
     ...(answers.size > 0 && { authorizer: answers.has(false) ? 'deny' : 'allow' }),
   };

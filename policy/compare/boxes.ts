@@ -53,8 +53,12 @@ export function boxesOf(side: SideOptions, carriage: Carriage): Boxes {
 /** Which rules judge; null: the connection comes to none, or its bytes are no request. */
 export function chainOf(
   policies: CompiledPolicies,
-  { port, mtls, kind }: Carriage,
+  { port, mtls, kind, relayed = false }: Carriage,
 ): 'http' | 'tcp' | null {
+  if (relayed) {
+    const { kind: admitted } = admitTransport(policies, port, { alpn: [], sni: '' });
+    return admitted === 'opaque' ? 'tcp' : null;
+  }
   const alpn = kind === 'http' ? 'istio-http/1.1' : 'istio-peer-exchange';
   const hello = mtls ? { alpn: [alpn, 'istio'], sni: '' } : null;
   const transport = admitTransport(policies, port, hello).kind;
@@ -172,10 +176,10 @@ class BoxMaker {
 
   /** What varies; null: nothing does for this way of calling. */
   #variableOf(condition: Condition): Variable | null {
-    const { kind, mtls } = this.#carriage;
+    const { kind, mtls, relayed = false } = this.#carriage;
     const named = this.#side.asked.get(condition)?.subject.variable ?? 'nothing';
     if (named === 'port' || named === 'nothing') return null;
-    if (!mtls && (named === 'identity' || named === 'sni')) return null;
+    if (!mtls && (named === 'identity' || (named === 'sni' && !relayed))) return null;
     const variable = named === 'remote.ip' && kind === 'tcp' ? 'source.ip' : named;
     const { dimensions } = this.#side.space;
     if (isOfToken(variable)) return dimensions.has('token') ? variable : null;

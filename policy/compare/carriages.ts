@@ -20,20 +20,27 @@ export function carriagesOf(
     const met = ofPorts.map(({ subject }) =>
       Number(subject.values.some((value) => Number(value) === port)),
     );
-    for (const mtls of [true, false]) {
-      for (const kind of ['http', 'tcp'] as const) {
-        const carriage: Carriage = { port, mtls, kind };
-        const chains = sides.map((policies) => chainOf(policies, carriage));
-        if (chains.every((chain) => chain === null)) continue;
-        // HTTP on a port of bytes is bytes.
-        if (kind === 'http' && !chains.includes('http')) continue;
-        const name = `${mtls} ${kind} ${chains.join(' ')} ${met.join('')}`;
-        if (!carriages.has(name)) carriages.set(name, carriage);
-      }
+    for (const way of ways) {
+      const carriage: Carriage = { ...way, port };
+      const chains = sides.map((policies) => chainOf(policies, carriage));
+      if (chains.every((chain) => chain === null)) continue;
+      // HTTP on a port of bytes is bytes.
+      if (way.kind === 'http' && !chains.includes('http')) continue;
+      const name = `${JSON.stringify(way)} ${chains.join(' ')} ${met.join('')}`;
+      if (!carriages.has(name)) carriages.set(name, carriage);
     }
   }
   return [...carriages.values()];
 }
+
+/** The plainest first: an example that they share is of the first. */
+const ways: readonly Omit<Carriage, 'port'>[] = [
+  { mtls: true, kind: 'http' },
+  { mtls: true, kind: 'tcp' },
+  { mtls: false, kind: 'http' },
+  { mtls: false, kind: 'tcp' },
+  { mtls: false, kind: 'tcp', relayed: true },
+];
 
 /** Those that somebody names, first those of the workload, and one that nobody does. */
 function portsOf(ports: readonly number[], ofPorts: readonly Asked[]): number[] {

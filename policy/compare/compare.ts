@@ -4,9 +4,9 @@ import { judge } from '../judge.ts';
 import { askedOf } from './asked.ts';
 import { boxesOf } from './boxes.ts';
 import { carriagesOf } from './carriages.ts';
-import { type Carriage, type Draft, draftOf, recordedOf } from './draft.ts';
+import { type Carriage, type Draft, draftOf, factsOf, recordedOf } from './draft.ts';
 import { gapsOf } from './gaps.ts';
-import { type Judgement, judgementOf } from './judgement.ts';
+import { type Judgement, judgementOf, judgeRelayed } from './judgement.ts';
 import { findDifferences } from './search.ts';
 import { type Preferred, type Space, spaceOf } from './space.ts';
 import type { Variable } from './subject.ts';
@@ -40,8 +40,8 @@ const combinationsMaxByDefault = 500_000;
 
 /**
  * A call that is refused on both sides is no difference, whoever refuses it. Calls are HTTP requests and TCP connections, in
- * plaintext or by mutual TLS of a workload of the mesh, with at most one token, whose signature is good; requests that no
- * rule ever sees (malformed ones) and TLS that is not the mesh's are none of them.
+ * plaintext, by mutual TLS of a workload of the mesh or by TLS of others, with at most one token, whose signature is good;
+ * requests that no rule ever sees (malformed ones) are none of them.
  * @param before the workload as it was, with all policies; `after`, as it will be
  */
 export async function compareWorkload(
@@ -123,7 +123,10 @@ async function judgeBoth(
 }
 
 async function judgeExample(policies: CompiledPolicies, example: Draft): Promise<Judgement> {
-  const { authorizers, claims } = example;
+  const { authorizers, claims, carriage } = example;
+  if (carriage.relayed === true) {
+    return judgeRelayed(policies, factsOf(example).connection, authorizers);
+  }
   const outcome = await judge(policies, recordedOf(example), {
     authorizer: async ({ name }) => authorizers[name] ?? true,
     ...(claims === null ? {} : { claims }),

@@ -33,6 +33,8 @@ export interface Carriage {
   readonly port: number;
   readonly mtls: boolean;
   readonly kind: 'http' | 'tcp';
+  /** TLS that is not the mesh's, passed on as it is and judged as bytes; then `mtls` is false. */
+  readonly relayed?: boolean;
 }
 
 export interface Draft extends Required<
@@ -93,7 +95,7 @@ export function factsOf(draft: Draft): DraftFacts {
     sourceIp,
     destinationIp,
     destinationPort: carriage.port,
-    sni: carriage.mtls ? (sni ?? defaultSni(carriage.port)) : '',
+    sni: carriage.mtls || carriage.relayed === true ? (sni ?? defaultSni(carriage.port)) : '',
   };
   if (carriage.kind === 'tcp') return { connection, request: null };
   const { method, path, host } = draft;

@@ -38,10 +38,13 @@ test('one policy for a workload, a rule for each caller, ids as templates', asyn
     mtls: false,
     source: { namespace: 'unknown', workload: 'unknown', principal: 'unknown' },
   });
-  const { status, out } = await suggested(
+  const { status, out, err } = await suggested(
     recordingOf(recorded(), ...orders, recorded({ method: 'POST' }), refused, plain),
   );
   expect(status).toBe(0);
+  expect(err).toBe(
+    'shop/cart: 1 call in plaintext would be denied by the policy suggested for it\n',
+  );
   expect(out).toBe(`# shop/cart: 5 calls of 2 kinds of callers, allowed.
 #   rule 0: 3 calls of cluster.local/ns/jobs/sa/batch
 #   rule 1: 2 calls of cluster.local/ns/shop/sa/web-sa

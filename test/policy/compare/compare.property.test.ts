@@ -6,9 +6,11 @@ import type { AuthorizationPolicy, Rule } from '#api/kinds/authorization-policy.
 import { meshConfig } from '#api/kinds/mesh-config.ts';
 import type { PolicyResource } from '#api/snapshot.ts';
 import { compareWorkload, type Comparison } from '#policy/compare/compare.ts';
-import { compilePolicies, type PolicyInput } from '#policy/compile.ts';
+import { type CompiledPolicies, compilePolicies, type PolicyInput } from '#policy/compile.ts';
+import { decide, decideCustom } from '#policy/decide.ts';
 import { judge } from '#policy/judge.ts';
 import type { RecordedCall } from '#policy/judge/call.ts';
+import { admitTransport } from '#policy/transport.ts';
 
 import { authorization, cart, peerAuthentication } from '../making.ts';
 
@@ -98,6 +100,7 @@ const when = fc
       'request.headers[x-foo]',
       'request.headers[:method]',
       'request.headers[host]',
+      'connection.sni',
       'request.auth.claims[groups]',
       'request.auth.audiences',
       'request.auth.claims[sub]',
@@ -193,6 +196,8 @@ interface GridCall {
   readonly call: RecordedCall;
   readonly claims: Readonly<Record<string, unknown>> | null;
   readonly answer: boolean;
+  /** TLS that is not the mesh's. */
+  readonly relayed: boolean;
 }
 
 const call: fc.Arbitrary<GridCall> = fc
@@ -201,7 +206,8 @@ const call: fc.Arbitrary<GridCall> = fc
     ip: fc.constantFrom(...ips),
     remote: fc.option(fc.constantFrom(...ips)),
     port: fc.constantFrom(8080, 8080, 9000, 8090, 7777),
-    kind: fc.constantFrom('http', 'http', 'http', 'tcp' as const),
+    kind: fc.constantFrom('http', 'http', 'http', 'tcp', 'relayed' as const),
+    sni: fc.constantFrom('a', 'b', 'ab', 'x', ''),
     path: fc.constantFrom(...paths),
     method: fc.constantFrom(...methods),
     host: fc.constantFrom(...hosts),
@@ -209,15 +215,15 @@ const call: fc.Arbitrary<GridCall> = fc
     claims: fc.constantFrom(...tokens),
     answer: fc.boolean(),
   })
-  .map(({ identity, ip, remote, port, kind, path, method, host, foo, claims, answer }) => {
-    const ends = { source: { identity, ip }, destination: { ip: '10.0.0.2', port } };
+  .map(({ identity, ip, remote, port, kind, sni, path, method, host, foo, claims, answer }) => {
+    const ends = { source: { identity, ip }, destination: { ip: '10.0.0.2', port }, sni };
     const headers = [
       ...foo.map((value): [string, string] => ['x-foo', value]),
       ...(remote === null ? [] : [['x-forwarded-for', remote] as [string, string]]),
     ];
     const whole: RecordedCall =
-      kind === 'tcp' ? { kind, ...ends } : { path, method, host, headers, ...ends };
-    return { call: whole, claims, answer };
+      kind === 'http' ? { path, method, host, headers, ...ends } : { kind: 'tcp', ...ends };
+    return { call: whole, claims, answer, relayed: kind === 'relayed' };
   });
 const grid = fc.sample(call, { numRuns: 1_000, seed: 7 });
 
@@ -232,11 +238,32 @@ async function compared({ before, after }: Sides): Promise<Comparison> {
 async function allowed(those: readonly PolicyResource[]): Promise<boolean[]> {
   const compiled = compilePolicies(inputOf(those));
   const verdicts: boolean[] = [];
-  for (const { call, claims, answer } of grid) {
+  for (const { call, claims, answer, relayed } of grid) {
+    if (relayed) {
+      verdicts.push(passesOn(compiled, call, answer));
+      continue;
+    }
     const options = { authorizer: async () => answer, ...(claims === null ? {} : { claims }) };
     verdicts.push((await judge(compiled, call, options)).decision === 'allow');
   }
   return verdicts;
+}
+
+function passesOn(policies: CompiledPolicies, call: RecordedCall, answer: boolean): boolean {
+  const { port, ip: destinationIp } = call.destination;
+  const { sni = '' } = call;
+  if (admitTransport(policies, port, { alpn: [], sni }).kind !== 'opaque') return false;
+  const connection = {
+    mtls: false,
+    identities: [],
+    sourceIp: call.source.ip,
+    destinationIp,
+    destinationPort: port,
+    sni,
+  };
+  const custom = decideCustom(policies.tcp, connection, null);
+  if (custom !== null && (custom.provider === null || !answer)) return false;
+  return decide(policies.tcp, connection, null).allowed;
 }
 
 test(

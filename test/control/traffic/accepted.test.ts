@@ -31,8 +31,9 @@ test.each(files)('%s has nothing to mend by itself, and changes what workloads g
   expect([...problems, ...lintMesh(mesh)]).toEqual([]);
   const plain = collectMesh(loadText(services, name).resources);
   // A caller, and the one that a Sidecar's ingress is of.
+  const workloads: readonly Record<string, string>[] = [{}, { app: 'ledger' }];
   const [after, before] = [mesh, plain].map((one) =>
-    [{}, { app: 'ledger' }].map((labels) => ({ ...snapshot(one, 'atlas', labels), version: 0 })),
+    workloads.map((labels) => ({ ...snapshot(one, 'atlas', labels), version: 0 })),
   );
   expect(after).not.toEqual(before);
 });

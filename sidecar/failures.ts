@@ -188,3 +188,14 @@ export const failures = Object.freeze(
     ]),
   ),
 ) as Readonly<Record<FailureCode, Failure>>;
+
+/** A policy said no, or what policies stand on: a token, a key, an authorizer. */
+export const refusedByPolicy: ReadonlySet<FailureCode> = new Set([
+  'denied',
+  'authorizer-denied',
+  'authorizer-failed',
+  'token-refused',
+  'audience-refused',
+  'keys-unavailable',
+  'key-refused',
+]);

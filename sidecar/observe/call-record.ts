@@ -4,7 +4,7 @@ import type { Endpoint } from '#api/snapshot.ts';
 import type { ConnectionFacts } from '#policy/facts.ts';
 
 import type { Exchange } from '../exchange.ts';
-import type { FailureCode } from '../failures.ts';
+import { refusedByPolicy } from '../failures.ts';
 import type { LoggedReason } from '../telemetry/log-reason.ts';
 import type { LogRecord } from '../telemetry/log-record.ts';
 import { ConnectionSlot } from '../telemetry/slot.ts';
@@ -21,17 +21,6 @@ import { redacted, secretHeadersOf, withoutQueryValues } from './secrets.ts';
 
 /** Longer values are cut: a client's 60 KB path must not cost 60 KB of memory. */
 const charsMax = 512;
-
-/** A policy said no, or what policies stand on: a token, a key, an authorizer. */
-const refusedByPolicy: ReadonlySet<FailureCode> = new Set([
-  'denied',
-  'authorizer-denied',
-  'authorizer-failed',
-  'token-refused',
-  'audience-refused',
-  'keys-unavailable',
-  'key-refused',
-]);
 
 /** The two ends of a call, as the metrics name them. */
 export interface Parties {

@@ -106,7 +106,7 @@ describe.skipIf(found === null).each(['http', 'grpc'] as const)('over %s', (prot
     const trace = traces.find(({ traceID }) => traceID === deniedId);
     const server = trace?.spans.find((span) => tagOf(span, 'span.kind') === 'server');
     expect(tagOf(server, 'selvage.why')).toMatch(
-      /^denied: .*nearest: payments\/admit-billing rule 0 \(.*from\.source\.principals is/,
+      /^denied: .*nearest is payments\/admit-billing rule 0 \(.*from\.source\.principals is/,
     );
     const [event] = server?.logs ?? [];
     expect(event?.fields).toContainEqual(

@@ -42,7 +42,7 @@ export function connectionSpan(
   if (session.id !== '') attributes['selvage.id'] = session.id;
   const failed = session.flag !== '-';
   if (failed) attributes['error.type'] = session.details || session.flag;
-  const events = deniedEvents(session, style);
+  const events = deniedEvents(session, record, style);
   for (const { attributes: said } of events)
     attributes['selvage.why'] = said['selvage.reason'] ?? '';
   style.addTags(attributes, record);
@@ -59,11 +59,11 @@ export function connectionSpan(
   };
 }
 
-function deniedEvents(session: TcpSession, style: SpanStyle): SpanEvent[] {
+function deniedEvents(session: TcpSession, record: LogRecord, style: SpanStyle): SpanEvent[] {
   const { verdict, closedAtMs } = session;
   if (verdict === null || verdict.allowed) return [];
   const attributes = {
-    'selvage.reason': style.denials.ofConnection(session, verdict),
+    'selvage.reason': style.why(record),
     'selvage.code': 'denied',
   };
   return [{ name: 'selvage.denied', atMs: closedAtMs, attributes }];

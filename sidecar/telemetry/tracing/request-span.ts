@@ -2,7 +2,7 @@
 import { plainAddress } from '#runtime/plain-address.ts';
 
 import type { Exchange } from '../../exchange.ts';
-import type { FailureCode } from '../../failures.ts';
+import { refusedByPolicy, type FailureCode } from '../../failures.ts';
 import type { LogRecord } from '../log-record.ts';
 import type { Trace } from '../trace-context.ts';
 import { addressAttributes, calledHost, partyAttributes } from './places.ts';
@@ -27,7 +27,7 @@ export function requestSpan(
   addPlaces(attributes, x, style);
   addEnvoyNames(attributes, x, record, style);
   if (rpc !== null) addRpc(attributes, x, rpc, style);
-  const refused = refusalOf(x, style);
+  const refused = refusalOf(x, record, style);
   addOutcome(attributes, x, refused, style);
   style.addTags(attributes, record);
   return {
@@ -147,13 +147,7 @@ function addOutcome(
 
 /** What a sidecar did not let through, by policy or by limit. */
 const refusals: ReadonlySet<FailureCode> = new Set([
-  'denied',
-  'authorizer-denied',
-  'authorizer-failed',
-  'token-refused',
-  'audience-refused',
-  'keys-unavailable',
-  'key-refused',
+  ...refusedByPolicy,
   'rate-limited',
   'limiter-failed',
   'outside-refused',
@@ -166,10 +160,10 @@ interface Refusal {
   readonly why: string;
 }
 
-function refusalOf(x: Exchange, style: SpanStyle): Refusal | null {
+function refusalOf(x: Exchange, record: LogRecord, style: SpanStyle): Refusal | null {
   const { failure } = x;
   if (failure === null || !refusals.has(failure.code)) return null;
-  return { code: failure.code, limit: failure.limit ?? '', why: reasonOf(x, style) };
+  return { code: failure.code, limit: failure.limit ?? '', why: style.why(record) };
 }
 
 function eventsOf(x: Exchange, trace: Trace, refused: Refusal | null): readonly SpanEvent[] {
@@ -181,13 +175,6 @@ function eventsOf(x: Exchange, trace: Trace, refused: Refusal | null): readonly 
   };
   const name = refused.limit === '' ? 'selvage.denied' : 'selvage.limited';
   return [...noted, { name, atMs: x.finishedAtMs, attributes }];
-}
-
-function reasonOf(x: Exchange, style: SpanStyle): string {
-  const { failure, verdict, details } = x;
-  if (failure?.why !== undefined) return failure.why;
-  if (verdict !== null && !verdict.allowed) return style.denials.ofRequest(x, verdict);
-  return `${failure?.code ?? ''}: ${details || (failure?.details ?? '')}`;
 }
 
 /** OpenTelemetry: a server is at fault from 500 and by some codes of gRPC, a client call failed from 400 and by any. */

@@ -4,10 +4,8 @@ import type { Verdict } from '#policy/verdict.ts';
 
 import { nothingWanted, wantedBoth, type WantedOfAnswers } from '../kept-answer.ts';
 import type { LogRecord } from '../log-record.ts';
-import type { ReasonSource } from '../types.ts';
 import type { WorkloadLabels } from '../workload-labels.ts';
 import { compileTags, type CompiledTag, type TagParts } from './custom-tags.ts';
-import { Denials } from './denial.ts';
 import type { Attributes } from './span.ts';
 
 /** Who this sidecar is. */
@@ -23,25 +21,25 @@ const tagCharsMax = 256;
 
 export class SpanStyle {
   readonly owner: SpanOwner;
-  readonly denials: Denials;
   /** What custom tags want kept of answers. */
   readonly wanted: WantedOfAnswers;
   readonly #istioTags: boolean;
   readonly #tags: readonly CompiledTag[];
   readonly #charsMax: number;
+  readonly #reason: TagParts['reason'];
 
-  constructor(
-    owner: SpanOwner,
-    reasons: ReasonSource | null,
-    settings: TracingSettings,
-    parts: TagParts,
-  ) {
+  constructor(owner: SpanOwner, settings: TracingSettings, parts: TagParts) {
     this.owner = owner;
-    this.denials = new Denials(reasons);
+    this.#reason = parts.reason;
     this.#istioTags = settings.withoutIstioTags !== true;
     this.#tags = compileTags(settings.tags ?? [], parts);
     this.wanted = this.#tags.map(({ wanted }) => wanted).reduce(wantedBoth, nothingWanted);
     this.#charsMax = settings.provider?.tagCharsMax ?? tagCharsMax;
+  }
+
+  /** The sentence that logs have too, with what is secret cut. */
+  why(record: LogRecord): string {
+    return this.#reason(record).fields.why ?? '';
   }
 
   /** Long values are cut. */

@@ -104,7 +104,7 @@ export class Tracer {
   }
 
   private direction(said: DirectionTelemetry | undefined, sink: SpanSink | null): Direction | null {
-    const { ratio, withoutSink, owner, reasons, clock, environment, warn } = this.options;
+    const { ratio, withoutSink, owner, clock, environment, warn } = this.options;
     const tracing = said?.tracing ?? {};
     if (sink === null && (!withoutSink || tracing.disabled === true)) return null;
     const { samplingPercent } = tracing;
@@ -112,7 +112,7 @@ export class Tracer {
       sink,
       ratio: samplingPercent === undefined ? ratio : samplingPercent / 100,
       passesOn: tracing.withoutPropagation !== true,
-      style: new SpanStyle(owner, reasons, tracing, {
+      style: new SpanStyle(owner, tracing, {
         clock,
         environment,
         warn,

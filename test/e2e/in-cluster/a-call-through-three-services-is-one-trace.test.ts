@@ -152,7 +152,7 @@ describeInCluster('a cluster with a Jaeger', () => {
       const spans = traces.find(({ traceID }) => traceID === deniedId)?.spans ?? [];
       const server = spans.find((span) => tagOf(span, 'span.kind') === 'server');
       expect(tagOf(server, 'selvage.why')).toContain(
-        `nearest: ${place.namespace}/admit-billing rule 0`,
+        `nearest is ${place.namespace}/admit-billing rule 0`,
       );
     });
 

@@ -1,10 +1,13 @@
 // Tracing: contexts are joined or started, sampled calls become spans that say who, what and why.
+import { inspect } from 'node:util';
+
 import { afterEach, expect, test } from 'vitest';
 
 import type { DirectionTelemetry, TelemetrySettings, TracingSettings } from '#api/telemetry.ts';
 import { failures } from '#sidecar/failures.ts';
 import { createTelemetry, type RunningTelemetry } from '#sidecar/telemetry/telemetry.ts';
 import { isTraceparent } from '#sidecar/telemetry/trace-context.ts';
+import type { ReasonSource } from '#sidecar/telemetry/types.ts';
 import { noteFailedTry } from '#sidecar/telemetry/tracing/failed-try.ts';
 
 import {
@@ -40,6 +43,7 @@ interface Said {
   readonly debuggers?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly warned?: string[];
+  readonly explain?: ReasonSource['explain'];
 }
 
 async function start(said: Said = {}): Promise<RunningTelemetry> {
@@ -51,6 +55,7 @@ async function start(said: Said = {}): Promise<RunningTelemetry> {
     debuggers = [],
     environment = {},
     warned = [],
+    explain = () => null,
   } = said;
   const t = createTelemetry({
     workload,
@@ -59,7 +64,7 @@ async function start(said: Said = {}): Promise<RunningTelemetry> {
     accessLogFormat: 'text',
     reasons: {
       describe: ({ policy }) => `denied by ${policy} (billing.yaml:7)`,
-      explain: () => null,
+      explain,
       explainTcp: () => null,
     },
     otlpEndpoint: withoutSink ? '' : collector.url,
@@ -254,6 +259,37 @@ test('a denial is a tag, a reason and an event', async () => {
   ]);
   // A server that refuses has not failed.
   expect(span?.status).toBe(0);
+});
+
+test('what a denial says of credentials is cut from spans as from logs', async () => {
+  const missed = {
+    field: 'when[request.headers[x-api-key]]',
+    wanted: ['the-right-key'],
+    got: 'a-stolen-key',
+    at: null,
+  };
+  const place = { namespace: 'billing', policy: 'keys', rule: 0, at: null };
+  const said = `${missed.field} is ${missed.got}, not ${missed.wanted[0]}`;
+  const t = await start({
+    explain: () => ({
+      verdict: denial,
+      summary: `denied; nearest is billing/keys rule 0: ${said}`,
+      at: null,
+      nearest: { ...place, matched: [], missed: [missed] },
+      audited: [],
+      dryRun: [],
+    }),
+  });
+  const x = makeExchange({ headers: [['traceparent', sampled]], status: 403 });
+  x.verdict = denial;
+  x.failure = failures.denied;
+  run(t, x);
+  const [span] = await spansOf(t);
+  expect(span?.attributes).toMatchObject({
+    'selvage.why': expect.stringContaining('is (redacted), not (redacted)') as string,
+  });
+  const told = inspect(span, { depth: 9 });
+  expect(told).not.toMatch(/the-right-key|a-stolen-key/);
 });
 
 test('a refusal that no policy made is denied too; one by a limit names the limit', async () => {

@@ -61,20 +61,21 @@ export function trafficCells(edges: readonly Edge[], view: EdgeView): Html {
   const { requests, failures, refusals, durations } = shown.traffic;
   const health = healthNow(shown);
   const dim = shown.isNow ? '' : ' muted';
-  const total = sum(edges.map((edge) => edge.total)).requests;
+  // Both since the start, so that one is a part of the other.
+  const total = sum(edges.map((edge) => edge.total));
   const [p50, p99] = [quantile(durations, 0.5), quantile(durations, 0.99)];
   const bad = failures === 0 ? dim : health === 'bad' ? ' bad' : ' warn';
   return html`<td class="num">
       ${shown.rate === null ? '…' : html`${rateText(shown.rate)}<span class="muted">/s</span>`}
     </td>
-    <td class="num" title="${total}">${countText(total)}</td>
+    <td class="num" title="${total.requests}">${countText(total.requests)}</td>
     <td class="num${bad}">
       <span title="${failures} of ${requests} failed"
         >${shareText(requests - failures, requests)} ${failures > 0 && signs[health]}</span
       >
     </td>
-    <td class="num${refusals > 0 ? ' warn' : ' muted'}">
-      ${refusals === 0 ? '–' : countText(refusals)}
+    <td class="num${refusals > 0 ? ' warn' : ' muted'}" title="${total.refusals}">
+      ${total.refusals === 0 ? '–' : countText(total.refusals)}
     </td>
     <td class="num${dim}">${p50 === null ? '–' : millisecondsText(p50)}</td>
     <td class="num${dim}">${p99 === null ? '–' : millisecondsText(p99)}</td>

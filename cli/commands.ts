@@ -76,7 +76,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   inject: {
     usage: 'inject FILE... [OPTION]...',
-    summary: 'add the sidecar to manifests, as a cluster does (- is stdin)',
+    summary: 'add the sidecar to manifests, as clusters do (- is stdin)',
     options: [
       ['-f FILE', 'one more file or folder of manifests'],
       ['--config FILE', "the ConfigMap of the cluster's injector"],
@@ -120,7 +120,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   record: {
     usage: 'record NS/WORKLOAD [OPTION]...',
-    summary: 'keep the calls of a workload in a file: heads only, without secrets',
+    summary: 'keep the calls of a workload in a file, without secrets',
     options: [
       ['-o, --output FILE', '(stdout)'],
       ['--for TIME', 'as 30s or 5m (until Ctrl-C)'],
@@ -132,7 +132,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   replay: {
     usage: 'replay FILE... --policies NEW [OPTION]... | replay FILE... [--through-sidecar]',
-    summary: 'which recorded calls would be decided otherwise under other policies',
+    summary: 'recorded calls that other policies would decide otherwise',
     options: [
       ['--policies NEW', 'files or a folder of YAML; FILE is what selvage record wrote'],
       ['--old OLD', 'the policies to compare with (what was recorded)'],
@@ -145,7 +145,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   diff: {
     usage: 'diff OLD NEW [OPTION]...',
-    summary: 'calls whose verdict differs between two sets of policies, or that none does',
+    summary: 'calls that two sets of policies decide otherwise, or none',
     options: [['--workload NS/WORKLOAD', '(all)'], output],
     statuses:
       '0: no call differs, which is proven; 1: some do; 2: wrong usage; 3: none was found, and it is not proven',
@@ -153,7 +153,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   suggest: {
     usage: 'suggest FILE... | --live [NS/WORKLOAD] [OPTION]...',
-    summary: 'the AuthorizationPolicies that allow just what was observed',
+    summary: 'AuthorizationPolicies that allow just what was observed',
     options: [
       ['--live', 'observe a mesh, in place of files that selvage record wrote'],
       ['-o, --output DIR', 'a file for each workload (stdout)'],
@@ -168,7 +168,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   'dry-run': {
     usage: 'dry-run [NS/WORKLOAD | policy NS/NAME] [OPTION]...',
-    summary: 'calls that policies under trial (istio.io/dry-run) would decide otherwise',
+    summary: 'calls that policies on trial would decide otherwise',
     options: [
       ['--for TIME', 'as 30s or 5m (until Ctrl-C)'],
       ['--limit N', 'so many calls'],
@@ -215,7 +215,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   why: {
     usage: 'why [ID] [OPTION]...',
-    summary: 'what became of a call: its x-selvage-id; without: the newest',
+    summary: 'what became of a call by its x-selvage-id, or the newest',
     options: [
       ['-n, --namespace NS', 'ask the sidecars of that one (all)'],
       ['--limit N', 'of the newest refusals and failures (20)'],

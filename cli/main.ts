@@ -44,9 +44,9 @@ function unknown(name: string, io: Io): number {
 
 function help(): string {
   const rows = Object.entries(commands).map(([name, { usage, summary }]) => {
-    const [, takes = ''] = /^\S+ (\S+)/.exec(usage) ?? [];
-    const shown = takes.startsWith('[') || takes.startsWith('--') ? '...' : takes;
-    return `  ${`${name} ${shown}`.padEnd(17)}${summary}\n`;
+    // All words that are no option: `diff OLD NEW`.
+    const [, takes = ''] = /^\S+ ([^[\]|]*?)(?: ?[[|-].*)?$/.exec(usage) ?? [];
+    return `  ${`${name} ${takes || '...'}`.padEnd(19)}${summary}\n`;
   });
   return `Usage: selvage COMMAND ...\n\n${rows.join('')}\nselvage COMMAND --help tells its options, selvage --version the version.\n`;
 }

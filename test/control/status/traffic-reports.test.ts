@@ -174,26 +174,27 @@ test('what counts for no sidecar is 0 of 0; what is counted in part is counted',
   expect(enforced('DestinationRule/shop/d')).toMatchObject({ generation: 1, of: 0, enforced: 0 });
 });
 
+const scoped = (hosts: readonly string[]): object =>
+  resource('Sidecar', 's', {
+    egress: [{ port: { number: 443, protocol: 'TLS', name: 't' }, hosts }],
+  });
+const two = (generation: number, resolution = 'DNS'): object =>
+  resource(
+    'ServiceEntry',
+    'e',
+    {
+      hosts: ['api.example.com'],
+      resolution,
+      ports: [
+        { number: 443, name: 'tls', protocol: 'TLS' },
+        { number: 80, name: 'http', protocol: 'HTTP' },
+      ],
+    },
+    generation,
+  );
+
 test('a ServiceEntry concerns the sidecars that see it, also those that see a part of it or by other names', () => {
   control.connect('web-0');
-  const scoped = (hosts: readonly string[]): object =>
-    resource('Sidecar', 's', {
-      egress: [{ port: { number: 443, protocol: 'TLS', name: 't' }, hosts }],
-    });
-  const two = (generation: number, resolution = 'DNS'): object =>
-    resource(
-      'ServiceEntry',
-      'e',
-      {
-        hosts: ['api.example.com'],
-        resolution,
-        ports: [
-          { number: 443, name: 'tls', protocol: 'TLS' },
-          { number: 80, name: 'http', protocol: 'HTTP' },
-        ],
-      },
-      generation,
-    );
   const key = 'ServiceEntry/shop/e';
   control.take(...base, two(1), scoped(['*/api.example.com']));
   control.acknowledge();

@@ -39,7 +39,7 @@ test('one that is asked again and is late before its turn leaves the queue, and 
   call?.granted(stream);
   expect(call?.mayReplay(true)).toBe(true);
   pool.waiting.push(...(call === undefined ? [] : [call]));
-  await expect(answer).rejects.toThrow();
+  await expect(answer).rejects.toThrow('30 ms');
   expect(pool.waiting).toEqual([]);
   expect(aborted()).toBe(0);
 });
@@ -49,6 +49,6 @@ test('one that is late while it is answered leaves its stream', async () => {
   const answer = ask(pool, 30);
   const { stream, aborted } = fakeStream();
   pool.waiting.splice(0)[0]?.granted(stream);
-  await expect(answer).rejects.toThrow();
+  await expect(answer).rejects.toThrow('30 ms');
   expect(aborted()).toBe(1);
 });

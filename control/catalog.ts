@@ -5,6 +5,7 @@ import type { MeshResources } from '#api/mesh.ts';
 import type { Endpoint, Service } from '#api/snapshot.ts';
 
 import { keyOf, listServices, type Listed } from './listing.ts';
+import { madeLike } from './made-of.ts';
 import { sameItems } from './same-items.ts';
 
 interface Basis {
@@ -124,7 +125,7 @@ export class Catalog {
       const next = replaced.get(source);
       if (next === undefined) return one;
       if (source === one) return next;
-      const form = { ...next, hosts: one.hosts };
+      const form = madeLike({ ...next, hosts: one.hosts }, next);
       sources.set(form, next);
       return form;
     });
@@ -146,7 +147,7 @@ function formOf(
   const old = before.get(keyOf(form));
   const kept = old !== undefined && isDeepStrictEqual(old, form) ? old : form;
   sources.set(kept, service);
-  return kept;
+  return madeLike(kept, service);
 }
 
 /** Old -> new, where all names and who sees them stayed; null: they did not. */

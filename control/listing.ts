@@ -9,6 +9,7 @@ import type { Service } from '#api/snapshot.ts';
 
 import { allocateAddresses } from './automatic-addresses.ts';
 import { byPlace, PodIndex, type EndpointFinder } from './endpoints.ts';
+import { keptFor } from './made-of.ts';
 import { listEntry } from './service-entries.ts';
 import { sameItems } from './same-items.ts';
 import { SliceIndex } from './slices.ts';
@@ -162,7 +163,7 @@ function isMadeOf({ inputs: before }: Listed, inputs: readonly unknown[] | null)
 function again(before: ReadonlyMap<string, Listed>, one: Listed): Listed {
   const old = before.get(keyOf(one.service));
   if (old === undefined || old === one || !isDeepStrictEqual(old.service, one.service)) return one;
-  return { ...one, service: old.service };
+  return { ...one, service: keptFor(old.service, one.service) };
 }
 
 export function keyOf(service: Service): string {

@@ -18,6 +18,8 @@ export function resourceKey({ kind, metadata }: Written): string {
 
 const nothing: readonly Written[] = [];
 const written = new WeakMap<object, readonly Written[]>();
+/** A form of an object -> that object, of whose resources it is made. */
+const origins = new WeakMap<object, object>();
 let changes = 0;
 
 /** Remembers it, and gives what was made. */
@@ -39,8 +41,18 @@ export function keptFor<T extends object>(kept: T, made: T): T {
   return kept;
 }
 
+/** Remembers that one object is a form of another, now and when that is found to be made of others; and gives the form. */
+export function madeLike<T extends object>(form: T, origin: object): T {
+  if (form === origin || origins.get(form) === origin) return form;
+  const before = origins.has(form) ? madeOf(form) : null;
+  origins.set(form, origin);
+  if (before !== null && !sameItems(before, madeOf(origin))) changes += 1;
+  return form;
+}
+
 export function madeOf(made: object): readonly Written[] {
-  return written.get(made) ?? nothing;
+  const origin = origins.get(made);
+  return origin === undefined ? (written.get(made) ?? nothing) : madeOf(origin);
 }
 
 /** Grows when something that is used on is found to be made of other resources, or of other generations of them. */

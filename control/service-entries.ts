@@ -7,6 +7,7 @@ import { audienceOf } from '#api/traffic/audience.ts';
 import { automaticAddressesOf, type AutomaticAddresses } from './automatic-addresses.ts';
 import { byPlace, type PodFinder } from './endpoints.ts';
 import type { Listed } from './listing.ts';
+import { madeFrom } from './made-of.ts';
 import { outsideEndpoint, type WorkloadEntries } from './workload-entries.ts';
 
 type EntryPort = ServiceEntrySpec['ports'][number];
@@ -55,6 +56,7 @@ export function listEntry(entry: ServiceEntry, around: EntrySurroundings): Liste
       ...(resolution !== null && { resolution }),
       ...(spec.subjectAltNames.length > 0 && { subjectAltNames: spec.subjectAltNames }),
     };
+    madeFrom(service, [entry]);
     return { service, shortHost: null, exportTo, aliases: [], inputs: null };
   });
 }

@@ -41,6 +41,7 @@ export function buildSnapshot(view: MeshView, workload: Workload, version: numbe
 /** A snapshot that is used on, because the newest is equal but for its number: its parts are made of the newest resources. */
 export function keepSnapshot(kept: Snapshot, newest: Snapshot): void {
   keptFor(kept, newest);
+  keepList(kept.services, newest.services);
   keepList(kept.routes, newest.routes);
   keepList(kept.destinations, newest.destinations);
   if (kept.telemetry !== undefined && newest.telemetry !== undefined) {

@@ -9,7 +9,12 @@ const port = z.number().int().min(0).max(65535);
 
 export const serviceEntrySpec = z.object({
   hosts: z.array(z.string()).min(1).describe('Names that the service is called by.'),
-  addresses: z.array(z.string()).default([]).describe('Virtual addresses or CIDRs of the service.'),
+  addresses: z
+    .array(z.string())
+    .default([])
+    .describe(
+      'Virtual addresses or CIDRs of the service. Without any, each host that is no wildcard gets one of 240.240.0.0/16, but for the resolution NONE; the label networking.istio.io/enable-autoallocate-ip: "false" keeps them without.',
+    ),
   ports: z
     .array(
       z.object({

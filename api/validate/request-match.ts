@@ -43,8 +43,7 @@ function checkMatch(match: RequestMatch, at: string, add: Add): void {
   }
   for (const field of ['paths', 'notPaths'] as const) {
     for (const [i, value] of (match[field] ?? []).entries()) {
-      const fault = /[{}]/.test(value) ? templateFault(value) : null;
-      if (fault !== null) add(joinIndex(`${at}.${field}`, i), fault);
+      checkPath(value, joinIndex(`${at}.${field}`, i), add);
     }
   }
   for (const name of Object.keys(headers)) {

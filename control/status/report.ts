@@ -1,5 +1,5 @@
 // What one replica of control knows of its sidecars: which generation of which resource each has, and should have.
-import type { Snapshot } from '#api/snapshot.ts';
+import type { Service, Snapshot } from '#api/snapshot.ts';
 
 import { madeOf, madeOfChanges, resourceKey, type Written } from '../made-of.ts';
 import type { Snapshots } from '../snapshots.ts';
@@ -61,6 +61,7 @@ export const enforcedKinds: ReadonlySet<string> = new Set([
   'CircuitBreaker',
   'HealthCheck',
   'Sidecar',
+  'ServiceEntry',
   'Telemetry',
 ]);
 
@@ -102,6 +103,12 @@ export function reportOf(
   };
 }
 
+/** Of lists that all sidecars of a namespace share. */
+const ofServices = new WeakMap<
+  readonly Service[],
+  { readonly found: readonly Written[]; readonly changes: number }
+>();
+
 /** The resources that a snapshot was made of; the same map for the same snapshot while that stays true. */
 export function generationsOf(snapshot: Snapshot | null): Generations {
   if (snapshot === null) return nothing;
@@ -112,13 +119,30 @@ export function generationsOf(snapshot: Snapshot | null): Generations {
   const note = (one: Written): void => {
     found.set(resourceKey(one), one.metadata.generation ?? 0);
   };
-  const { policies, extensions = [], routes = [], destinations = [], telemetry } = snapshot;
+  const {
+    policies,
+    services,
+    extensions = [],
+    routes = [],
+    destinations = [],
+    telemetry,
+  } = snapshot;
   for (const one of policies) note(one);
   for (const one of extensions) note(one);
+  for (const one of madeOfServices(services, changes)) note(one);
   const parts = [snapshot, ...routes, ...destinations];
   for (const part of telemetry === undefined ? parts : [...parts, telemetry]) {
     for (const one of madeOf(part)) note(one);
   }
   generations.set(snapshot, { found, changes });
+  return found;
+}
+
+/** ServiceEntries: what Services say is not ours to report. */
+function madeOfServices(services: readonly Service[], changes: number): readonly Written[] {
+  const known = ofServices.get(services);
+  if (known?.changes === changes) return known.found;
+  const found = services.flatMap((service) => madeOf(service));
+  ofServices.set(services, { found, changes });
   return found;
 }

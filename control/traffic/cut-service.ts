@@ -1,6 +1,8 @@
 // A service with some of its ports.
 import type { Service } from '#api/snapshot.ts';
 
+import { madeLike } from '../made-of.ts';
+
 const forms = new WeakMap<Service, Map<string, Service>>();
 
 /** The same object where nothing is cut from it, and for the same ports. Null: none is left. */
@@ -12,6 +14,6 @@ export function keepPorts(service: Service, keep: (port: number) => boolean): Se
   let known = forms.get(service);
   if (known === undefined) forms.set(service, (known = new Map()));
   let form = known.get(key);
-  if (form === undefined) known.set(key, (form = { ...service, ports }));
+  if (form === undefined) known.set(key, (form = madeLike({ ...service, ports }, service)));
   return form;
 }

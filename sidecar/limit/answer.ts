@@ -21,6 +21,7 @@ export function limitHeaders(met: readonly Met[], count: number, refused = false
   let policy = '';
   let left = '';
   let tightest: Met | null = null;
+  let least = 0;
   for (let i = 0; i < count; i++) {
     const one = met[i];
     if (one === undefined) continue;
@@ -29,7 +30,7 @@ export function limitHeaders(met: readonly Met[], count: number, refused = false
     const remaining = one.remaining + (refused && admitted ? 1 : 0);
     if (!limit.enforce || limit.style === 'none') continue;
     if (limit.style === 'x-ratelimit') {
-      if (tightest === null || remaining < tightest.remaining) tightest = one;
+      if (tightest === null || remaining < least) [tightest, least] = [one, remaining];
       continue;
     }
     const reset = limit.algorithm.windowSeconds === 0 ? '' : `;t=${seconds(resetMs)}`;
@@ -43,7 +44,7 @@ export function limitHeaders(met: readonly Met[], count: number, refused = false
   if (tightest !== null) {
     lines.push(
       ['x-ratelimit-limit', String(tightest.limit.algorithm.quota)],
-      ['x-ratelimit-remaining', String(tightest.remaining)],
+      ['x-ratelimit-remaining', String(least)],
       ['x-ratelimit-reset', String(seconds(tightest.resetMs))],
     );
   }

@@ -46,7 +46,10 @@ export abstract class OwnCall implements UpstreamCall {
   }
 
   mayReplay(untouched: boolean): boolean {
-    return untouched && !this.over;
+    if (!untouched || this.over) return false;
+    // It waits in the queue again, with nothing left of this stream.
+    this.upstream = null;
+    return true;
   }
 
   abstract head(

@@ -103,7 +103,7 @@ test.each([
   [[], 'say what to wait for'],
   [['AuthorizationPolicy'], 'is not KIND/NAME'],
   [['AuthorizationPolcy/x'], 'did you mean AuthorizationPolicy?'],
-  [['ServiceEntry/x'], 'sidecars do not tell which ServiceEntry they enforce'],
+  [['WorkloadEntry/x'], 'sidecars do not tell which WorkloadEntry they enforce'],
   [['Deployment/x'], 'there is no kind Deployment that sidecars enforce; kinds are'],
   [
     ['AuthorizationPolicy/x', '--timeout', 'soon'],

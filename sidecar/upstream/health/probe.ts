@@ -5,6 +5,8 @@ import type { Socket } from 'node:net';
 
 import type { ActiveHealthCheck } from '#api/traffic/destination.ts';
 
+import { healthRequest, isServing } from './message.ts';
+
 /** Ways to a member, each a connection of its own. */
 export interface Probed {
   readonly address: string;
@@ -99,22 +101,11 @@ async function askGrpc(
   asked.on('data', (chunk: Buffer) => chunks.push(chunk));
   asked.on('error', (error: Error) => done(error.message));
   asked.on('end', () => done(fault === '' ? servingFault(Buffer.concat(chunks)) : fault));
-  asked.end(checkRequest(grpcService));
+  asked.end(healthRequest(grpcService));
 }
 
-/** A message `{ service = 1 }` behind gRPC's five bytes; names are short enough for one byte of length. */
-function checkRequest(service: string): Buffer {
-  const name = Buffer.from(service).subarray(0, 127);
-  const message =
-    name.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, name.length]), name]);
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
-}
-
-/** The answer is `{ status = 1 }`; 1 is SERVING. */
 function servingFault(body: Buffer): string {
-  if (body.length >= 7 && body[5] === 0x08) return body[6] === 1 ? '' : 'not serving';
+  if (isServing(body)) return '';
   return body.length >= 5 ? 'not serving' : 'no answer';
 }
 

@@ -49,6 +49,7 @@ test.each([
   ['an empty list in a match', `match: [{ methods: [] }], ${edit}`, 'it has no value'],
   ['an empty value in a match', `match: [{ methods: [""] }], ${edit}`, 'a value is empty'],
   ['a bad template', `match: [{ paths: ["/a{*}"] }], ${edit}`, 'brace'],
+  ['a template in the air', `match: [{ paths: ["a/{*}"] }], ${edit}`, 'begins with /'],
   ['a bad header in a match', `match: [{ headers: { "a b": [x] } }], ${edit}`, 'no header name'],
   ['headers without an edit', 'request: { headers: {} }', 'it edits nothing'],
   ['a bad header', 'response: { headers: { set: { "a b": x } } }', '"a b" is no header name'],

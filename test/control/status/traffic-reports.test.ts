@@ -43,6 +43,11 @@ const to = (host: string): object => ({ route: [{ destination: { host } }] });
 const parentRefs = [{ group: '', kind: 'Service', name: 'pay', port: 80 }];
 const eject = { trafficPolicy: { outlierDetection: { consecutive5xxErrors: 3 } } };
 
+function entry(number: number): object {
+  const ports = [{ number, name: 'tls', protocol: 'TLS' }];
+  return { hosts: ['api.example.com', 'www.example.com'], resolution: 'DNS', ports };
+}
+
 const examples: readonly (readonly [kind: string, spec: object, other: object])[] = [
   [
     'VirtualService',
@@ -75,6 +80,7 @@ const examples: readonly (readonly [kind: string, spec: object, other: object])[
     { egress: [{ hosts: ['./*'] }] },
     { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
   ],
+  ['ServiceEntry', entry(443), entry(8443)],
 ];
 
 test.each(examples)(
@@ -166,4 +172,53 @@ test('what counts for no sidecar is 0 of 0; what is counted in part is counted',
     1, 0, 1, 0,
   ]);
   expect(enforced('DestinationRule/shop/d')).toMatchObject({ generation: 1, of: 0, enforced: 0 });
+});
+
+const scoped = (hosts: readonly string[]): object =>
+  resource('Sidecar', 's', {
+    egress: [{ port: { number: 443, protocol: 'TLS', name: 't' }, hosts }],
+  });
+const two = (generation: number, resolution = 'DNS'): object =>
+  resource(
+    'ServiceEntry',
+    'e',
+    {
+      hosts: ['api.example.com'],
+      resolution,
+      ports: [
+        { number: 443, name: 'tls', protocol: 'TLS' },
+        { number: 80, name: 'http', protocol: 'HTTP' },
+      ],
+    },
+    generation,
+  );
+
+test('a ServiceEntry concerns the sidecars that see it, also those that see a part of it or by other names', () => {
+  control.connect('web-0');
+  const key = 'ServiceEntry/shop/e';
+  control.take(...base, two(1), scoped(['*/api.example.com']));
+  control.acknowledge();
+  expect(enforced(key)).toMatchObject(isBy(1, 1, 1));
+  // Nothing changes but its number.
+  control.take(...base, two(2), scoped(['*/api.example.com']));
+  expect(enforced(key)).toMatchObject(isBy(1, 1, 2));
+  control.take(...base, two(3, 'DNS_ROUND_ROBIN'), scoped(['*/api.example.com']));
+  expect(enforced(key)).toMatchObject(isBy(0, 1, 3));
+  control.acknowledge();
+  expect(enforced(key)).toMatchObject(isBy(1, 1, 3));
+  control.take(...base, two(3), scoped(['*/other.example.com']));
+  expect(enforced(key)).toMatchObject(isBy(0, 0, 3));
+});
+
+test('a ServiceEntry whose host is taken concerns nobody', () => {
+  control.connect('web-0');
+  const later = { ...entry(443), hosts: ['api.example.com'] };
+  control.take(
+    ...base,
+    resource('ServiceEntry', 'a', entry(443)),
+    resource('ServiceEntry', 'b', later),
+  );
+  control.acknowledge();
+  expect(enforced('ServiceEntry/shop/a')).toMatchObject(isBy(1, 1, 1));
+  expect(enforced('ServiceEntry/shop/b')).toMatchObject(isBy(0, 0, 1));
 });

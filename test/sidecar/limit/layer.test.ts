@@ -98,6 +98,22 @@ test('what is over a limit is 429 with the fields of the draft, and so are answe
   expect(countsOf(sidecar, 'fast')).toMatchObject({ allowed: 2, limited: 0 });
 });
 
+test('what is left is told as it is after a refusal gave back what the others had counted', async () => {
+  const one = '{ name: one, quota: { limit: 1, per: year }, enforce: true }';
+  const sidecar = await sidecarWith(
+    `${rateLimit(one, ', response: { headers: none }')}
+---
+apiVersion: selvage.dev/v1alpha1
+kind: RateLimit
+metadata: { name: other, namespace: shop }
+spec: { limits: [{ name: wide, quota: { limit: 9, per: year } }], response: { headers: x-ratelimit } }
+`,
+  );
+  expect((await call(sidecar)).headers['x-ratelimit-remaining']).toBe('8');
+  const refused = await call(sidecar);
+  expect(refused).toMatchObject({ status: 429, headers: { 'x-ratelimit-remaining': '8' } });
+});
+
 test('status, text and the style of the fields are chosen, and none are told where none are wanted', async () => {
   const wide = '{ name: wide, quota: { limit: 9, per: year } }';
   const sidecar = await sidecarWith(

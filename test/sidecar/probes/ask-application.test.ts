@@ -4,16 +4,9 @@ import { createServer as createHttp2, type ServerHttp2Stream } from 'node:http2'
 import { createServer as createHttps } from 'node:https';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 
-import { assert, property, uint8Array } from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import {
-  answerBytesMax,
-  askApplication,
-  healthRequest,
-  isServing,
-  placeOf,
-} from '#sidecar/probes/ask-application.ts';
+import { answerBytesMax, askApplication, placeOf } from '#sidecar/probes/ask-application.ts';
 import type { AppProbe } from '#sidecar/probes/settings.ts';
 import { Rig, spiffe } from '#test/sidecar/rig.ts';
 
@@ -125,20 +118,6 @@ test('gRPC is asked for its health', async () => {
   expect(await ask(hangsUp)).toMatchObject({ status: 500 });
   const silent = await listen(createServer((socket) => void socket.on('error', () => undefined)));
   expect(await ask(silent)).toMatchObject({ status: 500 });
-});
-
-test('messages of the health service are those of protobuf', () => {
-  expect(healthRequest('')).toEqual(Buffer.alloc(5));
-  expect(healthRequest('ab')).toEqual(Buffer.from([0, 0, 0, 0, 4, 10, 2, 97, 98]));
-  expect(healthRequest('a'.repeat(200)).subarray(4, 8)).toEqual(Buffer.from([203, 10, 0xc8, 1]));
-  expect(isServing(Buffer.from([0, 0, 0, 0, 2, 8, 1]))).toBe(true);
-  expect(isServing(Buffer.from([0, 0, 0, 0, 0]))).toBe(false);
-  assert(
-    property(uint8Array({ maxLength: 12 }), (bytes) => {
-      const serving = bytes.length >= 7 && bytes[5] === 8 && bytes[6] === 1;
-      expect(isServing(Buffer.from(bytes)) && !serving).toBe(false);
-    }),
-  );
 });
 
 test('the application is called where it is, from where capture lets the call pass', () => {

@@ -153,7 +153,7 @@ test('SIGTERM ends it in good order with status 0', async () => {
   const ca = await start();
   await sign(ca);
   ca.child.kill('SIGTERM');
-  const [status] = (await once(ca.child, 'exit')) as [number];
+  const [status] = (await once(ca.child, 'close')) as [number];
   expect(status).toBe(0);
   expect(ca.lines.at(-1)).toContain('stopped');
 });

@@ -263,7 +263,7 @@ spec: { jwtRules: [{ issuer: i, jwksUri: "${uri}" }] }
 
 test('every wrong setting is named at once, and the process ends with status 2', async () => {
   const { child, lines } = run({ SELVAGE_CA: 'http://ca', SELVAGE_JWKS_DENIED: 'nonsense' });
-  const [status] = (await once(child, 'exit')) as [number];
+  const [status] = (await once(child, 'close')) as [number];
   expect(status).toBe(2);
   for (const name of [
     'SELVAGE_CA',

@@ -139,7 +139,7 @@ test('all wrong settings are named at once', async () => {
     SELVAGE_INJECT_CAPTURE: 'magic',
     SELVAGE_KUBERNETES: 'in-cluster',
   });
-  const [code] = (await once(wrong.child, 'exit')) as [number | null];
+  const [code] = (await once(wrong.child, 'close')) as [number | null];
   expect(code).toBe(2);
   const said = wrong.lines.join('\n');
   for (const name of ['SELVAGE_CA:', 'SELVAGE_INJECT_CAPTURE:', 'SELVAGE_KUBERNETES:']) {

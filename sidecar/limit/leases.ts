@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 /** How long Redis counts a request whose sidecar says nothing more of it. */
 export const leaseMs = 15_000;
 /** Each is renewed twice before it would end. */
-const partsOfLease = 3;
+export const partsOfLease = 3;
 /** Of one renewal: Redis does nothing else meanwhile. */
 const renewedMax = 500;
 
@@ -54,12 +54,21 @@ export class Leases {
     return held;
   }
 
+  /** Redis may know of none any more. */
+  renewAll(): void {
+    this.#renewThese([...this.#held.keys()]);
+  }
+
+  #renewThese(leases: readonly Lease[]): void {
+    for (let at = 0; at < leases.length; at += renewedMax) {
+      this.#renew(leases.slice(at, at + renewedMax), this.#lastMs);
+    }
+  }
+
   /** What is younger than an interval has been told just now: of most requests Redis hears twice. */
   #renewOld(): void {
     const before = performance.now() - this.#lastMs / (2 * partsOfLease);
     const old = [...this.#held].filter(([, sinceMs]) => sinceMs < before).map(([lease]) => lease);
-    for (let at = 0; at < old.length; at += renewedMax) {
-      this.#renew(old.slice(at, at + renewedMax), this.#lastMs);
-    }
+    this.#renewThese(old);
   }
 }

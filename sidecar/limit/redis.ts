@@ -11,6 +11,7 @@ import type { StoreSpec } from './shared-store.ts';
 const questionsMax = 10_000;
 const connectTimeoutMs = 1000;
 const reconnectMaxMs = 500;
+const scriptHash = createHash('sha1').update(script).digest('hex');
 
 export interface RedisConnection {
   /** Resolves when it is first connected. */
@@ -28,8 +29,13 @@ export interface RedisConnection {
   close(): void;
 }
 
-/** Connects in the background, again and again until it is closed. @throws when the password cannot be read */
-export async function connectRedis(spec: StoreSpec): Promise<RedisConnection> {
+/**
+ * Connects in the background, again and again until it is closed.
+ *
+ * @param onReady called each time that it is connected, also to a server that has forgotten all
+ * @throws when the password cannot be read
+ */
+export async function connectRedis(spec: StoreSpec, onReady: () => void): Promise<RedisConnection> {
   const { address, tls, username, passwordFile } = spec;
   const colon = address.lastIndexOf(':');
   const host = address.slice(0, colon).replaceAll(/^\[|\]$/g, '');
@@ -56,21 +62,21 @@ export async function connectRedis(spec: StoreSpec): Promise<RedisConnection> {
   client.unref();
   const { promise: ready, resolve } = Promise.withResolvers<void>();
   client.once('ready', resolve);
+  client.on('ready', onReady);
   client.connect().catch(() => undefined);
   let lost = false;
   const run = async (command: string, what: string, rest: string[]): Promise<readonly number[]> =>
     client.sendCommand<number[]>([command, what, ...rest]);
   const evaluate = async (
-    text: string,
     keys: readonly string[],
     args: readonly string[],
   ): Promise<readonly number[] | null> => {
     const rest = [String(keys.length), ...keys, ...args];
     try {
-      return await run('EVALSHA', hashOf(text), rest).catch(async (error: unknown) => {
+      return await run('EVALSHA', scriptHash, rest).catch(async (error: unknown) => {
         // It was restarted, or another server took its place.
         if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
-        return run('EVAL', text, rest);
+        return run('EVAL', script, rest);
       });
     } catch (error) {
       if (/^(READONLY|MASTERDOWN)/.test(messageOf(error))) lost = true;
@@ -81,8 +87,11 @@ export async function connectRedis(spec: StoreSpec): Promise<RedisConnection> {
     ready,
     isReady: () => client.isReady,
     isLost: () => lost,
-    check: (keys, args) => evaluate(script, keys, args),
-    renew: async (keys, args) => void (await evaluate(renewal, keys, args)),
+    check: evaluate,
+    // Whole each time: asked a second time after NOSCRIPT, it would come after a release that was sent meanwhile.
+    renew: async (keys, args) => {
+      await run('EVAL', renewal, [String(keys.length), ...keys, ...args]).catch(() => undefined);
+    },
     release: async (key, name) => {
       await client.sendCommand(['ZREM', key, name]).catch(() => undefined);
     },
@@ -90,17 +99,6 @@ export async function connectRedis(spec: StoreSpec): Promise<RedisConnection> {
       if (client.isOpen) client.destroy();
     },
   };
-}
-
-const hashes = new Map<string, string>();
-
-function hashOf(text: string): string {
-  let hash = hashes.get(text);
-  if (hash === undefined) {
-    hash = createHash('sha1').update(text).digest('hex');
-    hashes.set(text, hash);
-  }
-  return hash;
 }
 
 function messageOf(error: unknown): string {

@@ -2,7 +2,7 @@
 import type { RateLimitSpec } from '#api/kinds/rate-limit.ts';
 
 import { durationMs } from '../duration.ts';
-import { leaseMs, Leases, type Lease } from './leases.ts';
+import { leaseMs, Leases, partsOfLease, type Lease } from './leases.ts';
 import type { RedisConnection } from './redis.ts';
 
 export type StoreSpec = Omit<NonNullable<RateLimitSpec['redis']>, 'onFailure'>;
@@ -36,7 +36,7 @@ export class SharedStore {
     this.signature = signature;
     this.#spec = spec;
     this.#timeoutMs = durationMs(spec.timeout, 20);
-    this.#leases = new Leases((leases, forMs) => this.#renew(leases, forMs), lastMs);
+    this.#leases = new Leases((leases, forMs) => void this.#renew(leases, forMs), lastMs);
   }
 
   /** The numbers of script.ts; null when there is no answer in time. Never rejects. */
@@ -71,11 +71,16 @@ export class SharedStore {
     this.#dropIfUnused();
   }
 
-  #renew(leases: readonly Lease[], lastMs: number): void {
+  /** Also when nobody asks meanwhile: requests that last are what such a limit counts. */
+  async #renew(leases: readonly Lease[], lastMs: number): Promise<void> {
+    const connection = this.#connection;
+    // All are renewed as soon as there is one.
+    if (connection === null) return void (await this.#open());
     const names = leases.map(({ name }) => name);
     const keys = leases.map(({ key }) => key);
-    // Whoever is late is late: the next renewal is of the same leases.
-    void this.#connection?.renew(keys, [String(lastMs), ...names]);
+    const renewed = connection.renew(keys, [String(lastMs), ...names]);
+    // As of a host that vanished, see below.
+    if ((await inTime(renewed, lastMs / partsOfLease)) === 'late') this.#drop(connection);
   }
 
   #dropIfUnused(): void {
@@ -112,9 +117,11 @@ export class SharedStore {
   async #connect(): Promise<RedisConnection | null> {
     try {
       const { connectRedis } = await import('./redis.ts');
-      const connection = await connectRedis(this.#spec);
+      const connection = await connectRedis(this.#spec, () => this.#leases.renewAll());
       if (this.#openUntilMs === 0) this.#openUntilMs = performance.now() + openMaxMs;
       this.#connection = connection;
+      // The last request may have ended while this was made for its lease.
+      this.#dropIfUnused();
       return connection;
     } catch {
       // The password's file is not there (yet).

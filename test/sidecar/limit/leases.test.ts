@@ -1,5 +1,7 @@
 // Requests under way that several sidecars count together, on a real Redis: how many there are, and what becomes of those whose
 // sidecar or whose Redis is gone.
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { afterEach, describe, expect, test } from 'vitest';
@@ -49,6 +51,39 @@ async function hold(store: SharedStore, limit: Limit, lastMs: number): Promise<L
   const lease = await ask(store, limit, lastMs);
   if (lease !== null) store.hold(lease);
   return lease;
+}
+
+/** A way to a port whose connections can be made to lead nowhere; those that come later lead there again. */
+async function passageTo(port: number): Promise<{
+  readonly address: string;
+  readonly connections: number;
+  swallow(): void;
+}> {
+  const pairs: [Socket, Socket][] = [];
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    near.pipe(far).pipe(near);
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    pairs.push([near, far]);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closers.push(() => {
+    server.close();
+    for (const socket of pairs.flat()) socket.destroy();
+  });
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get connections() {
+      return pairs.length;
+    },
+    swallow: () => {
+      for (const [near, far] of pairs) {
+        near.unpipe(far).resume();
+        far.unpipe(near).resume();
+      }
+    },
+  };
 }
 
 describe.skipIf(redisIsMissing)(`shared concurrency${redisMissingText}`, () => {
@@ -109,6 +144,30 @@ describe.skipIf(redisIsMissing)(`shared concurrency${redisMissingText}`, () => {
     const again = await redis(server.port);
     await expect.poll(() => again.command('ZCARD', key)).toBe(':1\r\n');
     await expect.poll(() => ask(store, limit, 600).catch(() => 'no answer')).toBeNull();
+  });
+
+  test('a Redis that is started anew is told as soon as it is there', async () => {
+    const server = await redis();
+    // Renewed every 20 s: it is not what the test waits for.
+    const store = storeOf(server.address, 60_000);
+    expect(await hold(store, limitOf(1), 60_000)).not.toBeNull();
+    await server.stop();
+    const again = await redis(server.port);
+    await expect.poll(() => again.command('ZCARD', key), { timeout: 10_000 }).toBe(':1\r\n');
+  });
+
+  test('a Redis that vanished without a word is asked by another connection, though no request comes', async () => {
+    const server = await redis();
+    const way = await passageTo(server.port);
+    const store = storeOf(way.address, 600);
+    const lease = await hold(store, limitOf(1), 600);
+    expect(lease).not.toBeNull();
+    way.swallow();
+    await expect.poll(() => way.connections, { timeout: 10_000 }).toBe(2);
+    const score = async (): Promise<string> => server.command('ZSCORE', key, lease?.name ?? '');
+    const before = await score();
+    await expect.poll(score).not.toBe(before);
+    expect(await ask(store, limitOf(1), 600)).toBeNull();
   });
 
   test('a store that nobody uses any more is there until its last request has ended', async () => {

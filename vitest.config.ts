@@ -1,4 +1,4 @@
-// Unit tests run in parallel; tests of processes and of the whole mesh run one file at a time.
+// Tests wait more than they compute, so more files run at a time than a small machine has cores; those in a cluster share it, and do not.
 import { defineConfig } from 'vitest/config';
 
 /** What is waited for comes, but a busy machine may take its time. */
@@ -12,6 +12,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/process/**', 'test/e2e/**'],
+          maxWorkers: 4,
+          sequence: { groupOrder: 0 },
           testTimeout: 20_000,
           expect,
         },
@@ -20,7 +22,8 @@ export default defineConfig({
         test: {
           name: 'process',
           include: ['test/process/**/*.test.ts', 'test/e2e/*.test.ts'],
-          fileParallelism: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           expect,
           hookTimeout: 120_000,
@@ -32,6 +35,7 @@ export default defineConfig({
           name: 'kubernetes',
           include: ['test/e2e/kubernetes/**/*.test.ts'],
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
           testTimeout: 120_000,
           expect,
           hookTimeout: 120_000,
@@ -43,6 +47,7 @@ export default defineConfig({
           include: ['test/e2e/in-cluster/**/*.test.ts'],
           globalSetup: 'test/e2e/in-cluster/setup.ts',
           fileParallelism: false,
+          sequence: { groupOrder: 3 },
           testTimeout: 180_000,
           expect,
           hookTimeout: 300_000,

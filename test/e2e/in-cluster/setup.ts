@@ -21,4 +21,33 @@ export async function setup(): Promise<void> {
     const deployment = `deployment/selvage-${part}`;
     await kubectl('-n', 'selvage-system', 'rollout', 'status', deployment, '--timeout=240s');
   }
+  await webhooksAnswer();
+}
+
+/** That pods of the injector are ready does not mean that the API server finds its way to them already. */
+async function webhooksAnswer(): Promise<void> {
+  const container = { name: 'app', image: 'none.invalid/none' };
+  const dryRun = ['create', '--dry-run=server', '-o', 'yaml', '-f', '-'];
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'probe', namespace: 'default', annotations: { inject: 'true' } },
+    spec: { containers: [container] },
+  };
+  await until(
+    'a pod gets a sidecar',
+    () => kubectlOutcome(dryRun, JSON.stringify(pod)),
+    ({ stdout }) => stdout.includes('name: selvage-proxy'),
+  );
+  const policy = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { name: 'probe', namespace: 'default' },
+    spec: {},
+  };
+  await until(
+    'a policy is validated',
+    () => kubectlOutcome(dryRun, JSON.stringify(policy)),
+    ({ status }) => status === 0,
+  );
 }

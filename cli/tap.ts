@@ -22,7 +22,7 @@ import {
 } from './sidecars/ask-all.ts';
 import { meshOptions, type MeshValues, openSidecars, type OpenSidecars } from './sidecars/open.ts';
 import { runWithSidecars } from './sidecars/run.ts';
-import type { Sidecars } from './sidecars/source.ts';
+import type { AskableSidecar, Sidecars } from './sidecars/source.ts';
 import { followTraffic, tapPath, type TapQuery } from './sidecars/traffic.ts';
 import { onSignal } from './up/signals.ts';
 
@@ -34,7 +34,7 @@ interface TapOptions extends MeshValues {
   readonly json: boolean;
 }
 
-/** Pods of a workload that are followed: each costs a program in it, in a cluster. */
+/** Pods of a workload that are followed at a time: each costs a program in it, in a cluster. */
 const followedMax = 32;
 
 /** Exit status 0: as many as asked for, or interrupted; 1: the sidecars ended before; 2: wrong usage, or the mesh cannot be asked. */
@@ -57,9 +57,9 @@ async function show(
   io: Io,
   interrupted: AbortSignal,
 ): Promise<number> {
-  const all = await sidecarsOfWorkload(sidecars, of);
-  const followed = all.slice(0, followedMax);
-  if (followed.length < all.length) {
+  const list = (): Promise<readonly AskableSidecar[]> => sidecarsOfWorkload(sidecars, of);
+  const all = await list();
+  if (all.length > followedMax) {
     io.stderr.write(`following ${followedMax} of ${all.length} pods\n`);
   }
   const enough = new AbortController();
@@ -67,8 +67,8 @@ async function show(
   const line = json ? jsonLine : callLine(io);
   let left = limit;
   const heard = await followTraffic(
-    followed,
-    tapPath(query),
+    all,
+    { list, path: tapPath(query), most: followedMax, signal },
     {
       call(record, { namespace, pod }) {
         io.stdout.write(`${line(record, `${namespace}/${pod}`)}\n`);
@@ -80,7 +80,6 @@ async function show(
       },
       lost: (failure) => noteFailures([failure], io.stderr),
     },
-    signal,
   );
   if (signal.aborted) return 0;
   if (heard === 0)

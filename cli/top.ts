@@ -59,29 +59,34 @@ async function watch(
   interrupted: AbortSignal,
 ): Promise<number> {
   const { of, seconds, json } = options;
-  const all = await chosen(sidecars, of);
-  const followed = all.slice(0, followedMax);
+  const names = new Set<string>();
+  let count = 0;
+  const list = async (): Promise<readonly AskableSidecar[]> => {
+    const all = await chosen(sidecars, of);
+    count = all.length;
+    for (const one of all.slice(0, followedMax)) names.add(nameOf(one));
+    return all;
+  };
+  const all = await list();
   const routes = new RouteCounts();
-  const counts = countedBy(followed);
   const over = new AbortController();
   const signal = AbortSignal.any([interrupted, over.signal]);
   let dropped = 0;
   const following = followTraffic(
-    followed,
-    tapPath({}),
+    all,
+    { list, path: tapPath({}), most: followedMax, signal },
     {
       call: (record) => {
-        if (counts(record)) routes.add(record);
+        if (isCounted(record, names)) routes.add(record);
       },
-      dropped: (count) => void (dropped += count),
+      dropped: (more) => void (dropped += more),
       lost: (failure) => noteFailures([failure], io.stderr),
     },
-    signal,
   );
   const once = options.once || json || !io.tty;
   const text = (): string => {
     const notes = [
-      followed.length < all.length ? `following ${followedMax} of ${all.length} sidecars` : '',
+      count > followedMax ? `following ${followedMax} of ${count} sidecars` : '',
       dropped > 0 ? `${dropped} calls are left out: too many at once` : '',
     ];
     const shown = routesTable(routes.list(), io);
@@ -111,12 +116,16 @@ function chosen(sidecars: Sidecars, of: string | null): Promise<readonly Askable
 }
 
 /** Both ends tell of a call that passes between two sidecars which are followed: it is counted where it arrives. */
-function countedBy(followed: readonly AskableSidecar[]): (record: CallRecord) => boolean {
-  const names = new Set(followed.map(({ namespace, workload }) => `${namespace}/${workload}`));
-  return ({ reporter, destination, details, mtls }) => {
-    if (reporter === 'inbound' || !mtls || details !== 'via_upstream') return true;
-    return !names.has(`${destination.namespace}/${destination.workload}`);
-  };
+function isCounted(
+  { reporter, destination, details, mtls }: CallRecord,
+  followed: ReadonlySet<string>,
+): boolean {
+  if (reporter === 'inbound' || !mtls || details !== 'via_upstream') return true;
+  return !followed.has(nameOf(destination));
+}
+
+function nameOf({ namespace, workload }: Pick<AskableSidecar, 'namespace' | 'workload'>): string {
+  return `${namespace}/${workload}`;
 }
 
 function routesTable(routes: readonly RouteCount[], { tty }: Io): string {

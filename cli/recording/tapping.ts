@@ -2,10 +2,15 @@
 import type { CallRecord } from '#api/call-record.ts';
 
 import type { Io } from '../io.ts';
-import { printable } from '../printable.ts';
-import { listSidecars, readWorkload, sidecarsOfWorkload } from '../sidecars/ask-all.ts';
-import { callRecordOf, droppedOf } from '../sidecars/records.ts';
+import {
+  type Failure,
+  listSidecars,
+  noteFailures,
+  readWorkload,
+  sidecarsOfWorkload,
+} from '../sidecars/ask-all.ts';
 import type { AskableSidecar, Sidecars } from '../sidecars/source.ts';
+import { followTraffic } from '../sidecars/traffic.ts';
 import { onSignal } from '../up/signals.ts';
 import { areFacts } from './format.ts';
 
@@ -19,11 +24,15 @@ export interface Tapping {
 }
 
 export interface Tapped {
+  /** One of each workload, the last that came. */
   readonly sidecars: readonly AskableSidecar[];
   readonly calls: number;
   /** Calls that came faster than they could be told. */
   readonly dropped: number;
 }
+
+/** Sidecars that are followed at a time: a recording is to miss none of a large workload. */
+const followedMax = 200;
 
 /** @throws CallError when there is no such sidecar, or none can be listened to */
 export async function tapCalls(
@@ -32,33 +41,39 @@ export async function tapCalls(
   io: Io,
   onCall: (call: CallRecord) => void,
 ): Promise<Tapped> {
-  const found = await sidecarsOf(sidecars, workload);
+  const known = new Map<string, AskableSidecar>();
+  const list = async (): Promise<readonly AskableSidecar[]> => {
+    const all = await sidecarsOf(sidecars, workload);
+    for (const one of all) known.set(`${one.namespace}/${one.workload}`, one);
+    return all;
+  };
+  const found = await list();
   const end = new AbortController();
   const interrupted = onSignal();
   const stop = (): void => end.abort();
   interrupted.addEventListener('abort', stop);
   const timer = Number.isFinite(forMs) ? setTimeout(stop, forMs) : null;
   const counts = { calls: 0, dropped: 0 };
-  const onLine = (line: unknown): void => {
-    counts.dropped += droppedOf(line);
-    const call = callOf(line);
-    if (call === null || counts.calls >= callsMax) return;
-    counts.calls += 1;
-    onCall(call);
-    if (counts.calls === callsMax) stop();
-  };
+  const lost: Failure[] = [];
   const path = `/tap?direction=inbound${facts ? '&facts=1' : ''}`;
-  const followed = await Promise.allSettled(
-    found.map((one) => one.follow(path, onLine, end.signal)),
+  const heard = await followTraffic(
+    found,
+    { list, path, most: followedMax, signal: end.signal },
+    {
+      call(call, _, line) {
+        counts.calls += 1;
+        onCall(withFacts(call, line));
+        if (counts.calls === callsMax) stop();
+      },
+      dropped: (count) => void (counts.dropped += count),
+      lost: (failure) => void lost.push(failure),
+    },
   );
   if (timer !== null) clearTimeout(timer);
   interrupted.removeEventListener('abort', stop);
-  const failures = followed.filter((one) => one.status === 'rejected');
-  if (failures.length === found.length) throw failures[0]?.reason;
-  for (const { reason } of failures) {
-    io.stderr.write(`${printable((reason as Error).message)}\n`);
-  }
-  return { sidecars: found, ...counts };
+  if (heard === 0 && lost[0] !== undefined) throw lost[0].error;
+  noteFailures(lost, io.stderr);
+  return { sidecars: [...known.values()], ...counts };
 }
 
 /** Of one workload, or all. @throws CallError that says what there is */
@@ -71,10 +86,7 @@ export async function sidecarsOf(
     : sidecarsOfWorkload(sidecars, readWorkload(workload));
 }
 
-/** Null: the line is no call. */
-function callOf(line: unknown): CallRecord | null {
-  const call = callRecordOf(line);
-  if (call === null) return null;
+function withFacts(call: CallRecord, line: unknown): CallRecord {
   const { facts } = line as { readonly facts?: unknown };
   return areFacts(facts) ? { ...call, facts } : call;
 }

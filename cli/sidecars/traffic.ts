@@ -2,55 +2,34 @@
 import type { CallRecord } from '#api/call-record.ts';
 
 import type { Failure } from './ask-all.ts';
+import { followAll, type FollowOptions } from './follow-all.ts';
 import { callRecordOf, droppedOf } from './records.ts';
 import type { AskableSidecar } from './source.ts';
 
 export interface TrafficEvents {
-  call(record: CallRecord, sidecar: AskableSidecar): void;
+  /** @param line what the sidecar wrote, which may say more */
+  call(record: CallRecord, sidecar: AskableSidecar, line: unknown): void;
   /** So many calls were not told of: this reader is too slow. */
   dropped(count: number, sidecar: AskableSidecar): void;
-  /** Nothing more comes from it; the others go on. */
+  /** Nothing comes from it, or nothing more; the others go on. */
   lost(failure: Failure): void;
 }
 
-/**
- * Until the signal is aborted, or each of them has ended.
- * @param path of the tap, with its query
- * @return how many could be followed at all
- */
-export async function followTraffic(
-  sidecars: readonly AskableSidecar[],
-  path: string,
+/** As `followAll`, of taps. */
+export function followTraffic(
+  first: readonly AskableSidecar[],
+  options: FollowOptions,
   events: TrafficEvents,
-  signal: AbortSignal,
 ): Promise<number> {
-  let followed = 0;
-  await Promise.all(
-    sidecars.map(async (sidecar) => {
-      try {
-        await sidecar.follow(path, (value) => take(value, sidecar, events, signal), signal);
-        followed += 1;
-      } catch (error) {
-        if (signal.aborted) return;
-        events.lost({ sidecar, error: error instanceof Error ? error : new Error(String(error)) });
-      }
-    }),
-  );
-  return followed;
-}
-
-function take(
-  value: unknown,
-  sidecar: AskableSidecar,
-  events: TrafficEvents,
-  signal: AbortSignal,
-): void {
-  // What was on its way when somebody had enough.
-  if (signal.aborted) return;
-  const record = callRecordOf(value);
-  if (record !== null) events.call(record, sidecar);
-  const dropped = droppedOf(value);
-  if (dropped > 0) events.dropped(dropped, sidecar);
+  return followAll(first, options, {
+    line(value, sidecar) {
+      const record = callRecordOf(value);
+      if (record !== null) events.call(record, sidecar, value);
+      const dropped = droppedOf(value);
+      if (dropped > 0) events.dropped(dropped, sidecar);
+    },
+    lost: (failure) => events.lost(failure),
+  });
 }
 
 export interface TapQuery {

@@ -13,6 +13,8 @@ export interface FakePod {
 
 /** @param asked gets the path of each question */
 export function openFake(pods: readonly FakePod[], asked: string[] = []): OpenSidecars {
+  // Whose taps have ended, and are not there any more.
+  const gone = new Set<string>();
   const sidecars = pods.map(({ pod, lines }): AskableSidecar => ({
     namespace: 'shop',
     workload: 'cart',
@@ -26,11 +28,15 @@ export function openFake(pods: readonly FakePod[], asked: string[] = []): OpenSi
       asked.push(path);
       if (lines === undefined) throw new Error(`the sidecar of shop/${pod} does not answer`);
       for (const line of lines) if (!signal.aborted) onLine(line);
+      gone.add(pod);
     },
   }));
   return async () => ({
     title: 'a test',
-    list: async (namespace) => (namespace === undefined || namespace === 'shop' ? sidecars : []),
+    list: async (namespace) =>
+      namespace === undefined || namespace === 'shop'
+        ? sidecars.filter(({ pod }) => !gone.has(pod))
+        : [],
     close: async () => undefined,
   });
 }

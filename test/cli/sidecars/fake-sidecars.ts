@@ -24,14 +24,18 @@ export interface FakeMesh {
 export function fakeMesh(...sidecars: readonly FakeSidecar[]): FakeMesh {
   const asked: string[] = [];
   let closed = false;
-  const all = sidecars.map((one) => askable(one, asked));
+  // Whose taps have ended, and are not there any more.
+  const gone = new Set<AskableSidecar>();
+  const all = sidecars.map((one) => askable(one, asked, gone));
   return {
     asked,
     closed: () => closed,
     open: async () => ({
       title: 'the mesh of a test',
       list: async (namespace) =>
-        all.filter((one) => namespace === undefined || one.namespace === namespace),
+        all.filter(
+          (one) => !gone.has(one) && (namespace === undefined || one.namespace === namespace),
+        ),
       close: async () => void (closed = true),
     }),
   };
@@ -40,6 +44,7 @@ export function fakeMesh(...sidecars: readonly FakeSidecar[]): FakeMesh {
 function askable(
   { name, answers = {}, lines, endless }: FakeSidecar,
   asked: string[],
+  gone: Set<AskableSidecar>,
 ): AskableSidecar {
   const [namespace = '', workload = '', pod = ''] = name.split('/');
   const answer = async (path: string): Promise<unknown> => {
@@ -50,7 +55,7 @@ function askable(
     if (value !== undefined) return JSON.parse(JSON.stringify(value)) as unknown;
     throw new RefusedAnswer(`${namespace}/${pod}`, 404, '{"error":"nothing of that is known"}');
   };
-  return {
+  const self: AskableSidecar = {
     namespace,
     workload,
     pod,
@@ -60,8 +65,11 @@ function askable(
       asked.push(path);
       if (lines === undefined) throw new Error(`the sidecar of ${namespace}/${pod} is away`);
       for (const line of lines) onLine(line);
-      if (endless !== true || signal.aborted) return;
-      await new Promise((end) => signal.addEventListener('abort', end, { once: true }));
+      if (endless !== true) gone.add(self);
+      else if (!signal.aborted) {
+        await new Promise((end) => signal.addEventListener('abort', end, { once: true }));
+      }
     },
   };
+  return self;
 }

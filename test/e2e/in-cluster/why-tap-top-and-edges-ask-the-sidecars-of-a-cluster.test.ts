@@ -115,6 +115,24 @@ describeInCluster('sidecars that are asked', () => {
     }
   });
 
+  test('tap goes on with the pods of a rollout', async () => {
+    const stop = new AbortController();
+    const io = testIo();
+    const workload = `${place.namespace}/payments`;
+    const tapping = tap([workload, '--output', 'json'], io, undefined, () => stop.signal);
+    const podsSeen = async (): Promise<ReadonlySet<string>> => {
+      await place.call('deployment/billing', 'http://payments/charges');
+      const found = io.out().matchAll(/"pod":"([^"]+)"/g);
+      return new Set([...found].map(([, pod = '']) => pod));
+    };
+    const before = await until('both pods are seen', podsSeen, ({ size }) => size === 2);
+    await place.kubectl('rollout', 'restart', 'deployment/payments');
+    await place.ready('deployment/payments');
+    await until('new pods are seen', podsSeen, (pods) => pods.difference(before).size === 2);
+    stop.abort();
+    expect([await tapping, io.err()]).toEqual([0, expect.not.stringMatching('does not answer')]);
+  });
+
   test('top and edges count what is called meanwhile', async () => {
     const counted = await during(run(top, place.namespace, '--once', '--seconds', '4'));
     expect(counted.status).toBe(0);

@@ -1,4 +1,6 @@
 // The log of a process: one JSON line for each event, on standard output.
+import { isMainThread } from 'node:worker_threads';
+
 import { pino, stdSerializers } from 'pino';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -26,7 +28,7 @@ export interface LogDestination {
   write(line: string): void;
 }
 
-/** A log whose lines carry `name`. Lines are written at once, so that none is lost by a crash. */
+/** A log whose lines carry `name`. */
 export function createLog(name: string, level: LogLevel, destination?: LogDestination): ProcessLog {
   const options = {
     name,
@@ -36,7 +38,20 @@ export function createLog(name: string, level: LogLevel, destination?: LogDestin
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { error: stdSerializers.err },
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  const to = destination ?? standardOutput();
+  return to === null ? pino(options) : pino(options, to);
+}
+
+/**
+ * Writes at once what a pipe has room for, so that a process that ends next has said why; what it has no room for waits, and a
+ * reader that hangs holds nothing up. pino's own writes are all left for later. Null in a worker, whose lines would go through the main thread.
+ */
+function standardOutput(): LogDestination | null {
+  if (!isMainThread) return null;
+  const { stdout } = process;
+  // Whoever read it may go away: that ends no sidecar.
+  if (!stdout.listeners('error').includes(nothing)) stdout.on('error', nothing);
+  return stdout;
 }
 
 /** A log that says nothing. */

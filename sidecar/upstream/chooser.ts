@@ -8,6 +8,7 @@ export type Chooser = Pick<
   | 'hashKey'
   | 'passthrough'
   | 'pool'
+  | 'tunnel'
   | 'admit'
   | 'admitConnection'
   | 'beginRetry'

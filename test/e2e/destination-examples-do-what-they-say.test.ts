@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect as connectHttp2 } from 'node:http2';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { connect, createServer as createProxy, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
@@ -128,9 +128,11 @@ test('balancing.yaml: the endpoint with fewer calls under way takes more', async
   const [slow] = mesh.pods('search');
   await behave(slow, 'waitMs=1000');
   const pods: Promise<Echo>[] = [];
+  // The next call comes when this one is answered, or hangs: a busy machine makes the other endpoint slow too.
   for (let i = 0; i < 60; i++) {
-    pods.push(mesh.echo('http://search.atlas/'));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    const answer = mesh.echo('http://search.atlas/');
+    pods.push(answer);
+    await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 100))]);
   }
   await behave(slow, '');
   const counts = countOf((await Promise.all(pods)).map(({ pod }) => pod));
@@ -363,6 +365,41 @@ test('subsets.yaml: routes choose versions, each with limits of its own', async 
   expect(new Set(await times(10, () => call('v2')))).toEqual(new Set(['maps-v2']));
   const missing = await mesh.call('http://maps.atlas/', { headers: { version: 'v3' } });
   expect(missing.status).toBe(503);
+});
+
+test('tunnel.yaml: connections leave by the forward proxy, and fail when it says no', async () => {
+  const asked: string[] = [];
+  const proxy = createProxy((socket) => {
+    socket.once('data', (head) => {
+      asked.push(head.toString());
+      if (asked.length > 1) {
+        socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
+        return;
+      }
+      socket.write('HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n');
+      const far = connect(outside(), '127.0.0.1').on('error', () => socket.destroy());
+      socket.pipe(far).pipe(socket);
+    });
+    socket.on('error', () => undefined);
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const { port } = proxy.address() as AddressInfo;
+  try {
+    await use('tunnel.yaml', (text) =>
+      text.replace(
+        'address: 192.0.2.10',
+        `address: 127.0.0.1\n      ports: { tcp-proxy: ${port} }`,
+      ),
+    );
+    expect(await mesh.bytes('bank.example:443', plain)).toContain('"app":"stock"');
+    expect(asked).toEqual(['CONNECT bank.example:443 HTTP/1.1\r\nHost: bank.example:443\r\n\r\n']);
+    expect(await mesh.bytes('bank.example:443', plain)).toMatch(/^HTTP\/1\.1 503 /);
+    const line = await mesh.accessLine((text) => text.includes('refused the tunnel'));
+    expect(JSON.parse(line)).toMatchObject({ response_flags: 'UF' });
+    expect(line).toContain('the proxy refused the tunnel: 407');
+  } finally {
+    proxy.close();
+  }
 });
 
 test('tls-to-outside.yaml: the sidecar proves itself to a service outside, and checks its name', async () => {

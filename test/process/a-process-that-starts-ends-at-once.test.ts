@@ -29,6 +29,6 @@ test('SIGTERM while a process starts ends it by its own handler, with a line in 
   await once(child, 'message');
   child.kill('SIGTERM');
   // Without a handler the status would be null and the signal SIGTERM.
-  expect(await once(child, 'exit')).toEqual([143, null]);
+  expect(await once(child, 'close')).toEqual([143, null]);
   expect(output).toContain('stopped while starting');
 });

@@ -43,7 +43,7 @@ export class SidecarProcess {
   private constructor(folder: string, child: ChildProcess) {
     this.folder = folder;
     this.child = child;
-    this.exited = once(child, 'exit').then(([status]) => status as number | null);
+    this.exited = once(child, 'close').then(([status]) => status as number | null);
   }
 
   /**

@@ -16,9 +16,6 @@ if (found === null) {
   console.warn('no Jaeger: traces are not looked for. Set JAEGER to a program that runs it.');
 }
 
-/** Of a mesh for each protocol. */
-const firstPorts = { http: 28_200, grpc: 28_300 } as const;
-
 const shop = join(import.meta.dirname, '../../manifests/examples/shop');
 const tags = `
 apiVersion: telemetry.istio.io/v1
@@ -42,7 +39,7 @@ describe.skipIf(found === null).each(['http', 'grpc'] as const)('over %s', (prot
     folder = await mkdtemp(join(tmpdir(), 'selvage-traced-'));
     await cp(shop, folder, { recursive: true });
     await writeFile(join(folder, 'telemetry.yaml'), tags);
-    mesh = await TestMesh.start(firstPorts[protocol], folder, jaeger[protocol]);
+    mesh = await TestMesh.start(folder, jaeger[protocol]);
     const login = await mesh.call('web', 'GET', 'http://web.web:8080/login?user=ada', [
       ['traceparent', traceparent(randomBytes(16).toString('hex'), false)],
     ]);

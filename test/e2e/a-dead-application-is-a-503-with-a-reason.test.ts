@@ -5,7 +5,7 @@ import { eventually, TestMesh } from './local-mesh.ts';
 
 let mesh: TestMesh;
 beforeAll(async () => {
-  mesh = await TestMesh.start(22_200);
+  mesh = await TestMesh.start();
 });
 afterAll(() => mesh.stop());
 

@@ -27,7 +27,7 @@ const loose = (text: string): string =>
     .replace('paths: ["/api/v1/charges"]', 'paths: ["/api/*"]');
 
 beforeAll(async () => {
-  mesh = await TestMesh.start(27_400);
+  mesh = await TestMesh.start();
   work = await mkdtemp(join(tmpdir(), 'selvage-tighten-'));
   mesh.running.follow();
   await edit('policies.yaml', loose);

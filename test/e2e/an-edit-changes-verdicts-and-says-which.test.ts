@@ -10,7 +10,7 @@ let mesh: TestMesh;
 let policies = '';
 let original = '';
 beforeAll(async () => {
-  mesh = await TestMesh.start(22_400);
+  mesh = await TestMesh.start();
   policies = join(mesh.folder, 'policies.yaml');
   original = await readFile(policies, 'utf8');
   mesh.running.follow();

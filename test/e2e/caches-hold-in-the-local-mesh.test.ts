@@ -8,10 +8,7 @@ import { TestMesh } from './local-mesh.ts';
 let mesh: TestMesh;
 
 beforeAll(async () => {
-  mesh = await TestMesh.start(
-    26_700,
-    join(import.meta.dirname, '../../manifests/examples/caching'),
-  );
+  mesh = await TestMesh.start(join(import.meta.dirname, '../../manifests/examples/caching'));
 });
 afterAll(() => mesh.stop());
 

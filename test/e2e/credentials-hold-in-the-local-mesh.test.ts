@@ -9,7 +9,7 @@ import { eventually, TestMesh } from './local-mesh.ts';
 
 let mesh: TestMesh;
 beforeAll(async () => {
-  mesh = await TestMesh.start(26_900, join(import.meta.dirname, '../../manifests/examples/edge'));
+  mesh = await TestMesh.start(join(import.meta.dirname, '../../manifests/examples/edge'));
 });
 afterAll(() => mesh.stop());
 

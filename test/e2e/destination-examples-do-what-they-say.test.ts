@@ -29,11 +29,7 @@ const plain = 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n';
 let mesh: ExampleMesh;
 
 beforeAll(async () => {
-  mesh = await ExampleMesh.start(
-    26_800,
-    { group: 'destinations', caller: 'visitor' },
-    onThisMachine,
-  );
+  mesh = await ExampleMesh.start({ group: 'destinations', caller: 'visitor' }, onThisMachine);
 });
 afterAll(() => mesh.stop());
 

@@ -44,7 +44,6 @@ export class ExampleMesh {
    * @param edit what has to be written otherwise for this machine: programs, replicas
    */
   static async start(
-    firstPort: number,
     { group, caller }: { group: string; caller: string },
     edit: (services: string) => string,
   ): Promise<ExampleMesh> {
@@ -53,7 +52,7 @@ export class ExampleMesh {
       await cp(data, folder, { recursive: true });
       const services = await readFile(join(examples, group, 'services.yaml'), 'utf8');
       await writeFile(join(folder, 'services.yaml'), edit(services));
-      const mesh = await TestMesh.start(firstPort, folder);
+      const mesh = await TestMesh.start(folder);
       return new ExampleMesh(mesh, join(examples, group), caller);
     } finally {
       await rm(folder, { recursive: true, force: true });

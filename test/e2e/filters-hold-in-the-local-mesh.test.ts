@@ -14,7 +14,7 @@ const examples = join(root, 'manifests/examples/filters');
 let mesh: TestMesh;
 
 beforeAll(async () => {
-  mesh = await TestMesh.start(26_800, examples);
+  mesh = await TestMesh.start(examples);
 });
 afterAll(() => mesh.stop());
 

@@ -26,7 +26,7 @@ beforeAll(async () => {
       .replace('timeout: 20ms', 'timeout: 2s');
     await writeFile(join(folder, file), near);
   }
-  mesh = await TestMesh.start(26_400, folder);
+  mesh = await TestMesh.start(folder);
 });
 afterAll(async () => {
   await mesh.stop();

@@ -14,6 +14,9 @@ import { type RawReply, send } from '#cli/up/send.ts';
 
 const shop = join(import.meta.dirname, '../../manifests/examples/shop');
 
+/** Of meshes that run at a time each claims a range of its own from here on: no test needs to know of another. */
+const firstPortOfTests = 22_000;
+
 export class TestMesh {
   readonly folder: string;
   readonly running: RunningMesh;
@@ -29,12 +32,8 @@ export class TestMesh {
     this.output = output;
   }
 
-  /** Starts the shop, or the YAML of another folder. @param firstPort each test file takes its own range */
-  static async start(
-    firstPort: number,
-    source: string = shop,
-    otlpEndpoint = '',
-  ): Promise<TestMesh> {
+  /** Starts the shop, or the YAML of another folder. */
+  static async start(source: string = shop, otlpEndpoint = ''): Promise<TestMesh> {
     const cwd = await mkdtemp(join(tmpdir(), 'selvage-e2e-'));
     const state = await mkdtemp(join(tmpdir(), 'selvage-state-'));
     await cp(source, join(cwd, 'mesh'), { recursive: true });
@@ -49,7 +48,7 @@ export class TestMesh {
         state,
         live,
         otlpEndpoint,
-        firstPort,
+        firstPort: firstPortOfTests,
         patienceMs: 30_000,
         announceIn: announcementFolder({ XDG_RUNTIME_DIR: state }),
       },

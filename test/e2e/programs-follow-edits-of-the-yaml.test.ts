@@ -11,7 +11,7 @@ import { eventually, TestMesh } from './local-mesh.ts';
 let mesh: TestMesh;
 let file = '';
 beforeAll(async () => {
-  mesh = await TestMesh.start(25_400, join(import.meta.dirname, 'data/streams'));
+  mesh = await TestMesh.start(join(import.meta.dirname, 'data/streams'));
   file = join(mesh.folder, 'mesh.yaml');
   mesh.running.follow();
 });

@@ -49,7 +49,7 @@ describe.skipIf(noPrometheus)('Prometheus', () => {
     await once(collector.listen(0, '127.0.0.1'), 'listening');
     closers.push(() => collector.close().closeAllConnections());
     const otlp = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
-    mesh = await TestMesh.start(27_400, join(import.meta.dirname, 'data/observed'), otlp);
+    mesh = await TestMesh.start(join(import.meta.dirname, 'data/observed'), otlp);
     closers.push(() => mesh.stop());
     mesh.running.follow();
     const injector = await startInjectorPage();

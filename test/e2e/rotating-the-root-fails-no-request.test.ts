@@ -9,7 +9,7 @@ import { eventually, TestMesh } from './local-mesh.ts';
 let mesh: TestMesh;
 let caAdmin = 0;
 beforeAll(async () => {
-  mesh = await TestMesh.start(22_600);
+  mesh = await TestMesh.start();
   caAdmin = mesh.running.caAdminPort;
 });
 afterAll(() => mesh.stop());

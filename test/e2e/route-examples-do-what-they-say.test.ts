@@ -12,7 +12,7 @@ const tried = new Set(['services.yaml']);
 let mesh: ExampleMesh;
 
 beforeAll(async () => {
-  mesh = await ExampleMesh.start(26_600, { group: 'routes', caller: 'front' }, onThisMachine);
+  mesh = await ExampleMesh.start({ group: 'routes', caller: 'front' }, onThisMachine);
 });
 afterAll(() => mesh.stop());
 

@@ -10,7 +10,7 @@ import { eventually, TestMesh } from './local-mesh.ts';
 
 let mesh: TestMesh;
 beforeAll(async () => {
-  mesh = await TestMesh.start(24_400, join(import.meta.dirname, 'data/streams'));
+  mesh = await TestMesh.start(join(import.meta.dirname, 'data/streams'));
   mesh.running.follow();
 });
 afterAll(() => mesh.stop());

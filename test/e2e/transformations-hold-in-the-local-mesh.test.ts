@@ -12,7 +12,7 @@ let mesh: TestMesh;
 
 beforeAll(async () => {
   const examples = join(import.meta.dirname, '../../manifests/examples/transformations');
-  mesh = await TestMesh.start(26_600, examples);
+  mesh = await TestMesh.start(examples);
 });
 afterAll(() => mesh.stop());
 

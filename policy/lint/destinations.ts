@@ -216,7 +216,7 @@ function withoutCarrier(rule: DestinationRule): Problem[] {
     const idle = [
       ...(policy.loadBalancer?.zoneAwareLbSetting === undefined ? [] : ['zoneAwareLbSetting']),
       ...(policy.connectionPool?.http?.http2KeepAlive === undefined ? [] : ['http2KeepAlive']),
-      ...(policy.tunnel?.protocol === 'POST' ? ['tunnel by POST'] : []),
+      ...(policy.tunnel === undefined ? [] : ['tunnel']),
     ];
     if (idle.length > 0) {
       const message = `${listed(idle)}: not carried out by sidecars`;

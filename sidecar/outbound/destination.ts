@@ -14,7 +14,6 @@ import type { ProxiedAddresses } from '../upstream/proxy-header.ts';
 import type { Chooser } from '../upstream/chooser.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { OutboundConnection } from './connection.ts';
-import { askForTunnel, type TunnelPolicy } from './forward-proxy.ts';
 import { findByAuthority, findOriginal, type OriginalDestination } from './original-destination.ts';
 import { defaultRetry } from './retry.ts';
 import { splitAuthority, type Found, type Route } from './routes.ts';
@@ -203,7 +202,7 @@ export async function openUpstream(
     call.attempts += 1;
     try {
       const timeoutMs = cluster.pool?.connectTimeoutMs ?? connectTimeoutMs;
-      return await openMember(member, { proxied, tunnel: cluster.tunnel, timeoutMs });
+      return await openMember(member, proxied, timeoutMs);
     } catch (error) {
       if (!onFailed(messageOf(error))) break;
     }
@@ -244,16 +243,11 @@ function external(authority: string, defaultPort: number): Destination | Failure
   return { kind: 'external', host, port: port === 0 ? defaultPort : port };
 }
 
-interface MemberOpening {
-  readonly proxied: ProxiedAddresses;
-  readonly tunnel: TunnelPolicy | null;
-  readonly timeoutMs: number;
-}
-
 /** Counts as a call of the member for as long as it is open, as in Envoy. */
 async function openMember(
   member: Member,
-  { proxied, tunnel, timeoutMs }: MemberOpening,
+  proxied: ProxiedAddresses,
+  timeoutMs: number,
 ): Promise<Socket> {
   const begunMs = performance.now();
   const end = (fault: 'none' | 'local'): void =>
@@ -261,7 +255,6 @@ async function openMember(
   member.begin();
   try {
     const socket = await opened(member.openTcp(proxied), member.openEvent, timeoutMs);
-    if (tunnel !== null) await askForTunnel(socket, tunnel, timeoutMs);
     socket.once('close', () => end('none'));
     return socket;
   } catch (error) {

@@ -8,7 +8,6 @@ export type Chooser = Pick<
   | 'hashKey'
   | 'passthrough'
   | 'pool'
-  | 'tunnel'
   | 'admit'
   | 'admitConnection'
   | 'beginRetry'

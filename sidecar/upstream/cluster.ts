@@ -96,11 +96,6 @@ export class Cluster implements MemberOwner {
     return this.#policy.pool ?? null;
   }
 
-  /** What its endpoints, which are proxies, are asked for before bytes; null: nothing. */
-  get tunnel(): NonNullable<TrafficPolicy['tunnel']> | null {
-    return this.#policy.tunnel ?? null;
-  }
-
   /**
    * Null: there is no endpoint that may be called, or none that is not tried yet.
    * @param hash of the call's value of `hashKey`; null: it has none
@@ -125,7 +120,6 @@ export class Cluster implements MemberOwner {
       hashKey: null,
       passthrough: false,
       pool: this.pool,
-      tunnel: this.tunnel,
       at: (host, port) => this.at(host, port),
       admit: () => this.admit(),
       admitConnection: () => this.admitConnection(),

@@ -44,6 +44,8 @@ export interface ClusterParts {
   readonly log: Log;
 }
 
+/** What decides how connections are made. */
+const wayParts = ['pool', 'tls', 'proxyProtocol', 'tunnel'] as const;
 const nowMs = (): number => performance.now();
 
 export class Cluster implements MemberOwner {
@@ -195,7 +197,7 @@ export class Cluster implements MemberOwner {
       !isDeepStrictEqual(policy[part], before[part]);
     const { called, tls, log } = this.#parts;
     this.admission.take(policy, before, this.name, log);
-    if (isNew('pool') || isNew('tls') || isNew('proxyProtocol')) {
+    if (wayParts.some(isNew)) {
       this.way = new Way(tls, called, policy, log);
       this.renew();
     }

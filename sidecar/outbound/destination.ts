@@ -122,7 +122,10 @@ export function chooseBut(
 ): Member | null {
   const meant = cluster.passthrough ? called() : null;
   const member = meant === null ? cluster.pick(but, hash) : cluster.at(meant.host, meant.port);
-  if (member === null) return null;
+  return member === null ? null : noteMember(x, member);
+}
+
+export function noteMember(x: Call, member: Member): Member {
   x.member = member;
   x.endpoint = member.endpoint;
   x.upstreamAddress = member.address;

@@ -107,6 +107,13 @@ export class Cluster implements MemberOwner {
     return this.#arrangement.pick(tried, hash);
   }
 
+  /** The member of a session; null: it is gone, or may not be called. @param address with its port */
+  kept(address: string): Member | null {
+    if (this.#told) this.#used();
+    const found = this.members.find((one) => one.address === address);
+    return found?.healthy === true && found.weight > 0 ? found : null;
+  }
+
   /** The member of an address (or, of a wildcard that is resolved as called, a name). */
   at(host: string, port: number): Member {
     const known = this.members.find(
@@ -123,6 +130,7 @@ export class Cluster implements MemberOwner {
       passthrough: false,
       pool: this.pool,
       at: (host, port) => this.at(host, port),
+      kept: () => null,
       admit: () => this.admit(),
       admitConnection: () => this.admitConnection(),
       beginRetry: () => this.beginRetry(),

@@ -8,34 +8,45 @@ export type AutomaticAddresses = ReadonlyMap<string, readonly string[]>;
 const label = 'networking.istio.io/enable-autoallocate-ip';
 const blockSize = 65_536;
 const none: readonly string[] = [];
+/** Holds a place that somebody has written: no host's key. */
+const written = '';
 
 /**
- * A function of the entries alone, so that all replicas agree: each host's place comes from a hash of its own name, and only
- * where an older one has that place it takes the next free one. So a new entry moves none, and one that goes moves at most
- * those that had to make way for it. A full block (65,024 hosts) leaves the youngest without.
+ * A function of the entries alone, so that all replicas agree, and one that replays them: each host's place comes from a
+ * hash of its own name, and only where that is taken it is the next free one; an address that an entry writes is taken from
+ * the host that has it, which goes to the next free one. So a new entry moves nobody but whose address it writes, and one
+ * that goes moves at most those that had to make way for it. A full block (65,024 hosts) leaves the youngest without.
  * @param entries oldest first
  */
 export function allocateAddresses(entries: readonly ServiceEntry[]): AutomaticAddresses {
-  const taken = new Set<number>();
-  for (const { spec } of entries) {
-    for (const address of spec.addresses) {
-      const [a, b, c, d] = address.split('.');
-      if (a === '240' && b === '240') taken.add(Number(c) * 256 + Number(d));
+  const holders = new Map<number, string>();
+  const places = new Map<string, number>();
+  let isFull = false;
+  const settle = (key: string): void => {
+    places.delete(key);
+    // What is taken stays taken: nobody need search a full block again.
+    const place = isFull ? null : placeOf(key, holders);
+    if (place === null) {
+      isFull = true;
+      return;
     }
-  }
-  const allocated = new Map<string, readonly string[]>();
+    holders.set(place, key);
+    places.set(key, place);
+  };
   for (const entry of entries) {
+    for (const place of entry.spec.addresses.map(placeWritten)) {
+      if (place === null) continue;
+      const holder = holders.get(place) ?? written;
+      holders.set(place, written);
+      if (holder !== written) settle(holder);
+    }
     if (!wantsAddresses(entry)) continue;
     for (const host of entry.spec.hosts) {
       const key = keyOf(entry, host);
-      if (host.startsWith('*') || allocated.has(key)) continue;
-      const place = placeOf(key, taken);
-      if (place === null) return allocated;
-      taken.add(place);
-      allocated.set(key, addressesAt(place));
+      if (!host.startsWith('*') && !places.has(key)) settle(key);
     }
   }
-  return allocated;
+  return new Map([...places].map(([key, place]) => [key, addressesAt(place)]));
 }
 
 /** What was given to a host; none where nothing was. */
@@ -60,15 +71,23 @@ function keyOf({ metadata }: ServiceEntry, host: string): string {
 }
 
 /** Null: the block is full. */
-function placeOf(key: string, taken: ReadonlySet<number>): number | null {
+function placeOf(key: string, holders: ReadonlyMap<number, string>): number | null {
   const first = fnv1a(key) % blockSize;
   for (let i = 0; i < blockSize; i++) {
     const place = (first + i) % blockSize;
     // Some programs take an address that ends with .0 or .255 for that of a network.
     const last = place % 256;
-    if (last !== 0 && last !== 255 && !taken.has(place)) return place;
+    if (last !== 0 && last !== 255 && !holders.has(place)) return place;
   }
   return null;
+}
+
+/** Null: it is in neither block, or a range: of what covers an address, the narrowest counts. */
+function placeWritten(address: string): number | null {
+  const v4 = /^240\.240\.(\d+)\.(\d+)(?:\/32)?$/.exec(address);
+  if (v4 !== null) return Number(v4[1]) * 256 + Number(v4[2]);
+  const v6 = /^2001:0{0,3}2::([\da-f]{1,4})(?:\/128)?$/i.exec(address);
+  return v6 === null ? null : Number.parseInt(v6[1] ?? '', 16);
 }
 
 function addressesAt(place: number): readonly string[] {

@@ -12,6 +12,7 @@ import type { Enforced } from './in-force.ts';
 import type { HeldRequest } from './inbound/held-request.ts';
 import type { Destination as OutboundDestination } from './outbound/destination.ts';
 import type { Routed } from './outbound/routed.ts';
+import type { CallSession } from './outbound/session.ts';
 import type { Transformed } from './transform/layer.ts';
 import type { Member } from './upstream/member.ts';
 import type { GrpcMessages } from './wire/grpc-messages.ts';
@@ -219,6 +220,8 @@ export class Exchange {
   retrying = false;
   /** Value of a cookie that the caller is given, so that it stays with its endpoint; '': none. */
   stickyCookie = '';
+  /** Null: its route knows no sessions. */
+  session: CallSession | null = null;
   /** A route's fault held it up. */
   delayed = false;
   /** Members that did nothing with the call, one for each attempt that failed. */

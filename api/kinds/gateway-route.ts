@@ -108,10 +108,37 @@ export const headerMatch = valueMatch.extend({
   value: headerValue.describe('The value, or an expression in the syntax of RE2.'),
 });
 
-/** Experimental in the Gateway API, and not served here. */
+export const duration = z
+  .string()
+  .regex(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/, 'it is no duration: write it as 500ms, 10s or 1m30s');
+
+/** Experimental in the Gateway API. */
 export const sessionPersistence = z
-  .looseObject({})
-  .describe('Not served; use selvage.dev/sticky-by.');
+  .object({
+    sessionName: z
+      .string()
+      .min(1)
+      .max(128)
+      .regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'it is no name of a cookie or header')
+      .optional()
+      .describe('Name of the cookie or header; made of the names of the route without.'),
+    absoluteTimeout: duration.optional().describe('A session ends so long after its first call.'),
+    idleTimeout: duration.optional().describe('A session ends after so long without a call.'),
+    type: z
+      .enum(['Cookie', 'Header'])
+      .default('Cookie')
+      .describe('Where the caller keeps it: in a cookie, or in a header that it sends back.'),
+    cookieConfig: z
+      .object({
+        lifetimeType: z
+          .enum(['Session', 'Permanent'])
+          .default('Session')
+          .describe('Permanent: the cookie has an age, which is absoluteTimeout.'),
+      })
+      .optional()
+      .describe('Of the cookie.'),
+  })
+  .describe('Callers stay with the endpoint that answered their first call, while it is healthy.');
 
 export const routeFields = {
   parentRefs: z.array(parentRef).default([]).describe('Services whose calls are routed.'),
@@ -125,6 +152,7 @@ export const ruleName = z
   .optional()
   .describe('Name of the rule, in logs.');
 
+export type SessionPersistence = z.infer<typeof sessionPersistence>;
 export type ParentRef = z.infer<typeof parentRef>;
 export type BackendObjectRef = z.infer<typeof backendObjectRef>;
 export type HeaderFilter = z.infer<typeof headerFilter>;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';
 import {
+  duration,
   backendObjectRef,
   backendRefFields,
   filterFields,
@@ -97,10 +98,6 @@ export const httpFilter = z.object({
   cors: cors.optional().describe('What pages of other origins may do.'),
   externalAuth: externalAuth.optional(),
 });
-
-const duration = z
-  .string()
-  .regex(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/, 'it is no duration: write it as 500ms, 10s or 1m30s');
 
 const match = z.object({
   path: z

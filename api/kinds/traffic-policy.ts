@@ -123,11 +123,15 @@ const httpSettings = z.object({
   maxConcurrentStreams: z.number().int().default(0).describe('Streams of a connection.'),
   http2KeepAlive: z
     .object({
-      interval: duration.optional().describe('Time between pings.'),
-      timeout: duration.optional().describe('Time for an answer.'),
+      interval: duration.optional().describe('Silence after which one is sent; 60s without.'),
+      timeout: duration
+        .optional()
+        .describe(
+          'Time for an answer, after which the connection is closed; the interval without.',
+        ),
     })
     .optional()
-    .describe('Pings of connections of HTTP/2; not carried out here.'),
+    .describe('Pings of connections of HTTP/2.'),
 });
 
 export const connectionPool = z.object({
@@ -189,12 +193,17 @@ export const trafficPolicy = z.object({
     .describe('In place of what is said for all ports, and not beside it.'),
   tunnel: z
     .object({
-      protocol: z.string().default('').describe('CONNECT, or POST.'),
+      protocol: z
+        .string()
+        .default('')
+        .describe('CONNECT (over HTTP/1.1); POST is not carried out here.'),
       targetHost: z.string().default('').describe('Where the tunnel leads.'),
       targetPort: portNumber.default(0).describe('Port there.'),
     })
     .optional()
-    .describe('The destination is asked for a tunnel.'),
+    .describe(
+      'The destination is a forward proxy: connections of bytes are asked of it as tunnels.',
+    ),
   proxyProtocol: z
     .object({ version: z.enum(['V1', 'V2']).default('V1').describe('Version.') })
     .optional()

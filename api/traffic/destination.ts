@@ -57,6 +57,8 @@ export interface ConnectionPool {
     readonly timeMs?: number;
     readonly intervalMs?: number;
   };
+  /** PINGs of silent connections of HTTP/2. */
+  readonly http2KeepAlive?: { readonly intervalMs?: number; readonly timeoutMs?: number };
   readonly maxPendingRequests?: number;
   readonly maxRequests?: number;
   readonly maxRequestsPerConnection?: number;
@@ -130,7 +132,7 @@ export interface TrafficPolicy {
   readonly tls?: UpstreamTlsPolicy;
   /** PROXY protocol written to the endpoint first. */
   readonly proxyProtocol?: 'v1' | 'v2';
-  /** What is called first, to be asked for a tunnel to this target. */
+  /** The endpoints are forward proxies: each connection of bytes asks for a tunnel to this target first. */
   readonly tunnel?: {
     readonly method: 'CONNECT' | 'POST';
     readonly host: string;

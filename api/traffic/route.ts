@@ -71,11 +71,24 @@ export type StickyKey =
   | { readonly kind: 'query'; readonly name: string }
   | { readonly kind: 'source-ip' };
 
+/** A caller stays with the endpoint that answered it first (Gateway API's sessionPersistence). */
+export interface SessionPersistence {
+  readonly kind: 'cookie' | 'header';
+  /** Of a header lower-case. */
+  readonly name: string;
+  /** A session ends after so long without a call, or since its first one. Left out: it does not. */
+  readonly idleS?: number;
+  readonly absoluteS?: number;
+  /** The cookie outlives the client's process, until `absoluteS`. */
+  readonly permanent?: boolean;
+}
+
 export interface ForwardAction {
   readonly kind: 'forward';
   /** None: 500, as Gateway API wants it. */
   readonly destinations: readonly WeightedDestination[];
   readonly sticky?: StickyKey;
+  readonly session?: SessionPersistence;
 }
 
 export interface RedirectAction {

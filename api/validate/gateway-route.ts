@@ -4,6 +4,7 @@ import type {
   HeaderFilter,
   MirrorFilter,
   ParentRef,
+  SessionPersistence,
 } from '../kinds/gateway-route.ts';
 import { type Finding, joinIndex } from '../origin.ts';
 import type { Resource } from '../resource.ts';
@@ -44,6 +45,7 @@ const matchesMax = 128;
 
 interface AnyRule {
   readonly name?: string;
+  readonly sessionPersistence?: SessionPersistence;
   readonly matches: readonly unknown[];
 }
 
@@ -61,7 +63,11 @@ export function routeFindings<Rule extends AnyRule>(
   const add = adder(findings, 'error', 'route-invalid');
   checkParents(spec.parentRefs, add);
   checkRuleCount(spec.rules, add);
-  for (const [i, rule] of spec.rules.entries()) checkRule(rule, joinIndex('spec.rules', i), add);
+  for (const [i, rule] of spec.rules.entries()) {
+    const at = joinIndex('spec.rules', i);
+    checkRule(rule, at, add);
+    checkSession(rule.sessionPersistence, `${at}.sessionPersistence`, add);
+  }
   const sticky = stickyFault(metadata.annotations);
   if (sticky !== null) add(sticky.path, sticky.message, sticky.mend);
   return findings;
@@ -99,6 +105,16 @@ function checkRuleCount(rules: readonly AnyRule[], add: Add): void {
   for (const [i, { name }] of rules.entries()) {
     if (name === undefined || rules.findIndex((one) => one.name === name) === i) continue;
     add(`${joinIndex('spec.rules', i)}.name`, `two rules are called "${name}"`);
+  }
+}
+
+function checkSession(session: SessionPersistence | undefined, at: string, add: Add): void {
+  const { type, cookieConfig, absoluteTimeout } = session ?? {};
+  if (cookieConfig === undefined) return;
+  if (type === 'Header') {
+    add(`${at}.cookieConfig`, 'cookieConfig stands beside the type Header', 'remove one of them');
+  } else if (cookieConfig.lifetimeType === 'Permanent' && absoluteTimeout === undefined) {
+    add(`${at}.absoluteTimeout`, 'a cookie that is Permanent needs an absoluteTimeout', 'add it');
   }
 }
 

@@ -86,9 +86,11 @@ export function poolFindings(pool: ConnectionPoolSpec | undefined, at: string): 
   const { tcp, http } = pool;
   if (tcp === undefined && http === undefined) add(at, 'a connectionPool needs tcp or http');
   if (http !== undefined) {
-    const { h2UpgradePolicy, useClientProtocol, idleTimeout, http2KeepAlive: _, ...numbers } = http;
+    const { h2UpgradePolicy, useClientProtocol, idleTimeout, http2KeepAlive, ...numbers } = http;
     notNegative(add, `${at}.http`, numbers);
     durations(add, `${at}.http`, { idleTimeout });
+    const { interval, timeout } = http2KeepAlive ?? {};
+    durations(add, `${at}.http.http2KeepAlive`, { interval, timeout });
     if (h2UpgradePolicy === 'UPGRADE' && useClientProtocol) {
       const message = 'UPGRADE and useClientProtocol contradict each other';
       add(`${at}.http.useClientProtocol`, message, 'keep one of them');

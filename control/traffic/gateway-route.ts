@@ -1,13 +1,18 @@
 // HTTPRoute and GRPCRoute as routes, one for each match, each with its rank among all of its Service.
 import type { GRPCRoute, GrpcRouteMatch } from '#api/kinds/grpc-route.ts';
 import type { HTTPRoute, HttpRouteFilter, HttpRouteMatch } from '#api/kinds/http-route.ts';
-import type { BackendObjectRef, ValueMatch } from '#api/kinds/gateway-route.ts';
+import type {
+  BackendObjectRef,
+  SessionPersistence as SessionSpec,
+  ValueMatch,
+} from '#api/kinds/gateway-route.ts';
 import { nameOf } from '#api/origin.ts';
 import type {
   HttpRoute,
   NamedMatch,
   RouteMatch,
   RouteRetry,
+  SessionPersistence,
   WeightedDestination,
 } from '#api/traffic/route.ts';
 import { stickyOf } from '#api/validate/sticky.ts';
@@ -49,7 +54,7 @@ export function compileGatewayRoute(
       source,
       path,
       ...(origin !== undefined && { origin: originWithin(origin, path) }),
-      ...compileRule(resource, rule, resolve),
+      ...compileRule(resource, rule, i, resolve),
     };
     const matches = rankedMatches(resource, i);
     const all = matches.length === 0 ? [{ match: null, rank: [] }] : matches;
@@ -79,24 +84,44 @@ function usesPrefix({ action, rewrite }: Pick<HttpRoute, 'action' | 'rewrite'>):
 function compileRule(
   resource: GatewayRoute,
   rule: Rule,
+  index: number,
   resolve: ResolveBackend,
 ): Omit<HttpRoute, 'name' | 'source' | 'path' | 'matches'> {
-  const from = { kind: resource.kind, namespace: resource.metadata.namespace };
+  const { namespace, name } = resource.metadata;
+  const from = { kind: resource.kind, namespace };
   const filters: readonly HttpRouteFilter[] = rule.filters ?? [];
   const missing = unservedFilter(filters);
   if (missing !== null) return refused(`the filter ${missing} is not served`);
   const { redirect, ...filtered }: Filtered = filtersOf(filters, (ref) => resolve(ref, from));
   if (redirect !== undefined) return { action: redirect, ...filtered };
   const sticky = stickyOf(resource.metadata.annotations);
+  const session = rule.sessionPersistence;
   const destinations = destinationsOf(rule, (ref) => resolve(ref, from));
   return {
     action: {
       kind: 'forward',
       destinations,
       ...(sticky !== undefined && destinations.length > 1 && { sticky }),
+      ...(session !== undefined && {
+        session: sessionOf(session, `selvage-${namespace}-${name}-${index}`),
+      }),
     },
     ...filtered,
     ...('timeouts' in rule || 'retry' in rule ? timing(rule) : {}),
+  };
+}
+
+function sessionOf(said: SessionSpec, made: string): SessionPersistence {
+  const { sessionName = made, type, idleTimeout, absoluteTimeout, cookieConfig } = said;
+  const [idleS, absoluteS] = [idleTimeout, absoluteTimeout].map((text) =>
+    Math.ceil(durationMs(text) / 1000),
+  );
+  return {
+    kind: type === 'Cookie' ? 'cookie' : 'header',
+    name: type === 'Cookie' ? sessionName : sessionName.toLowerCase(),
+    ...(idleS && { idleS }),
+    ...(absoluteS && { absoluteS }),
+    ...(cookieConfig?.lifetimeType === 'Permanent' && { permanent: true }),
   };
 }
 

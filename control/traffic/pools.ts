@@ -14,6 +14,10 @@ export function poolOf(
 ): ConnectionPool | null {
   const { tcp, http } = spec ?? {};
   const keepAlive = keepAliveOf(tcp?.tcpKeepalive ?? mesh.tcpKeepalive);
+  const http2KeepAlive = given({
+    intervalMs: millis(http?.http2KeepAlive?.interval) || undefined,
+    timeoutMs: millis(http?.http2KeepAlive?.timeout) || undefined,
+  });
   const h2Upgrade = upgradeOf(http?.h2UpgradePolicy, mesh.h2UpgradePolicy);
   const numbers = {
     maxConnections: tcp?.maxConnections || undefined,
@@ -31,6 +35,7 @@ export function poolOf(
   const pool: ConnectionPool = {
     ...given(numbers),
     ...(keepAlive !== null && { keepAlive }),
+    ...(Object.keys(http2KeepAlive).length > 0 && { http2KeepAlive }),
     ...(h2Upgrade !== null && { h2Upgrade }),
     ...(http?.useClientProtocol === true && { useClientProtocol: true }),
   };

@@ -215,8 +215,7 @@ function withoutCarrier(rule: DestinationRule): Problem[] {
     }
     const idle = [
       ...(policy.loadBalancer?.zoneAwareLbSetting === undefined ? [] : ['zoneAwareLbSetting']),
-      ...(policy.connectionPool?.http?.http2KeepAlive === undefined ? [] : ['http2KeepAlive']),
-      ...(policy.tunnel === undefined ? [] : ['tunnel']),
+      ...(policy.tunnel?.protocol === 'POST' ? ['tunnel by POST (no connection is made)'] : []),
     ];
     if (idle.length > 0) {
       const message = `${listed(idle)}: not carried out by sidecars`;

@@ -1,7 +1,6 @@
 // Routes of the Gateway API: parents and backends that are not there, and what is not served of them.
 import type { HTTPRoute } from '#api/kinds/http-route.ts';
 import type { GRPCRoute } from '#api/kinds/grpc-route.ts';
-import { nameOf } from '#api/origin.ts';
 import type { Problem } from '#api/problem.ts';
 import { isMeshParent, References } from '#api/traffic/references.ts';
 
@@ -72,11 +71,6 @@ function unserved(route: HTTPRoute | GRPCRoute): Problem[] {
       const message = `the filter ${type} is not served: calls that the rule matches get 500`;
       problems.push(warning(route, { code: 'filter-unserved', path, message, mend: 'remove it' }));
     }
-    if (rule.sessionPersistence === undefined) continue;
-    const path = `spec.rules[${i}].sessionPersistence`;
-    const message = `${nameOf(route)}: sessionPersistence is not served`;
-    const mend = 'use the annotation selvage.dev/sticky-by';
-    problems.push(warning(route, { code: 'field-unserved', path, message, mend }));
   }
   return problems;
 }

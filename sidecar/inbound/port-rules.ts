@@ -1,6 +1,4 @@
-// What is in force for calls to each port of the workload: the same object while it says the same.
-import { isDeepStrictEqual } from 'node:util';
-
+// What is in force for calls to each port of the workload.
 import type { InboundPort } from '#api/traffic/inbound.ts';
 
 import type { InForce } from '../in-force.ts';
@@ -31,13 +29,7 @@ export class PortRules {
   }
 
   #take(list: readonly InboundPort[]): void {
-    const before = this.#byPort;
     this.#list = list;
-    this.#byPort = new Map(
-      list.map((one) => {
-        const old = before.get(one.port);
-        return [one.port, old !== undefined && isDeepStrictEqual(old, one) ? old : one];
-      }),
-    );
+    this.#byPort = new Map(list.map((one) => [one.port, one]));
   }
 }

@@ -1,5 +1,6 @@
 // One port of the workload: where its application is, the connections to it, and how many calls it is given at once.
 import { connect, type OnReadOpts, type Socket } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 
 import type { ConnectionPool } from '#api/traffic/destination.ts';
 import type { InboundPort } from '#api/traffic/inbound.ts';
@@ -55,9 +56,11 @@ export class Target implements InboundTarget, Counted {
 
   /** What is said of the port from now on: calls under way end where they are. */
   follow(rule: InboundPort | null): void {
-    if (rule === this.#rule) return;
-    this.#rule = rule;
     const { application, pool } = rule ?? {};
+    const before = this.#rule;
+    this.#rule = rule;
+    // Another rule may say the same: of every port or of this one, by this Sidecar or by the next.
+    if (isDeepStrictEqual([application, pool], [before?.application, before?.pool])) return;
     this.connections = pool ?? null;
     if (pool !== undefined) this.#limits ??= new Limits();
     this.#limits?.change(pool ?? {}, undefined);
@@ -65,9 +68,9 @@ export class Target implements InboundTarget, Counted {
     else if ('path' in application) {
       this.application = { host: '', port: 0, path: application.path, from: '' };
     } else this.application = this.#parts.at(application);
-    const before = this.pool;
+    const replaced = this.pool;
     this.pool = this.#newPool();
-    before.close();
+    replaced.close();
   }
 
   /** A call is given to the application: where this is null, `end` must follow, once. Only asked where something is said. */

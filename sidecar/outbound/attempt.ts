@@ -8,7 +8,7 @@ import { hashText } from '../upstream/hash.ts';
 import type { Member } from '../upstream/member.ts';
 import { statusOf, type Outcome } from '../upstream/outcome.ts';
 import { OutboundConnection } from './connection.ts';
-import { chooseBut, poolOf, type Destination } from './destination.ts';
+import { chooseBut, noteMember, poolOf, type Destination } from './destination.ts';
 import type { OriginalDestination } from './original-destination.ts';
 import { splitAuthority } from './routes.ts';
 
@@ -32,7 +32,11 @@ const resets: ReadonlySet<FailureCode> = new Set([
 export function firstTry(x: Exchange, to: ToService): UpstreamPool | Failure {
   const refusal = to.cluster.admit();
   if (refusal !== null) return refusal;
-  const member = chooseBut(x, to.cluster, x.tried, hashFor(x, to), () => calledOf(x, to));
+  const kept = x.session?.token == null ? null : to.cluster.kept(x.session.token.address);
+  const member =
+    kept === null
+      ? chooseBut(x, to.cluster, x.tried, hashFor(x, to), () => calledOf(x, to))
+      : noteMember(x, kept);
   return member === null ? failures['endpoint-missing'] : begin(x, member, to);
 }
 

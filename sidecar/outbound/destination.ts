@@ -11,6 +11,7 @@ import type { RouteIndex } from '../routing/route-index.ts';
 import { hashText } from '../upstream/hash.ts';
 import { type Member } from '../upstream/member.ts';
 import type { ProxiedAddresses } from '../upstream/proxy-header.ts';
+import { askTunnel } from '../upstream/tunnel.ts';
 import type { Chooser } from '../upstream/chooser.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { OutboundConnection } from './connection.ts';
@@ -121,7 +122,10 @@ export function chooseBut(
 ): Member | null {
   const meant = cluster.passthrough ? called() : null;
   const member = meant === null ? cluster.pick(but, hash) : cluster.at(meant.host, meant.port);
-  if (member === null) return null;
+  return member === null ? null : noteMember(x, member);
+}
+
+export function noteMember(x: Call, member: Member): Member {
   x.member = member;
   x.endpoint = member.endpoint;
   x.upstreamAddress = member.address;
@@ -255,6 +259,7 @@ async function openMember(
   member.begin();
   try {
     const socket = await opened(member.openTcp(proxied), member.openEvent, timeoutMs);
+    if (member.tunnel !== null) await askTunnel(socket, member.tunnel, timeoutMs);
     socket.once('close', () => end('none'));
     return socket;
   } catch (error) {

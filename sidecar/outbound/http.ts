@@ -43,6 +43,7 @@ import {
 } from './retry.ts';
 import { routeLayer } from './route-layer.ts';
 import { splitAuthority } from './routes.ts';
+import { keepSession } from './session.ts';
 
 export interface OutboundHttpOptions {
   readonly inForce: InForce;
@@ -227,6 +228,7 @@ function editResponse(x: Exchange, response: ResponseView): void {
   const key = x.stickyCookie === '' || to?.kind !== 'service' ? null : to.cluster.hashKey;
   if (key?.kind === 'cookie') response.append('set-cookie', stickyCookie(key, x.stickyCookie));
   if (routed === null) return;
+  if (x.session !== null) keepSession(x, response);
   const { compiled, destination, origin } = routed;
   const own = destination === null ? null : destination.edits;
   if (own !== null) applyResponseEdits(own, x, response);

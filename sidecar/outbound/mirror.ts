@@ -5,18 +5,10 @@ import type { Exchange } from '../exchange.ts';
 import type { FailureCode } from '../failures.ts';
 import { PASS, type Outcome } from '../request-path.ts';
 import { isDrawn } from '../routing/fault.ts';
-import type { Upstreams } from '../upstream/upstreams.ts';
 import { DetachedCall } from '../wire/detached-call.ts';
 import { faultOf } from './attempt.ts';
 import { poolOf } from './destination.ts';
-import { routeTo } from './route-target.ts';
-import type { RouteTable } from './routes.ts';
-
-/** What a workload may call. */
-interface Known {
-  readonly routes: RouteTable;
-  readonly upstreams: Upstreams;
-}
+import { routeTo, type Known } from './route-target.ts';
 
 /** Larger bodies, and those that are not whole by then, are not mirrored. */
 const bodyBytesMax = 1_048_576;

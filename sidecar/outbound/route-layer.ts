@@ -21,6 +21,7 @@ import type { Destination } from './destination.ts';
 import { mirrorTo } from './mirror.ts';
 import { retryPolicyOf } from './retry.ts';
 import { groupOfService, routeTo } from './route-target.ts';
+import { resumeSession } from './session.ts';
 
 /** Costs a call one look where no route names its host. */
 export function routeLayer(upstreams: Upstreams): Layer {
@@ -103,12 +104,13 @@ function forward(
   compiled: CompiledRoute,
   action: CompiledForward,
 ): Outcome | Promise<Outcome> {
-  const source = x.downstream.remoteAddress;
-  const chosen = choose(action, Math.random(), x.request, source, hashText);
-  if (chosen === null || chosen.invalid !== undefined) return invalid(x, chosen?.invalid);
   const { to: called, enforced } = x;
   if (called === null || enforced === null) return failures.internal;
   const known = { routes: enforced.routes, upstreams };
+  const source = x.downstream.remoteAddress;
+  const chosen =
+    resumeSession(x, action, known) ?? choose(action, Math.random(), x.request, source, hashText);
+  if (chosen === null || chosen.invalid !== undefined) return invalid(x, chosen?.invalid);
   const to = routeTo(x, known, called, chosen.destination);
   if ('code' in to) return to;
   if (x.routed !== null) x.routed.destination = chosen;

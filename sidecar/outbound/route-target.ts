@@ -9,6 +9,12 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import type { Call, Destination } from './destination.ts';
 import type { Route, RouteTable } from './routes.ts';
 
+/** What a workload may call. */
+export interface Known {
+  readonly routes: RouteTable;
+  readonly upstreams: Upstreams;
+}
+
 /**
  * @param call an exchange, or a connection of bytes
  * @param to where it was going
@@ -16,7 +22,7 @@ import type { Route, RouteTable } from './routes.ts';
  */
 export function routeTo(
   call: Call,
-  { routes, upstreams }: { readonly routes: RouteTable; readonly upstreams: Upstreams },
+  { routes, upstreams }: Known,
   to: Destination,
   target: Target,
 ): Extract<Destination, { kind: 'service' }> | Failure {

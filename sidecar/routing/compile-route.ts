@@ -59,7 +59,7 @@ function compileAction(
   return { kind: 'redirect', redirect: action, path };
 }
 
-export function compileForward({ destinations, sticky }: ForwardAction): CompiledForward {
+export function compileForward({ destinations, sticky, session }: ForwardAction): CompiledForward {
   const compiled: CompiledDestination[] = [];
   let totalWeight = 0;
   for (const destination of destinations) {
@@ -68,7 +68,13 @@ export function compileForward({ destinations, sticky }: ForwardAction): Compile
     const edits = destinations.length === 1 ? null : editsOf(destination);
     compiled.push({ ...destination, edits, upTo: totalWeight });
   }
-  return { kind: 'forward', destinations: compiled, totalWeight, sticky: sticky ?? null };
+  return {
+    kind: 'forward',
+    destinations: compiled,
+    totalWeight,
+    sticky: sticky ?? null,
+    session: session ?? null,
+  };
 }
 
 function editsOf({ headers }: WeightedDestination): CompiledDestination['edits'] {

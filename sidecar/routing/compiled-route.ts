@@ -8,6 +8,7 @@ import type {
   RouteMatch,
   RouteMirror,
   RouteRetry,
+  SessionPersistence,
   StickyKey,
   WeightedDestination,
 } from '#api/traffic/route.ts';
@@ -49,6 +50,7 @@ export interface CompiledForward {
   readonly destinations: readonly CompiledDestination[];
   readonly totalWeight: number;
   readonly sticky: StickyKey | null;
+  readonly session: SessionPersistence | null;
 }
 
 export interface CompiledDestination extends WeightedDestination {

@@ -4,6 +4,7 @@ import type { Cluster } from './cluster.ts';
 export type Chooser = Pick<
   Cluster,
   | 'pick'
+  | 'kept'
   | 'at'
   | 'hashKey'
   | 'passthrough'

@@ -44,6 +44,8 @@ export interface ClusterParts {
   readonly log: Log;
 }
 
+/** What decides how connections are made. */
+const wayParts = ['pool', 'tls', 'proxyProtocol', 'tunnel'] as const;
 const nowMs = (): number => performance.now();
 
 export class Cluster implements MemberOwner {
@@ -105,6 +107,13 @@ export class Cluster implements MemberOwner {
     return this.#arrangement.pick(tried, hash);
   }
 
+  /** The member of a session; null: it is gone, or may not be called. @param address with its port */
+  kept(address: string): Member | null {
+    if (this.#told) this.#used();
+    const found = this.members.find((one) => one.address === address);
+    return found?.healthy === true && found.weight > 0 ? found : null;
+  }
+
   /** The member of an address (or, of a wildcard that is resolved as called, a name). */
   at(host: string, port: number): Member {
     const known = this.members.find(
@@ -121,6 +130,7 @@ export class Cluster implements MemberOwner {
       passthrough: false,
       pool: this.pool,
       at: (host, port) => this.at(host, port),
+      kept: () => null,
       admit: () => this.admit(),
       admitConnection: () => this.admitConnection(),
       beginRetry: () => this.beginRetry(),
@@ -195,7 +205,7 @@ export class Cluster implements MemberOwner {
       !isDeepStrictEqual(policy[part], before[part]);
     const { called, tls, log } = this.#parts;
     this.admission.take(policy, before, this.name, log);
-    if (isNew('pool') || isNew('tls') || isNew('proxyProtocol')) {
+    if (wayParts.some(isNew)) {
       this.way = new Way(tls, called, policy, log);
       this.renew();
     }

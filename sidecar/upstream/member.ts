@@ -10,6 +10,7 @@ import type { Monitor } from './outlier/detector.ts';
 import type { Outcome } from './outcome.ts';
 import type { ProxiedAddresses } from './proxy-header.ts';
 import { emptySlot } from './tls-context.ts';
+import type { Tunnel } from './tunnel.ts';
 import type { Purpose, Way } from './way.ts';
 
 /** The cluster, as its members see it. */
@@ -96,12 +97,18 @@ export class Member {
     return this.#pool?.connections ?? 0;
   }
 
+  /** What it is to be asked for before it carries bytes; null: nothing. */
+  get tunnel(): Tunnel | null {
+    return this.#owner.way.tunnel;
+  }
+
   /**
-   * A connection of its own, for bytes; begun, not yet open.
+   * A connection of its own, for bytes; begun, not yet open, and its tunnel not asked for.
    * @param proxied on whose behalf, where the PROXY protocol tells it
    */
   openTcp(proxied: ProxiedAddresses | null = null): Socket {
-    return this.#counted(this.#open('tcp', undefined, proxied));
+    const purpose = this.tunnel === null ? 'tcp' : 'http1';
+    return this.#counted(this.#open(purpose, undefined, proxied));
   }
 
   /** A connection of its own, for HTTP/1.1 outside the pool; begun, not yet open. */

@@ -41,6 +41,8 @@ export function poolLimitsOf(pool: ConnectionPool | undefined): PoolLimits {
       connectionMsMax,
       callsMax: pool.maxConcurrentStreams ?? 0,
       idleTimeoutMs: pool.httpIdleTimeoutMs ?? http2.idleTimeoutMs,
+      pingEveryMs: pool.http2KeepAlive?.intervalMs ?? http2.pingEveryMs,
+      pingTimeoutMs: pool.http2KeepAlive?.timeoutMs ?? http2.pingTimeoutMs,
     },
     keepAlive: pool.keepAlive ?? null,
   };

@@ -18,6 +18,7 @@ import {
   type UpstreamTls,
 } from './tls-context.ts';
 import { OutsideTls, sniOf } from './tls/outside.ts';
+import type { Tunnel } from './tunnel.ts';
 
 /** What a connection is for. `http` agrees on either version. */
 export type Purpose = 'http' | 'http1' | 'http2' | 'tcp';
@@ -55,6 +56,8 @@ const outsideProtocols: Readonly<Record<Purpose, readonly string[]>> = {
 
 export class Way {
   readonly limits: PoolLimits;
+  /** Connections of bytes are asked of the endpoint as tunnels; null: they are the endpoint's own. */
+  readonly tunnel: Tunnel | null;
   readonly #mesh: UpstreamTls;
   readonly #names: CalledNames;
   readonly #policy: TrafficPolicy;
@@ -65,7 +68,8 @@ export class Way {
     this.#names = names;
     this.#policy = policy;
     this.limits = poolLimitsOf(policy.pool);
-    const { tls } = policy;
+    const { tls, tunnel = null } = policy;
+    this.tunnel = tunnel;
     const outside = tls?.mode === 'simple' || tls?.mode === 'mutual';
     this.#outside = outside ? new OutsideTls(tls, log.child({ host: names.host })) : null;
   }

@@ -60,6 +60,51 @@ test('an address that somebody has written is given to nobody else', () => {
   expect(isAutomaticAddress(now)).toBe(true);
 });
 
+/** Hosts that have such an address as long as nobody is in their way. */
+function hostsAt(pattern: RegExp, among: number): string[] {
+  const one = entry(['x.com']);
+  const names = Array.from({ length: among }, (_, i) => `n${i}.com`);
+  return names.filter((name) => {
+    const alone = { ...one, spec: { ...one.spec, hosts: [name] } };
+    return pattern.test(given(alone, name)[0] ?? '');
+  });
+}
+
+test.each(['240.240.1.2/32', '2001:2::102', '2001:0002::0102', '2001:2::102/128'])(
+  'an address is taken however it is written: %s',
+  (written) => {
+    const [host = ''] = hostsAt(/^240\.240\.1\.2$/, 200_000);
+    const allocated = allocateAddresses([
+      entry([host]),
+      entry(['b.com'], { addresses: [written] }),
+    ]);
+    expect([...allocated.values()]).toEqual([['240.240.1.3', '2001:2::103']]);
+  },
+);
+
+test('an entry that writes an address moves only the host that has it, however crowded it is', () => {
+  const near = hostsAt(/^240\.240\.7\.[12]?\d$/, 60_000);
+  const host = fc.constantFrom(...near).map((name) => entry([name]));
+  const claim = fc
+    .integer({ min: 0, max: 40 })
+    .map((last) => entry(['own.com'], { addresses: [`240.240.7.${last}`] }));
+  fc.assert(
+    fc.property(fc.array(fc.oneof(host, claim), { maxLength: 60 }), (entries) => {
+      let before: ReturnType<typeof allocateAddresses> = new Map();
+      for (const [i, { spec }] of entries.entries()) {
+        const after = allocateAddresses(entries.slice(0, i + 1));
+        const stay = [...before].filter(([, [address]]) => address !== spec.addresses[0]);
+        expect(stay.map(([key]) => [key, after.get(key)])).toEqual(stay);
+        const written = entries.slice(0, i + 1).flatMap((one) => one.spec.addresses);
+        const given = [...after.values()].map(([address = '']) => address);
+        expect(new Set(given).size).toBe(given.length);
+        expect(written.filter((address) => given.includes(address))).toEqual([]);
+        before = after;
+      }
+    }),
+  );
+});
+
 test('no two hosts share an address, and a new entry moves none', () => {
   const hosts = fc.uniqueArray(fc.stringMatching(/^[a-z]{1,6}$/), { minLength: 1, maxLength: 400 });
   fc.assert(

@@ -97,10 +97,11 @@ export class Http2ClientConnection extends Http2Session implements Sweepable {
   expire(): void {
     this.deadlineMs = deadlineIn(tickMs);
     const { limits } = this;
-    const idleMs = this.streamCount === 0 ? sweepNowMs() - this.idleSinceMs : 0;
+    const nowMs = sweepNowMs();
+    const idleMs = this.streamCount === 0 ? nowMs - this.idleSinceMs : 0;
     if (this.ended) this.socket.destroy();
     else if (idleMs > limits.idleTimeoutMs || this.isOld()) this.retire();
-    else if (!this.control.tick(Math.ceil(limits.pingEveryMs / tickMs))) {
+    else if (!this.control.tick(nowMs, limits)) {
       this.fail(code.none, 'a PING was not answered');
     }
   }

@@ -28,6 +28,8 @@ export interface ControlOwner {
   selfDependency(id: number): void;
 }
 
+type Pings = Pick<Http2Limits, 'pingEveryMs' | 'pingTimeoutMs'>;
+
 const debugBytesMax = 256;
 const pingBytes = 8;
 
@@ -41,7 +43,8 @@ export class Control {
   private readonly server: boolean;
   private unsentAnswers = 0;
   private pingUnanswered = false;
-  private silentTicks = 0;
+  /** Since when nothing came, or a PING has waited for its answer; 0: something came since the last tick. */
+  private silentSinceMs = 0;
 
   constructor(owner: ControlOwner, writer: FrameWriter, server: boolean) {
     this.owner = owner;
@@ -64,7 +67,7 @@ export class Control {
 
   /** A byte came. */
   heard(): void {
-    this.silentTicks = 0;
+    this.silentSinceMs = 0;
     this.pingUnanswered = false;
   }
 
@@ -124,14 +127,14 @@ export class Control {
     this.writer.u32(0x61676521);
   }
 
-  /**
-   * Keeps a silent connection honest. @param ticks of silence after which a PING goes out
-   * @returns false: the last one was not answered
-   */
-  tick(ticks: number): boolean {
-    if (ticks === 0 || ++this.silentTicks < ticks) return true;
-    if (this.pingUnanswered) return false;
-    this.silentTicks = 0;
+  /** Keeps a silent connection honest. @returns false: the last PING was not answered */
+  tick(nowMs: number, { pingEveryMs, pingTimeoutMs }: Pings): boolean {
+    if (pingEveryMs === 0) return true;
+    if (this.silentSinceMs === 0) this.silentSinceMs = nowMs;
+    const silentMs = nowMs - this.silentSinceMs;
+    if (this.pingUnanswered) return silentMs < (pingTimeoutMs || pingEveryMs);
+    if (silentMs < pingEveryMs) return true;
+    this.silentSinceMs = nowMs;
     this.pingUnanswered = true;
     this.ping();
     return true;

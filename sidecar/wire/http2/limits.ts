@@ -18,8 +18,10 @@ export interface Http2Limits extends Pick<
   idleTimeoutMs: number;
   /** Of a stream without a byte in either direction; 0: none. */
   streamIdleTimeoutMs: number;
-  /** A PING goes out after so long without a byte; no answer in the same time ends the connection; 0: none. */
+  /** A PING goes out after so long without a byte; 0: none. */
   pingEveryMs: number;
+  /** No answer to a PING in so long ends the connection; 0: in as long as `pingEveryMs`. */
+  pingTimeoutMs: number;
   /** Of a request's body; 0: none. Over it: 413. */
   bodyBytesMax: number;
   /** Streams opened on a connection before it drains; 0: none. */
@@ -55,6 +57,7 @@ export const http2Limits: Readonly<Http2Limits> = Object.freeze({
   idleTimeoutMs: http1Limits.idleTimeoutMs,
   streamIdleTimeoutMs: http1Limits.streamIdleTimeoutMs,
   pingEveryMs: 60_000,
+  pingTimeoutMs: 0,
   bodyBytesMax: 0,
   requestsPerConnectionMax: 0,
   connectionMsMax: 0,

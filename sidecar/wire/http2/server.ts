@@ -115,7 +115,7 @@ export class Http2Connection extends Http2Session implements Sweepable {
       this.fail(code.settingsTimeout, 'no SETTINGS');
     } else if (this.streamCount === 0 && nowMs - this.activeAtMs > limits.idleTimeoutMs) {
       this.lastCall();
-    } else if (!this.control.tick(Math.ceil(limits.pingEveryMs / tickMs))) {
+    } else if (!this.control.tick(nowMs, limits)) {
       this.fail(code.none, 'a PING was not answered');
     } else this.expireStreams(nowMs);
   }

@@ -260,6 +260,16 @@ test.each([
     'stands in a filter CORS',
   ],
   [
+    'a cookie that never ends',
+    'sessionPersistence: {cookieConfig: {lifetimeType: Permanent}}',
+    'needs an absoluteTimeout',
+  ],
+  [
+    'a cookie that is a header',
+    'sessionPersistence: {type: Header, cookieConfig: {}}',
+    'stands beside the type Header',
+  ],
+  [
     'a filter twice',
     'filters: [{type: CORS, cors: {}}, {type: CORS, cors: {}}]',
     'two filters CORS',

@@ -79,7 +79,7 @@ test('connectionPool: zero is not set, but for a connection that may be silent f
       tcpKeepalive: { probes: 4, time: 5s, interval: 6s } },
     http: { http1MaxPendingRequests: 7, http2MaxRequests: 8, maxRequestsPerConnection: 9,
       maxRetries: 10, idleTimeout: 11s, h2UpgradePolicy: DO_NOT_UPGRADE, useClientProtocol: true,
-      maxConcurrentStreams: 12 } } }`;
+      maxConcurrentStreams: 12, http2KeepAlive: { interval: 13s, timeout: 14s } } } }`;
   expect(policy(text).pool).toEqual({
     maxConnections: 1,
     connectTimeoutMs: 2000,
@@ -94,6 +94,7 @@ test('connectionPool: zero is not set, but for a connection that may be silent f
     h2Upgrade: 'do-not-upgrade',
     useClientProtocol: true,
     maxConcurrentStreams: 12,
+    http2KeepAlive: { intervalMs: 13_000, timeoutMs: 14_000 },
   });
 });
 

@@ -90,6 +90,9 @@ test('TLS that is not of the mesh, to who takes no other', () => {
 const messagesOf = (policy: string, more = ''): string[] =>
   lint(mesh, rule(`{host: web, ${more} trafficPolicy: ${policy}}`)).map((one) => one.message);
 
+const tunnel = (protocol: string): string =>
+  `{tunnel: {protocol: ${protocol}, targetHost: db.example.com, targetPort: 5432}}`;
+
 test('what no sidecar can do', () => {
   const tls = '{tls: {mode: SIMPLE, credentialName: c}}';
   expect(messagesOf(tls)).toEqual(['without a workloadSelector sidecars ignore credentialName']);
@@ -99,6 +102,13 @@ test('what no sidecar can do', () => {
   expect(messagesOf('{loadBalancer: {zoneAwareLbSetting: {}}}')).toEqual([
     'zoneAwareLbSetting: not carried out by sidecars',
   ]);
+  expect(messagesOf(tunnel('POST'))).toEqual([
+    'tunnel by POST (no connection is made): not carried out by sidecars',
+  ]);
+  expect(messagesOf(tunnel('CONNECT'))).toEqual([]);
+  expect(
+    messagesOf('{connectionPool: {http: {http2KeepAlive: {interval: 10s, timeout: 2s}}}}'),
+  ).toEqual([]);
 });
 
 const entryOf = (host: string): string =>

@@ -166,3 +166,10 @@ test.each([
 ])('of an HTTPRoute: %s', (_, spec, expected) => {
   expect(said(httpRoute(spec))).toEqual([expect.stringMatching(expected)]);
 });
+
+test('of a session of an HTTPRoute nothing is said: it is kept', () => {
+  const backend = 'backendRefs: [{name: web, port: 8080}]';
+  const session = 'sessionPersistence: {type: Header, idleTimeout: 1h}';
+  const plain = said(httpRoute(`{${parent}, rules: [{${backend}}]}`));
+  expect(said(httpRoute(`{${parent}, rules: [{${backend}, ${session}}]}`))).toEqual(plain);
+});

@@ -173,3 +173,41 @@ test('a connection of bytes lives as long as is said', async () => {
   socket.write('x');
   expect(await readToEnd(socket)).toBe('hello');
 });
+
+test.each<[string, InboundPort[], InboundPort[]]>([
+  [
+    'another port',
+    [rule({ pool: { maxRequests: 9 } }), rule({ pool: { maxRequests: 8 } }, 9090)],
+    [rule({ pool: { maxRequests: 7 } }, 9090), rule({ pool: { maxRequests: 9 } })],
+  ],
+  ['another port, first', [], [rule({ pool: { maxRequests: 7 } }, 9090)]],
+  [
+    'all ports, where this one has its own',
+    [rule({ pool: { maxRequests: 9 } }), rule({ pool: { maxRequests: 8 } }, 0)],
+    [rule({ pool: { maxRequests: 9 } }), rule({ pool: { maxRequests: 7 } }, 0)],
+  ],
+  [
+    'this port, which says what was said of all',
+    [rule({ pool: { maxRequests: 9 } }, 0)],
+    [rule({ pool: { maxRequests: 9 } })],
+  ],
+  [
+    'this port by another name',
+    [rule({ pool: { maxRequests: 9 } })],
+    [rule({ pool: { maxRequests: 9 }, sources: ['Sidecar shop/renamed'] })],
+  ],
+])('a change of %s leaves connections to the application alone', async (_, before, after) => {
+  const { port, server } = await rig.application();
+  let opened = 0;
+  server.on('connection', () => (opened += 1));
+  const sidecar = await sidecarWith(port, before);
+  const ask = async (): Promise<number> =>
+    (await exchange(await plain(sidecar.inboundPort), get('/'))).status;
+  expect(await ask()).toBe(200);
+  sidecar.apply({ traffic: { inbound: after } });
+  expect(await ask()).toBe(200);
+  expect(opened).toBe(1);
+  sidecar.apply({ traffic: { inbound: [rule({ pool: { maxRequestsPerConnection: 1 } })] } });
+  expect(await ask()).toBe(200);
+  expect(opened).toBe(2);
+});

@@ -17,6 +17,7 @@ test('every field of a policy reaches the pools of both versions', () => {
     httpIdleTimeoutMs: 6,
     maxConcurrentStreams: 7,
     keepAlive: { timeMs: 8 },
+    http2KeepAlive: { intervalMs: 9, timeoutMs: 10 },
   });
   expect(limits.http1).toMatchObject({
     connectionsMax: 1,
@@ -31,6 +32,8 @@ test('every field of a policy reaches the pools of both versions', () => {
     requestsPerConnectionMax: 5,
     idleTimeoutMs: 6,
     callsMax: 7,
+    pingEveryMs: 9,
+    pingTimeoutMs: 10,
   });
   expect(limits.keepAlive).toEqual({ timeMs: 8 });
 });

@@ -423,6 +423,16 @@ describe('a pool', () => {
     expect(raw.peers[0]!.of(frame.ping).length).toBe(1);
   });
 
+  test('waits for the answer to a PING as long as is said', async () => {
+    const raw = await rawServer(() => {});
+    stops.push(raw.stop);
+    const dead = await startAt(raw.port, { pool: { pingEveryMs: 250, pingTimeoutMs: 1_500 } });
+    const begunMs = performance.now();
+    expect((await ask('http1', dead.port, {})).status).toBe(503);
+    expect(performance.now() - begunMs).toBeGreaterThan(1_500);
+    expect(raw.peers[0]!.of(frame.ping).length).toBe(1);
+  });
+
   test('a call that waits for a connection is failed in time, or when there are too many', async () => {
     const silent = net.createServer(() => {});
     silent.listen(0, '127.0.0.1');

@@ -14,7 +14,8 @@ export default defineConfig({
           exclude: ['test/process/**', 'test/e2e/**'],
           maxWorkers: 4,
           sequence: { groupOrder: 0 },
-          testTimeout: 20_000,
+          // A property takes seconds on a busy machine.
+          testTimeout: 60_000,
           expect,
         },
       },

@@ -388,11 +388,11 @@ test('tunnel.yaml: connections leave by the forward proxy, and fail when it says
       ),
     );
     expect(await mesh.bytes('bank.example:443', plain)).toContain('"app":"stock"');
-    expect(asked).toEqual(['CONNECT bank.example:443 HTTP/1.1\r\nHost: bank.example:443\r\n\r\n']);
+    expect(asked).toEqual(['CONNECT bank.example:443 HTTP/1.1\r\nhost: bank.example:443\r\n\r\n']);
     expect(await mesh.bytes('bank.example:443', plain)).toMatch(/^HTTP\/1\.1 503 /);
-    const line = await mesh.accessLine((text) => text.includes('refused the tunnel'));
+    const line = await mesh.accessLine((text) => text.includes('no tunnel'));
     expect(JSON.parse(line)).toMatchObject({ response_flags: 'UF' });
-    expect(line).toContain('the proxy refused the tunnel: 407');
+    expect(line).toContain('no tunnel: the proxy answered 407');
   } finally {
     proxy.close();
   }

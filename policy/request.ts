@@ -119,10 +119,19 @@ function readTarget(method: string, target: string, out: AdmittedRequest): boole
   }
   const absolute = absoluteForm.exec(target);
   if (absolute === null) return false;
-  const [, authority = '', rest = ''] = absolute;
+  const [, authority = ''] = absolute;
   out.authority = authority;
-  out.path = rest.startsWith('/') ? rest : `/${rest}`;
+  out.path = pathOfTarget(target);
   return true;
+}
+
+/** The path of a target that may name its authority too, for who tells of it; what is no such target stays as it is. */
+export function pathOfTarget(target: string): string {
+  if (target.charCodeAt(0) === 47) return target;
+  const absolute = absoluteForm.exec(target);
+  if (absolute === null) return target;
+  const [, , rest = ''] = absolute;
+  return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
 /** Whether a target is not empty and has only ASCII that can be seen; Envoy's codec takes no other. */

@@ -1,5 +1,6 @@
 // One log line's facts, the same shape for a request, a byte stream and a refused connection.
 import type { ConnectionFacts } from '#policy/facts.ts';
+import { pathOfTarget } from '#policy/request.ts';
 import { formatAddress } from '#runtime/plain-address.ts';
 
 import type { Exchange } from '../exchange.ts';
@@ -53,7 +54,8 @@ export class LogRecord {
     this.startedAtMs = x.startedAtMs;
     this.durationMs = x.finishedAtMs - x.startedAtMs;
     this.method = request.method;
-    this.path = request.path;
+    // A head that was refused before it was admitted still has its target as it came, host and all.
+    this.path = pathOfTarget(request.path);
     this.protocol = x.protocol;
     this.authority = request.authority;
     this.status = x.status;

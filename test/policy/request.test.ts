@@ -2,7 +2,12 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { admitRequest, type AdmittedRequest, type RawRequest } from '#policy/request.ts';
+import {
+  admitRequest,
+  type AdmittedRequest,
+  pathOfTarget,
+  type RawRequest,
+} from '#policy/request.ts';
 
 const plain: RawRequest = {
   method: 'GET',
@@ -41,6 +46,18 @@ test('an absolute target names the authority itself, whatever Host says', () => 
   expect(admit({ rawTarget: 'http://other:1/x/../y?z' })).toBe('other:1 /y?z');
   expect(admit({ rawTarget: 'HTTPS://other', hosts: [] })).toBe('other /');
   expect(admit({ rawTarget: 'http://other?x' })).toBe('other /?x');
+});
+
+test.each([
+  ['/a?b', '/a?b'],
+  ['http://other:1/x/../y?z', '/x/../y?z'],
+  ['HTTPS://other', '/'],
+  ['http://other?x', '/?x'],
+  ['http://x@other/', 'http://x@other/'],
+  ['payments:443', 'payments:443'],
+  ['', ''],
+])('the path of the target %j is %j', (target, path) => {
+  expect(pathOfTarget(target)).toBe(path);
 });
 
 test.each([

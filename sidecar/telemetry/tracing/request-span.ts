@@ -1,4 +1,5 @@
 // The span of one request: OpenTelemetry's conventions for HTTP and RPC, Envoy's names where tools look for them, and ours.
+import { pathOfTarget } from '#policy/request.ts';
 import { plainAddress } from '#runtime/plain-address.ts';
 
 import type { Exchange } from '../../exchange.ts';
@@ -55,7 +56,7 @@ interface Rpc {
 
 function addRequest(attributes: Attributes, x: Exchange, style: SpanStyle): void {
   const { request } = x;
-  const [path = ''] = request.path.split('?', 1);
+  const [path = ''] = pathOfTarget(request.path).split('?', 1);
   if (methods.has(request.method)) {
     attributes['http.request.method'] = request.method;
   } else {
@@ -195,7 +196,7 @@ function rpcOf({ request }: Exchange): Rpc | null {
 }
 
 function urlOf({ request }: Exchange): string {
-  const [path = ''] = request.path.split('?', 1);
+  const [path = ''] = pathOfTarget(request.path).split('?', 1);
   return `${request.scheme}://${request.authority}${path}`;
 }
 

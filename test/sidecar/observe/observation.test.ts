@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import type { CallRecord, EdgeCount } from '#api/call-record.ts';
+import { requestOf } from '#cli/calls/record-words.ts';
 import { explain } from '#policy/explain.ts';
 import { failures } from '#sidecar/failures.ts';
 import { InForce } from '#sidecar/in-force.ts';
@@ -129,6 +130,16 @@ test('a client that leaves is no failure of ours; what else ends without an answ
   cut.failure = failures.draining;
   telemetry.end(cut);
   expect(await ask({ about: 'why', id: cut.id })).toContain('"flags":"-"');
+});
+
+test('a call that is refused before its head is admitted is told with its path, not with its host once more', async () => {
+  const { telemetry, ask } = rig();
+  const x = makeExchange({ status: 503, path: 'http://payments.billing:8080/api/v1/charges?id=1' });
+  x.failure = failures.draining;
+  telemetry.end(x);
+  const record = JSON.parse((await ask({ about: 'why', id: x.id })) ?? '') as CallRecord;
+  expect(requestOf(record)).toBe('GET /api/v1/charges?id=…');
+  expect(await logLines(telemetry)).toMatchObject([{ path: '/api/v1/charges?id=1' }]);
 });
 
 test('let through and failed behind that: both are the reason', async () => {

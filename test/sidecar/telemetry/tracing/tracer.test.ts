@@ -211,7 +211,8 @@ test('a call that its caller does not sample passes on as it came, even at ratio
 
 test('without context a trace starts; outbound the span is the client\u2019s and names the endpoint', async () => {
   const t = await start({ sampling: 1 });
-  const x = makeExchange({ downstream: outbound(), status: 404 });
+  const path = 'http://payments.billing/charges';
+  const x = makeExchange({ downstream: outbound(), status: 404, path });
   x.endpoint = endpoint;
   t.begin(x);
   expect(isTraceparent(x.request.values('traceparent')[0] ?? '')).toBe(true);

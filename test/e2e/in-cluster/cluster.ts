@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
+import { inspect, promisify } from 'node:util';
 
 import { describe } from 'vitest';
 
@@ -65,7 +65,7 @@ export async function until<T>(
     }
     await sleep(250);
   }
-  throw new Error(`did not come about within ${timeoutMs} ms: ${what}; last: ${String(last)}`);
+  throw new Error(`did not come about within ${timeoutMs} ms: ${what}; last: ${inspect(last)}`);
 }
 
 /** A namespace of a test file's own. */

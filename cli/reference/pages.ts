@@ -1,6 +1,7 @@
 // The files of docs/reference, which are written from code: kinds, commands, settings, and what a sidecar answers of its own.
 import { caFields } from '#ca/settings.ts';
 import { controlFields } from '#control/settings.ts';
+import { injectionFields } from '#injector/injection-fields.ts';
 import { injectorFields } from '#injector/settings.ts';
 import type { Field } from '#runtime/settings.ts';
 import { failures } from '#sidecar/failures.ts';
@@ -51,7 +52,7 @@ function settingsPage(): string {
     ['sidecar', sidecarFields],
     ['control', controlFields],
     ['ca', caFields],
-    ['injector', injectorFields],
+    ['injector', [...injectorFields, ...injectionFields]],
   ];
   const parts = processes.map(([name, fields]) => {
     const rows = fields.map((field) => [

@@ -9,21 +9,17 @@ const pages = pageNames().filter((name) =>
 );
 
 const namespaces = ['web', 'billing', 'payments'];
-const kindsOfPages = [
-  'authorizationpolicies.security.istio.io',
-  'peerauthentications.security.istio.io',
-  'requestauthentications.security.istio.io',
-  'ratelimits.selvage.dev',
-];
+/** What pages apply to the shop. */
+const kinds =
+  'authorizationpolicies,peerauthentications,requestauthentications,ratelimits,telemetries';
 
 describeInCluster('the docs', () => {
-  // Each page begins with the shop as it is, and no page's resources.
+  // Each page begins with the shop as it is; its pods serve the next page too.
   afterEach(async () => {
-    for (const namespace of namespaces) {
-      await kubectl('-n', namespace, 'delete', kindsOfPages.join(','), '--all');
-    }
+    for (const namespace of namespaces) await kubectl('-n', namespace, 'delete', kinds, '--all');
+    await kubectl('-n', 'selvage-system', 'delete', 'configmap', 'istio', '--ignore-not-found');
   });
-  afterAll(() => kubectl('delete', 'namespace', ...namespaces, '--ignore-not-found'));
+  afterAll(() => kubectl('delete', 'namespace', ...namespaces, 'store', '--ignore-not-found'));
 
   test.each(pages)('%s', async (name) => {
     const session = new Session('cluster');

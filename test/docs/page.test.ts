@@ -29,14 +29,6 @@ test('a session is commands with what they print', () => {
   expect(() => readSteps('```console\nls\n```')).toThrow('begins with a command');
 });
 
-test('a page that names ports can be tried with others', () => {
-  const text = 'up --first-port 24100 &\ncurl 127.0.0.1:24107 payments:8080 24099 24200 1241074';
-  expect(withFirstPort(text, 25000)).toBe(
-    'up --first-port 25000 &\ncurl 127.0.0.1:25007 payments:8080 24099 24200 1241074',
-  );
-  expect(withFirstPort('24107', 25000)).toBe('24107');
-});
-
 test.each([
   [['a', 'b'], 'a\nb\n', true],
   [['a'], 'a\nb\n', false],
@@ -122,43 +114,9 @@ test.each(pageNames())('%s: what it links to is there', (name) => {
   }
 });
 
-test('troubleshooting.md: each message is one that the code says', () => {
-  const table = readFileSync(join(docsFolder, 'troubleshooting.md'), 'utf8')
-    .split('## By message')[1]
-    ?.split('## By symptom')[0];
-  const rows = (table ?? '').split('\n').filter((line) => line.startsWith('| `'));
-  const messages = rows.flatMap((row) => [...(row.split(' | ')[0] ?? '').matchAll(/`([^`]+)`/g)]);
-  expect(messages.length).toBeGreaterThan(25);
-  const sources = sourcesOf([
-    'api',
-    'ca',
-    'cli',
-    'control',
-    'injector',
-    'policy',
-    'runtime',
-    'sidecar',
-  ]);
-  for (const [, message = ''] of messages) {
-    if (message === wordsOfKubernetes) continue;
-    const parts = message.split('…').map((part) => part.trim());
-    const said = sources.some((text) => parts.every((part) => text.includes(part)));
-    if (!said) throw new Error(`nothing says: ${message}`);
-  }
-});
-
 test.each([...referencePages()])(
   'reference/%s is what `npm run manifests` writes',
   (file, text) => {
     expect(readFileSync(join(docsFolder, 'reference', file), 'utf8')).toBe(text);
   },
 );
-
-const wordsOfKubernetes = 'failed calling webhook';
-
-function sourcesOf(folders: readonly string[]): string[] {
-  const root = join(docsFolder, '..');
-  return folders
-    .flatMap((folder) => globSync(`${folder}/**/*.ts`, { cwd: root }))
-    .map((file) => readFileSync(join(root, file), 'utf8'));
-}

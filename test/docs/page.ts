@@ -34,31 +34,8 @@ export function pageNames(): string[] {
   return readdirSync(docsFolder).filter((name) => name.endsWith('.md'));
 }
 
-export function textOf(name: string): string {
-  return readFileSync(join(docsFolder, name), 'utf8');
-}
-
 export function stepsOf(name: string): Step[] {
-  return readSteps(textOf(name));
-}
-
-/** A mesh on this machine takes fewer ports than these. */
-const portsOfMesh = 100;
-
-/** The first port of the mesh that the page starts, where it names one. */
-function firstPortOf(text: string): number | null {
-  const found = /--first-port (\d+)/.exec(text);
-  return found === null ? null : Number(found[1]);
-}
-
-/** The page as it would be with other ports: on this machine something else may listen on those that it names. */
-export function withFirstPort(text: string, first: number): string {
-  const named = firstPortOf(text);
-  if (named === null) return text;
-  return text.replaceAll(/\b\d{4,5}\b/g, (digits) => {
-    const place = Number(digits) - named;
-    return place >= 0 && place < portsOfMesh ? String(first + place) : digits;
-  });
+  return readSteps(readFileSync(join(docsFolder, name), 'utf8'));
 }
 
 /** @throws Error that names the line of a block which no test would run */

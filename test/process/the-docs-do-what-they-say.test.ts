@@ -1,6 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-
 import { expect, test } from 'vitest';
 
 import { pageNames, stepsOf } from '../docs/page.ts';
@@ -16,21 +13,3 @@ test.each(pageNames())('%s', async (name) => {
     await session.close();
   }
 });
-
-/** The last range that no mesh has: those of other tests take the first. */
-async function freeBlock(): Promise<number> {
-  for (let first = 31_000; first > 21_000; first -= 1000) if (await isFree(first)) return first;
-  throw new Error('meshes have all ranges of ports');
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer().listen(port, '127.0.0.1');
-  try {
-    await once(server, 'listening');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    server.close();
-  }
-}

@@ -1,11 +1,6 @@
 // Several layers that want an answer whole, and answers of our own that pass through all of them as the application's do.
-import type {
-  AnswerTrailers,
-  Exchange,
-  HeldAnswer,
-  ResponseTap,
-  ResponseView,
-} from './exchange.ts';
+import type { Exchange, ResponseView } from './exchange.ts';
+import type { AnswerTrailers, HeldAnswer, ResponseTap } from './response-tap.ts';
 import { failures, type FailureCode } from './failures.ts';
 import { refuse } from './request-path.ts';
 import { addAskedHeaders, setServer } from './response-edits.ts';

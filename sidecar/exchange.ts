@@ -5,14 +5,14 @@ import type { Endpoint, Service } from '#api/snapshot.ts';
 import type { ConnectionFacts, RequestFacts, TokenFacts } from '#policy/facts.ts';
 import type { Verdict } from '#policy/verdict.ts';
 
-import type { Remade } from './answer-taps.ts';
 import type { CacheUse } from './cache/layer.ts';
-import type { Failure, FailureCode } from './failures.ts';
+import type { Failure } from './failures.ts';
 import type { Enforced } from './in-force.ts';
 import type { HeldRequest } from './inbound/held-request.ts';
 import type { Destination as OutboundDestination } from './outbound/destination.ts';
 import type { Routed } from './outbound/routed.ts';
 import type { CallSession } from './outbound/session.ts';
+import type { ResponseTap } from './response-tap.ts';
 import type { Transformed } from './transform/layer.ts';
 import type { Member } from './upstream/member.ts';
 import type { GrpcMessages } from './wire/grpc-messages.ts';
@@ -61,41 +61,8 @@ export interface ResponseView {
   append(name: string, value: string): void;
 }
 
-/** An answer's head that is held back. */
-export interface HeldAnswer extends ResponseView {
-  /** Every header line in order, names as sent. */
-  lines(): readonly (readonly [name: string, value: string])[];
-}
-
 /** A body that was read; `too-large`, `late`: not all of it. `gone`: so is the client. */
 export type BodyRead = Buffer | 'too-large' | 'late' | 'gone';
-
-/** What came behind an answer's body. */
-export interface AnswerTrailers {
-  grpcStatus(): string;
-  values(name: string): readonly string[];
-}
-
-/** A layer that wants the upstream's answer whole, before it goes on. */
-export interface ResponseTap {
-  /**
-   * Not asked of answers without a body, but for 304.
-   * @returns the most bytes of body that are wanted whole; 0: it passes as it comes; or the failure that is answered in
-   * its place, or what answers in its place
-   */
-  begin(x: Exchange, head: ResponseView): number | FailureCode | (() => void);
-  /** @returns the body that goes on, `head` may be edited; or another answer, without trailers */
-  whole(
-    x: Exchange,
-    head: HeldAnswer,
-    body: Buffer,
-    trailers: AnswerTrailers | null,
-  ): Buffer | Remade | Promise<Buffer | Remade>;
-  /** There is more of it than was wanted. @returns what is answered in its place; undefined: it passes as it comes */
-  tooLong(x: Exchange): FailureCode | undefined;
-  /** `whole` threw. @returns what is answered; undefined: 500 */
-  failed(x: Exchange, error: unknown): FailureCode | undefined;
-}
 
 /** What the wire engine can do with an exchange. Of those that decide (`reply` … `serveInside`) one is called, once. */
 export interface RequestStream {
@@ -300,4 +267,6 @@ export interface RequestPath {
    * @returns whether the client understands a refused stream (HTTP/2) in place of an answer
    */
   unanswered?(exchange: Exchange, untouched: boolean): boolean;
+  /** @returns whether something else is answered in place of an upstream's failure */
+  answerFailure?(exchange: Exchange, failure: Failure): boolean;
 }

@@ -29,6 +29,8 @@ export interface PathLayers {
   readonly retry?: (x: Exchange, failure: Failure, untouched: boolean) => UpstreamPool | null;
   readonly retryAnswer?: (x: Exchange, response: ResponseView) => UpstreamPool | null;
   readonly unanswered?: (x: Exchange, untouched: boolean) => boolean;
+  /** @returns whether something else is answered in place of an upstream's failure */
+  readonly answerFailure?: (x: Exchange, failure: Failure) => boolean;
   /** A layer threw; the exchange is refused. */
   readonly onFault: (error: unknown, x: Exchange) => void;
 }
@@ -66,6 +68,9 @@ export function composePath(path: PathLayers): RequestPath {
     ...(path.retry !== undefined && { retry: guarded(path, path.retry, null) }),
     ...(path.retryAnswer !== undefined && {
       retryAnswer: guarded(path, path.retryAnswer, null),
+    }),
+    ...(path.answerFailure !== undefined && {
+      answerFailure: guarded(path, path.answerFailure, false),
     }),
     ...(path.unanswered !== undefined && { unanswered: guarded(path, path.unanswered, false) }),
   };

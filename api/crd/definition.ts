@@ -114,7 +114,8 @@ const presentations: Readonly<Record<string, Presentation>> = {
   ResponseCache: {
     shortNames: [],
     columns: [column('Bytes', '.spec.maxBytes', 'What each sidecar keeps at most.')],
-    description: 'Keeps answers of a workload, and gives them again.',
+    description:
+      'Keeps answers of a workload, and gives them again; stale ones, for up to a day, where the application says stale-while-revalidate (one call in 5 s asks anew) or stale-if-error.',
   },
   Transformation: {
     shortNames: [],

@@ -1,4 +1,4 @@
-// ResponseCache (selvage.dev/v1alpha1): answers that a workload need not give again (RFC 9111, a shared cache).
+// ResponseCache (selvage.dev/v1alpha1): answers that a workload need not give again (RFC 9111, a shared cache; RFC 5861).
 import { z } from 'zod';
 
 import type { Resource } from '../resource.ts';

@@ -16,7 +16,17 @@ export interface Life {
   readonly alwaysAsks: boolean;
   /** Stale it may not be given, whatever the client takes. */
   readonly strict: boolean;
+  /** For so long after its life it may be given while it is asked for anew, and where that fails (RFC 5861). */
+  readonly whileAskedMs: number;
+  readonly ifErrorMs: number;
 }
+
+/** However long the application allows it. */
+const graceMsMax = 24 * 3_600_000;
+/** Section 5.2.2: with these a stale answer is given to nobody. */
+const strictDirectives = ['must-revalidate', 'proxy-revalidate', 's-maxage'];
+const fresherDirectives = ['no-cache', 'max-age', 'min-fresh'];
+const noGrace = { whileAsked: false, ifError: false };
 
 export type Use = 'fresh' | 'stale' | 'request';
 
@@ -47,14 +57,20 @@ export function storeFault(
 export function lifeOf(head: Head, nowMs: number, delayMs: number, defaultTtlMs: number): Life {
   const said = readDirectives(head.values('cache-control'));
   const dateMs = dateOf(head.values('date')) ?? nowMs;
+  const alwaysAsks = said.has('no-cache');
+  const strict = strictDirectives.some((name) => said.has(name));
+  const graceMs = (name: string): number =>
+    alwaysAsks || strict ? 0 : Math.min((secondsOf(said, name) ?? 0) * 1000, graceMsMax);
   const [age = '0'] = head.values('age');
   const ageMs = /^\d+$/.test(age.trim()) ? Math.min(Number(age), 2 ** 31) * 1000 : 0;
   return {
     storedAtMs: nowMs,
     initialAgeMs: Math.max(0, nowMs - dateMs, ageMs + delayMs),
     lifetimeMs: lifetimeMs(head, said, dateMs, defaultTtlMs),
-    alwaysAsks: said.has('no-cache'),
-    strict: ['must-revalidate', 'proxy-revalidate', 's-maxage'].some((name) => said.has(name)),
+    alwaysAsks,
+    strict,
+    whileAskedMs: graceMs('stale-while-revalidate'),
+    ifErrorMs: graceMs('stale-if-error'),
   };
 }
 
@@ -76,6 +92,19 @@ export function useOf(life: Life, asked: Directives, nowMs: number): Use {
   if (life.strict || !asked.has('max-stale')) return 'stale';
   const most = asked.get('max-stale') === '' ? Infinity : (secondsOf(asked, 'max-stale') ?? 0);
   return -leftMs <= most * 1000 ? 'fresh' : 'stale';
+}
+
+/** Whether what is stale may be given all the same: while another call asks for it anew, or because asking failed. */
+export function graceOf(
+  life: Life,
+  asked: Directives,
+  nowMs: number,
+): { readonly whileAsked: boolean; readonly ifError: boolean } {
+  // A client that wants something fresher gets nothing staler.
+  if (fresherDirectives.some((name) => asked.has(name))) return noGrace;
+  const overMs = ageMs(life, nowMs) - life.lifetimeMs;
+  const whileAsked = overMs < life.whileAskedMs;
+  return { whileAsked, ifError: whileAsked || overMs < life.ifErrorMs };
 }
 
 /** Cache-Control of a request, with what older clients say in its place (section 5.4). */

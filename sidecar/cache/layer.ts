@@ -2,13 +2,14 @@
 import { createHash } from 'node:crypto';
 
 import { answerThrough, tapAnswer } from '../answer-taps.ts';
-import type { Exchange, HeldAnswer, ResponseTap, ResponseView } from '../exchange.ts';
-import { failures } from '../failures.ts';
+import type { Exchange, ResponseView } from '../exchange.ts';
+import type { HeldAnswer, ResponseTap } from '../response-tap.ts';
+import { failures, type Failure, type FailureCode } from '../failures.ts';
 import { ENDED, PASS, refuse, type Outcome } from '../request-path.ts';
 import { lowerLines, StoredHead } from '../stored-head.ts';
 import type { Directives } from './cache-control.ts';
 import type { Caches, CacheRule } from './compile.ts';
-import { ageMs, askedOf, isUnchanged, lifeOf, storeFault, useOf } from './freshness.ts';
+import { ageMs, askedOf, graceOf, isUnchanged, lifeOf, storeFault, useOf } from './freshness.ts';
 import type { Entry } from './store.ts';
 
 /** What a cache does with one exchange. */
@@ -22,6 +23,8 @@ export interface CacheUse {
   readonly why: string;
   /** What is asked for again; null: nothing is kept of it. */
   readonly stale: Entry | null;
+  /** Is answered where the application fails; null: its failure is. */
+  readonly fallback: Entry | null;
   readonly ifNoneMatch: readonly string[];
   readonly ifModifiedSince: readonly string[];
   readonly askedAtMs: number;
@@ -42,6 +45,20 @@ const refreshed = [
   'last-modified',
   'content-location',
 ];
+/** RFC 5861 section 4: what of the application counts as an error; and what is none of its answers. */
+const errorStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+const errors: ReadonlySet<FailureCode> = new Set<FailureCode>([
+  'upstream-connect',
+  'upstream-tls',
+  'connect-timeout',
+  'upstream-timeout',
+  'upstream-reset',
+  'upstream-stream-reset',
+  'upstream-refused',
+  'upstream-malformed',
+]);
+/** While a stale answer is given to all others, one call in this time asks for it anew. */
+const askAgainMs = 5_000;
 const safe: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 /** Costs a look where nothing is cached. */
@@ -61,6 +78,7 @@ function look(x: Exchange, { rules }: Caches): Outcome | Promise<Outcome> {
     asked: askedOf(request),
     why,
     stale: null,
+    fallback: null,
     ifNoneMatch: request.values('if-none-match'),
     ifModifiedSince: request.values('if-modified-since'),
     askedAtMs: Date.now(),
@@ -79,11 +97,16 @@ function look(x: Exchange, { rules }: Caches): Outcome | Promise<Outcome> {
 }
 
 function answerOrAsk(x: Exchange, first: CacheUse): Outcome | Promise<Outcome> {
-  const { rule, target, asked } = first;
+  const { rule, target, asked, askedAtMs: nowMs } = first;
   const found = asked.has('no-store') ? null : rule.store.find(target, variantsOf(x, first));
   const entry = found === 'vary' ? null : found;
-  const verdict = entry === null ? null : useOf(entry.life, asked, first.askedAtMs);
+  const verdict = entry === null ? null : useOf(entry.life, asked, nowMs);
   if (entry !== null && verdict === 'fresh') {
+    x.details = 'response_from_cache';
+    return answerFrom(x, first, entry, 'hit').then(() => ENDED);
+  }
+  const grace = entry === null || verdict !== 'stale' ? null : graceOf(entry.life, asked, nowMs);
+  if (entry !== null && grace?.whileAsked === true && isAskedFor(entry, nowMs)) {
     x.details = 'response_from_cache';
     return answerFrom(x, first, entry, 'hit').then(() => ENDED);
   }
@@ -92,11 +115,19 @@ function answerOrAsk(x: Exchange, first: CacheUse): Outcome | Promise<Outcome> {
     ? 'bypass'
     : (verdict ?? (found === 'vary' ? 'vary-miss' : 'uri-miss'));
   const stale = entry !== null && isValidated(entry.head) ? entry : null;
-  x.cached = { ...first, why, stale };
+  const fallback = grace?.ifError === true ? entry : null;
+  x.cached = { ...first, why, stale, fallback };
   if (why === 'bypass') return PASS;
   if (stale !== null) askAgain(x, stale);
   tapAnswer(x, cacheTap);
   return PASS;
+}
+
+/** Whether another call has been sent on for it; if not, this one is. One that fails is not followed at once. */
+function isAskedFor(entry: Entry, nowMs: number): boolean {
+  if (nowMs - entry.askedAtMs < askAgainMs) return true;
+  entry.askedAtMs = nowMs;
+  return false;
 }
 
 /** The application says whether what is kept still holds; what the client has is compared with it afterwards. */
@@ -115,6 +146,10 @@ const cacheTap: ResponseTap = {
     if (cached === null) return 0;
     const { stale, rule, asked } = cached;
     if (head.status === 304) return stale === null ? 0 : refresh(x, cached, stale, head);
+    if (errorStatuses.has(head.status) && cached.fallback !== null) {
+      const { fallback } = cached;
+      return () => answerStale(x, cached, fallback, `;fwd-status=${head.status}`);
+    }
     if (x.request.method !== 'GET') return 0;
     const known = !rule.identity && hasCredentials(x);
     return storeFault(head.status, asked, head, known) === null ? rule.bodyBytesMax : 0;
@@ -127,6 +162,19 @@ const cacheTap: ResponseTap = {
   failed: () => undefined,
 };
 
+/** Of failures without an answer: what is kept is given in their place. @returns false: nothing is */
+export function answerFailure(x: Exchange, { code }: Failure): boolean {
+  const { cached } = x;
+  if (cached === null || cached.fallback === null || !errors.has(code)) return false;
+  answerStale(x, cached, cached.fallback, '');
+  return true;
+}
+
+function answerStale(x: Exchange, use: CacheUse, entry: Entry, status: string): void {
+  x.details = 'response_from_cache';
+  answerFrom(x, use, entry, `fwd=${use.why}${status}`).catch(() => refuse(x, failures.internal));
+}
+
 function keep(x: Exchange, use: CacheUse, head: HeldAnswer, body: Buffer): void {
   const nowMs = Date.now();
   const life = lifeOf(head, nowMs, nowMs - use.askedAtMs, use.rule.defaultTtlMs);
@@ -137,7 +185,7 @@ function keep(x: Exchange, use: CacheUse, head: HeldAnswer, body: Buffer): void 
   // A buffer of its own: a piece of a shared one would keep all of it.
   const copy = Buffer.allocUnsafeSlow(body.length);
   body.copy(copy);
-  use.stored = put(x, use, { head: stored, body: copy, life });
+  use.stored = put(x, use, { head: stored, body: copy, life, askedAtMs: 0 });
 }
 
 /** What is kept still holds: it is as good as new, and the answer. */
@@ -150,7 +198,7 @@ function refresh(x: Exchange, use: CacheUse, stale: Entry, fresh: ResponseView):
     for (const value of values) head.append(name, value);
   }
   const life = lifeOf(head, nowMs, nowMs - use.askedAtMs, use.rule.defaultTtlMs);
-  const entry = { head, body: stale.body, life };
+  const entry = { head, body: stale.body, life, askedAtMs: 0 };
   const known = !use.rule.identity && hasCredentials(x);
   use.stored = storeFault(head.status, use.asked, head, known) === null && put(x, use, entry);
   x.details = 'response_from_cache';

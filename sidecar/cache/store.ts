@@ -6,6 +6,8 @@ export interface Entry {
   readonly head: StoredHead;
   readonly body: Buffer;
   readonly life: Life;
+  /** Date.now() when a call was last sent on to ask for it anew; 0: none was. */
+  askedAtMs: number;
 }
 
 /** Answers of one target. All vary by the same headers: those of the last one. */

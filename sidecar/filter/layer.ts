@@ -2,7 +2,8 @@
 import type { FilterRequest } from '#api/filter.ts';
 
 import { answerThrough, tapAnswer } from '../answer-taps.ts';
-import type { Exchange, HeldAnswer, ResponseTap, ResponseView } from '../exchange.ts';
+import type { Exchange, ResponseView } from '../exchange.ts';
+import type { HeldAnswer, ResponseTap } from '../response-tap.ts';
 import { failures, type FailureCode } from '../failures.ts';
 import { HeldRequest } from '../inbound/held-request.ts';
 import { ENDED, PASS, type Outcome } from '../request-path.ts';

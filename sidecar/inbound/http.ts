@@ -5,7 +5,7 @@ import { decide } from '#policy/decide.ts';
 import { describe } from '#policy/explain.ts';
 
 import { apiKeyLayer } from '../credentials/api-key-layer.ts';
-import { cacheLayer, cacheResponse } from '../cache/layer.ts';
+import { answerFailure, cacheLayer, cacheResponse } from '../cache/layer.ts';
 import type { Exchange, ResponseView } from '../exchange.ts';
 import { cutFailureId } from '../failure-id.ts';
 import { failures } from '../failures.ts';
@@ -64,6 +64,7 @@ export function createInboundHttp(options: InboundHttpOptions): HttpServer {
       (x, response) => holdTunnel(inForce, x, response),
     ],
     finish: release,
+    answerFailure,
     unanswered: tellPeer,
     onFault,
   });

@@ -3,13 +3,8 @@ import type { GrpcJsonSpec } from '#api/kinds/transformation.ts';
 
 import { Remade, tapAnswer } from '../answer-taps.ts';
 import { ProtobufError } from '../authorizer/protobuf.ts';
-import type {
-  AnswerTrailers,
-  Exchange,
-  HeldAnswer,
-  ResponseTap,
-  ResponseView,
-} from '../exchange.ts';
+import type { Exchange, ResponseView } from '../exchange.ts';
+import type { AnswerTrailers, HeldAnswer, ResponseTap } from '../response-tap.ts';
 import { failures, type Failure, type FailureCode } from '../failures.ts';
 import { ENDED, PASS, type Outcome } from '../request-path.ts';
 import { pathEnd } from '#policy/conditions/request.ts';

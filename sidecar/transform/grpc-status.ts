@@ -1,5 +1,6 @@
 // The status of a gRPC answer, and what stands for it in HTTP (google.rpc.Code).
-import type { AnswerTrailers, ResponseView } from '../exchange.ts';
+import type { ResponseView } from '../exchange.ts';
+import type { AnswerTrailers } from '../response-tap.ts';
 
 export interface GrpcStatus {
   readonly code: number;

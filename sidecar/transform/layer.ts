@@ -1,6 +1,7 @@
 // The inbound layer that edits requests before the application has them, and its answers on their way back.
 import { tapAnswer } from '../answer-taps.ts';
-import type { BodyRead, Exchange, ResponseTap, ResponseView } from '../exchange.ts';
+import type { BodyRead, Exchange, ResponseView } from '../exchange.ts';
+import type { ResponseTap } from '../response-tap.ts';
 import { failures, type Failure, type FailureCode } from '../failures.ts';
 import { HeldRequest } from '../inbound/held-request.ts';
 import { ENDED, PASS, type Outcome } from '../request-path.ts';

@@ -1,7 +1,7 @@
 // One port of one service as it is called, or a subset of it: its members, who of them may be called, its limits.
 import { isDeepStrictEqual } from 'node:util';
 
-import type { Endpoint, ServiceResolution } from '#api/snapshot.ts';
+import type { Endpoint } from '#api/snapshot.ts';
 import type { HashKey, TrafficPolicy } from '#api/traffic/destination.ts';
 import type { Log } from '#runtime/log.ts';
 
@@ -9,12 +9,12 @@ import type { Failure } from '../failures.ts';
 import { Admission } from './admission.ts';
 import { hashKeyOf, newBalancer } from './balance/choose.ts';
 import type { Chooser } from './chooser.ts';
+import { type ClusterUpdate, isSameUpdate } from './cluster-update.ts';
 import { HealthChecks } from './health/checks.ts';
 import { probe } from './health/probe.ts';
 import type { Limits } from './limit/limits.ts';
 import { Arrangement } from './locality/arrangement.ts';
 import { levelsOf } from './locality/levels.ts';
-import type { OwnPlace } from './locality/place.ts';
 import type { Member, MemberOwner } from './member.ts';
 import { Membership } from './membership.ts';
 import { Originals } from './originals.ts';
@@ -24,17 +24,6 @@ import { noPolicy } from './policies.ts';
 import type { UpstreamTls } from './tls-context.ts';
 import { stepMs, warmth } from './warmup.ts';
 import { Way, type CalledNames } from './way.ts';
-
-/** What a snapshot says of a cluster. */
-export interface ClusterUpdate {
-  readonly endpoints: readonly Endpoint[];
-  /** Of a subset: the endpoints that carry them. */
-  readonly labels: Readonly<Record<string, string>>;
-  readonly resolution: ServiceResolution | undefined;
-  readonly policy: TrafficPolicy;
-  /** Where the caller runs. */
-  readonly own: OwnPlace;
-}
 
 export interface ClusterParts {
   /** `payments.shop.svc.cluster.local:8080`, of a subset `…:8080/v1`. */
@@ -162,7 +151,7 @@ export class Cluster implements MemberOwner {
   update(update: ClusterUpdate): void {
     const { policy } = update;
     const before = this.#update;
-    const same = before !== null && isSame(before, update);
+    const same = before !== null && isSameUpdate(before, update);
     this.#update = update;
     const changed = policy !== this.#policy && !isDeepStrictEqual(policy, this.#policy);
     if (changed) this.#takePolicy(policy);
@@ -292,13 +281,4 @@ export class Cluster implements MemberOwner {
     this.#membership.use();
     if (this.#stepAtMs !== Infinity && nowMs() >= this.#stepAtMs) this.#arrange();
   }
-}
-
-function isSame(before: ClusterUpdate, now: ClusterUpdate): boolean {
-  return (
-    before.endpoints === now.endpoints &&
-    before.resolution === now.resolution &&
-    before.own === now.own &&
-    isDeepStrictEqual(before.labels, now.labels)
-  );
 }

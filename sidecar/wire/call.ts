@@ -188,6 +188,7 @@ export abstract class Call extends CallSides {
       return;
     }
     this.decided = false;
+    if (this.path.answerFailure?.(x, failure) === true) return;
     const refused = (untouched || reset) && this.path.unanswered?.(x, untouched) === true;
     if (!refused || !this.refuseStream(code)) refuse(x, failure);
   }

@@ -1,5 +1,5 @@
 // Stands between an upstream and a call whose answer a layer wants whole before it goes on.
-import type { ResponseTap } from '../exchange.ts';
+import type { ResponseTap } from '../response-tap.ts';
 import type { FailureCode } from '../failures.ts';
 
 import type { Call } from './call.ts';

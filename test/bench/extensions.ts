@@ -32,6 +32,7 @@ for (let i = 0; i < 1000; i++) {
     head,
     body: small,
     life: lifeOf(head, 0, 0, 0),
+    askedAtMs: 0,
   });
 }
 

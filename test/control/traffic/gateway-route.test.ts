@@ -319,18 +319,19 @@ test('beside a VirtualService the older one counts, but not against routes of th
   expect(first(2020, 'shop')).toBe('gateway');
 });
 
+const sessionOf = (text: string): unknown => {
+  const [route] = routesOf(`- {${toWeb}, sessionPersistence: {${text}}}`);
+  return route?.action.kind === 'forward' ? route.action.session : undefined;
+};
+
 test('sessions have a name, and ends in whole seconds', () => {
-  const session = (text: string): unknown => {
-    const [route] = routesOf(`- {${toWeb}, sessionPersistence: {${text}}}`);
-    return route?.action.kind === 'forward' ? route.action.session : undefined;
-  };
-  expect(session('')).toEqual({ kind: 'cookie', name: 'selvage-shop-r-0' });
-  expect(session('sessionName: X-Stay, type: Header, idleTimeout: 1500ms')).toEqual({
+  expect(sessionOf('')).toEqual({ kind: 'cookie', name: 'selvage-shop-r-0' });
+  expect(sessionOf('sessionName: X-Stay, type: Header, idleTimeout: 1500ms')).toEqual({
     kind: 'header',
     name: 'x-stay',
     idleS: 2,
   });
   expect(
-    session('sessionName: Stay, absoluteTimeout: 1h, cookieConfig: {lifetimeType: Permanent}'),
+    sessionOf('sessionName: Stay, absoluteTimeout: 1h, cookieConfig: {lifetimeType: Permanent}'),
   ).toEqual({ kind: 'cookie', name: 'Stay', absoluteS: 3600, permanent: true });
 });

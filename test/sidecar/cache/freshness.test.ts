@@ -2,7 +2,14 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { readDirectives, secondsOf } from '#sidecar/cache/cache-control.ts';
-import { ageMs, isUnchanged, lifeOf, storeFault, useOf } from '#sidecar/cache/freshness.ts';
+import {
+  ageMs,
+  graceOf,
+  isUnchanged,
+  lifeOf,
+  storeFault,
+  useOf,
+} from '#sidecar/cache/freshness.ts';
 
 const nowMs = Date.parse('Sun, 06 Nov 1994 08:49:37 GMT');
 
@@ -144,4 +151,24 @@ test.each<[boolean, string[], string[], Record<string, string>]>([
   [false, [], [], { etag: '"a"' }],
 ])('unchanged is %s: %j %j %j', (unchanged, tags, since, lines) => {
   expect(isUnchanged(tags, since, head(lines))).toBe(unchanged);
+});
+
+test.each([
+  // What the application said, the client, the age in seconds; whether it is given while asked for, and on errors.
+  ['max-age=60, stale-while-revalidate=10', '', 69, true, true],
+  ['max-age=60, stale-while-revalidate=10', '', 70, false, false],
+  ['max-age=60, stale-if-error=10', '', 69, false, true],
+  ['max-age=60, stale-if-error=10', '', 70, false, false],
+  ['max-age=60', '', 61, false, false],
+  ['max-age=60, stale-if-error=soon', '', 61, false, false],
+  ['max-age=60, stale-if-error=10, must-revalidate', '', 61, false, false],
+  ['max-age=60, stale-while-revalidate=10, no-cache', '', 61, false, false],
+  ['s-maxage=60, stale-while-revalidate=10', '', 61, false, false],
+  ['max-age=60, stale-if-error=10', 'no-cache', 61, false, false],
+  ['max-age=60, stale-while-revalidate=10', 'max-age=0', 61, false, false],
+  ['max-age=0, stale-if-error=999999999', '', 86_399, false, true],
+  ['max-age=0, stale-if-error=999999999', '', 86_400, false, false],
+])('the grace of %s for %j after %d s', (said, wanted, ageS, whileAsked, ifError) => {
+  const life = lifeOf(head({ 'cache-control': said }), nowMs, 0, 0);
+  expect(graceOf(life, asked(wanted), nowMs + ageS * 1000)).toEqual({ whileAsked, ifError });
 });

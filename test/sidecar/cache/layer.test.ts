@@ -1,7 +1,7 @@
 // A response cache on the inbound path of a sidecar, over sockets: what is asked of the application, and what is not.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import {
   authorization,
@@ -24,7 +24,10 @@ beforeEach(async () => {
   asked = [];
   says = { 'cache-control': 'max-age=60' };
 });
-afterEach(() => rig.close());
+afterEach(async () => {
+  vi.useRealTimers();
+  await rig.close();
+});
 
 /** Counts its answers, and knows the entity tag that it gave last. */
 function application(request: IncomingMessage, response: ServerResponse): void {
@@ -231,5 +234,78 @@ spec: { rules: [{ response: { headers: { set: { x-for: "%REQ(x-user)%" } }, json
     expect([reply.body, reply.headers['x-for']]).toEqual(['{"a":1}', user]);
   }
   expect(sidecar.telemetry.ended[1]?.details).toBe('response_from_cache');
+  expect(sidecar.faults).toEqual([]);
+});
+
+function pass(seconds: number): void {
+  vi.setSystemTime(Date.now() + seconds * 1000);
+}
+
+test('while one call asks anew others are given what is stale, and one that fails is not followed at once', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  says = { 'cache-control': 'max-age=60, stale-while-revalidate=30' };
+  const waiting: ServerResponse[] = [];
+  const { port } = await rig.application((_request, response) => {
+    waiting.push(response.writeHead(200, says));
+  });
+  const sidecar = await rig.sidecar({ application: port, policies: cache });
+  const answer = (at: number, text: string): unknown => waiting[at]?.end(text);
+  const asking = async (count: number): Promise<HttpReply> => {
+    const reply = call(sidecar);
+    await expect.poll(() => waiting.length).toBe(count);
+    answer(count - 1, `answer ${count}`);
+    return reply;
+  };
+  await asking(1);
+  pass(61);
+  const slow = call(sidecar);
+  await expect.poll(() => waiting.length).toBe(2);
+  const [one, two] = await Promise.all([call(sidecar), call(sidecar)]);
+  expect([one.body, two.body]).toEqual(['answer 1', 'answer 1']);
+  expect(one.headers).toMatchObject({ age: '61', 'cache-status': 'selvage;hit;ttl=-1' });
+  pass(4);
+  expect((await call(sidecar)).body).toBe('answer 1');
+  pass(2);
+  expect(textOf(await asking(3))).toBe('3');
+  answer(1, 'answer 2');
+  expect(textOf(await slow)).toBe('2');
+  pass(91);
+  expect(textOf(await asking(4))).toBe('4');
+  expect(waiting).toHaveLength(4);
+});
+
+test('what is stale is given where the application fails, in whatever way, for as long as it said', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  let fails: ((response: ServerResponse) => void) | null = null;
+  const { port, server } = await rig.application((_request, response) => {
+    if (fails === null) response.writeHead(200, says).end('answer 1');
+    else fails(response);
+  });
+  says = { 'cache-control': 'max-age=60, stale-if-error=60' };
+  const sidecar = await rig.sidecar({ application: port, policies: cache });
+  await call(sidecar);
+  pass(61);
+  fails = (response) => response.writeHead(503).end('broken');
+  const given = await call(sidecar);
+  expect(given).toMatchObject({ status: 200, body: 'answer 1' });
+  expect(given.headers['cache-status']).toBe('selvage;fwd=stale;fwd-status=503;ttl=-1');
+  fails = (response) => response.writeHead(500, { 'content-length': '0' }).end();
+  expect((await call(sidecar)).body).toBe('answer 1');
+  fails = (response) => response.writeHead(404).end('no');
+  expect((await call(sidecar)).status).toBe(404);
+  expect((await call(sidecar, '/other')).status).toBe(404);
+  fails = (response) => void response.socket?.destroy();
+  expect((await call(sidecar)).body).toBe('answer 1');
+  expect((await call(sidecar, '/', 'cache-control: no-cache\r\n')).status).toBe(503);
+  server.closeAllConnections();
+  server.close();
+  const gone = await call(sidecar);
+  expect(gone.body).toBe('answer 1');
+  expect(gone.headers['cache-status']).toBe('selvage;fwd=stale;ttl=-1');
+  const peer = await rig.issued(spiffe('shop', 'web'));
+  expect((await exchange(await mutual(sidecar.inboundPort, peer), get('/'))).body).toBe('answer 1');
+  expect(sidecar.telemetry.ended.at(-1)).toMatchObject({ status: 200, failure: '' });
+  pass(60);
+  expect((await call(sidecar)).status).toBe(503);
   expect(sidecar.faults).toEqual([]);
 });

@@ -2,11 +2,12 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { ResponseStore, type Entry } from '#sidecar/cache/store.ts';
+import { lifeOf } from '#sidecar/cache/freshness.ts';
 import { StoredHead } from '#sidecar/stored-head.ts';
 
 function entry(bytes: number): Entry {
-  const life = { storedAtMs: 0, initialAgeMs: 0, lifetimeMs: 1, alwaysAsks: false, strict: false };
-  return { head: new StoredHead(200, []), body: Buffer.alloc(bytes), life };
+  const head = new StoredHead(200, []);
+  return { head, body: Buffer.alloc(bytes), life: lifeOf(head, 0, 0, 1), askedAtMs: 0 };
 }
 
 const only = (): string => '';

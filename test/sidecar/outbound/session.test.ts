@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
-import type { RouteGroup, SessionPersistence } from '#api/traffic/route.ts';
+import type { RouteGroup, SessionPersistence, WeightedDestination } from '#api/traffic/route.ts';
 import { readToken, writeToken } from '#sidecar/routing/session.ts';
 
 import { exchange, plain, Rig, serviceOf, type HttpReply, type TestSidecar } from '../rig.ts';
@@ -17,6 +17,15 @@ afterEach(async () => {
 });
 
 const names = ['one', 'two', 'three'] as const;
+
+function to(name: string): WeightedDestination {
+  const host = `${name}.shop.svc.cluster.local`;
+  return { destination: { host, port: 80, subset: '' }, weight: 1 };
+}
+
+function pass(seconds: number): void {
+  vi.setSystemTime(Date.now() + seconds * 1000);
+}
 
 /** Three endpoints of two services that the route splits its calls between, and which of them there still are. */
 async function caller(session: SessionPersistence): Promise<{
@@ -33,10 +42,6 @@ async function caller(session: SessionPersistence): Promise<{
       some.filter((name) => name !== gone).map((name) => ({ port: ports.get(name) ?? 0 }));
     return [serviceOf('shop', at('one', 'two')), serviceOf('canary', at('three'))];
   };
-  const to = (name: string) => ({
-    destination: { host: `${name}.shop.svc.cluster.local`, port: 80, subset: '' },
-    weight: 1,
-  });
   const group: RouteGroup = {
     key: 'HTTPRoute/shop/shop',
     hosts: ['shop.shop.svc.cluster.local'],
@@ -112,7 +117,6 @@ test('a session whose endpoint has gone begins anew, at another one', async () =
 test('sessions end in time: after silence, or whatever is done', async () => {
   vi.useFakeTimers({ toFake: ['Date'] });
   const idle = await caller({ kind: 'cookie', name: 'stay', idleS: 10 });
-  const pass = (seconds: number): void => void vi.setSystemTime(Date.now() + seconds * 1000);
   let cookie = cookieOf(await ask(idle.sidecar));
   for (let i = 0; i < 4; i += 1) {
     pass(6);

@@ -6,13 +6,8 @@ import type { AddressInfo } from 'node:net';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import type {
-  BodyRead,
-  Exchange,
-  RequestPath,
-  ResponseTap,
-  UpstreamPool,
-} from '#sidecar/exchange.ts';
+import type { BodyRead, Exchange, RequestPath, UpstreamPool } from '#sidecar/exchange.ts';
+import type { ResponseTap } from '#sidecar/response-tap.ts';
 import type { Call } from '#sidecar/wire/call.ts';
 import { delayed } from '#sidecar/outbound/retry.ts';
 import type { FailureCode } from '#sidecar/failures.ts';

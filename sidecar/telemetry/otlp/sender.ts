@@ -5,6 +5,7 @@ import { DetachedCall } from '../../wire/detached-call.ts';
 import type { HttpPool } from '../../wire/http-pool.ts';
 import { callUnary, UnaryRefusal } from '../../wire/unary-call.ts';
 import { directPool } from './direct-pool.ts';
+import { readPartialSuccess, type PartialSuccess } from './partial-success.ts';
 import { SpansRefused } from './span-queue.ts';
 import { tracesPath, type OtlpTarget } from './target.ts';
 
@@ -40,8 +41,11 @@ export class OtlpSender {
     this.timeoutMs = target.timeoutMs ?? defaultTimeoutMs;
   }
 
-  /** Resolves when the collector has taken the spans; rejects with why it has not. @param body of an ExportTraceServiceRequest */
-  async send(body: Buffer): Promise<void> {
+  /**
+   * Resolves when the collector has taken the spans, or all but those that it says; rejects with why it has not.
+   * @param body of an ExportTraceServiceRequest
+   */
+  async send(body: Buffer): Promise<PartialSuccess> {
     const { host, port, tls } = this.target;
     const way = tls === true ? null : this.meshWay(host, port);
     if (way !== null) return way.watched((pool) => this.call(pool, way.scheme, body));
@@ -53,18 +57,18 @@ export class OtlpSender {
     this.direct?.close();
   }
 
-  private call(pool: HttpPool, scheme: string, body: Buffer): Promise<void> {
+  private call(pool: HttpPool, scheme: string, body: Buffer): Promise<PartialSuccess> {
     return this.target.protocol === 'grpc'
       ? this.callGrpc(pool, scheme, body)
       : this.post(pool, scheme, body);
   }
 
-  private async callGrpc(pool: HttpPool, scheme: string, message: Buffer): Promise<void> {
+  private async callGrpc(pool: HttpPool, scheme: string, message: Buffer): Promise<PartialSuccess> {
     const { headers: metadata = [] } = this.target;
     const { timeoutMs } = this;
     const authority = this.authority();
     try {
-      await callUnary(pool, {
+      const answer = await callUnary(pool, {
         path: method,
         authority,
         scheme,
@@ -73,18 +77,19 @@ export class OtlpSender {
         timeoutMs,
         answerBytesMax,
       });
+      return readPartialSuccess(answer);
     } catch (error) {
       const final = error instanceof UnaryRefusal && !passingGrpcStatuses.has(error.grpcStatus);
       throw final ? new SpansRefused(error.message, { cause: error }) : error;
     }
   }
 
-  private post(pool: HttpPool, scheme: string, body: Buffer): Promise<void> {
+  private post(pool: HttpPool, scheme: string, body: Buffer): Promise<PartialSuccess> {
     const { path = tracesPath, headers = [] } = this.target;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const end = (outcome: number | FailureCode): void => {
+    const { promise, resolve, reject } = Promise.withResolvers<PartialSuccess>();
+    const end = (outcome: number | FailureCode, answer: Buffer): void => {
       const error = errorOf(outcome);
-      if (error === null) resolve();
+      if (error === null) resolve(readPartialSuccess(answer));
       else reject(error);
     };
     const lines = [
@@ -93,7 +98,7 @@ export class OtlpSender {
       ...headers,
     ];
     const authority = this.authority();
-    const asked = { method: 'POST', path, authority, scheme, lines, body };
+    const asked = { method: 'POST', path, authority, scheme, lines, body, answerBytesMax };
     const call = DetachedCall.of(asked, this.timeoutMs, end);
     if (call === null) reject(new SpansRefused('the headers of the provider cannot be sent'));
     else call.ask(pool.http1);

@@ -18,6 +18,8 @@ export interface Collector {
   readonly heads: Record<string, string>[];
   /** How it answers from now on: HTTP status or status of gRPC; `never`: not at all. */
   answer: number | 'never';
+  /** Body of its good answers: an ExportTraceServiceResponse. */
+  says: Buffer;
   close(): Promise<void>;
 }
 
@@ -29,7 +31,8 @@ export async function httpCollector(answer: number | 'never' = 200): Promise<Col
     request.on('end', () => {
       collector.heads.push({ ':path': request.url ?? '', ...plain(request.headers) });
       if (collector.answer === 200) collector.spans.push(...readSpans(Buffer.concat(parts)));
-      if (collector.answer !== 'never') response.writeHead(collector.answer).end();
+      if (collector.answer === 'never') return;
+      response.writeHead(collector.answer).end(collector.answer === 200 ? collector.says : '');
     });
   });
   const collector = await listen('http', server, answer);
@@ -53,7 +56,7 @@ export async function grpcCollector(answer: number | 'never' = 0): Promise<Colle
         { waitForTrailers: true },
       );
       stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': String(status) }));
-      stream.end(status === 0 ? Buffer.alloc(5) : undefined);
+      stream.end(status === 0 ? framed(collector.says) : undefined);
     });
   });
   const collector = await listen('grpc', server, answer);
@@ -80,6 +83,7 @@ async function listen(
     spans: [],
     heads: [],
     answer,
+    says: Buffer.alloc(0),
     close: async () => {
       for (const socket of open) socket.destroy();
       await new Promise<void>((resolve) => {
@@ -87,6 +91,12 @@ async function listen(
       });
     },
   };
+}
+
+function framed(message: Buffer): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
 }
 
 function plain(headers: Readonly<Record<string, unknown>>): Record<string, string> {

@@ -67,7 +67,8 @@ export class Exporters {
   async close(deadlineMs: number): Promise<void> {
     const all = [...this.inUse.values()];
     this.inUse.clear();
-    await Promise.all(all.map((exporter) => this.leave(exporter, deadlineMs)));
+    const late = [...this.leaving].map((exporter) => exporter.close(deadlineMs));
+    await Promise.all([...all.map((exporter) => this.leave(exporter, deadlineMs)), ...late]);
   }
 
   private async leave(exporter: Exporter, deadlineMs: number): Promise<void> {

@@ -4,7 +4,7 @@ import type { ProviderWay } from '../../upstream/provider-way.ts';
 import { DetachedCall } from '../../wire/detached-call.ts';
 import type { HttpPool } from '../../wire/http-pool.ts';
 import { callUnary, UnaryRefusal } from '../../wire/unary-call.ts';
-import { directPool } from './direct-pool.ts';
+import { DirectWay } from './direct-way.ts';
 import { readPartialSuccess, type PartialSuccess } from './partial-success.ts';
 import { SpansRefused } from './span-queue.ts';
 import { tracesPath, type OtlpTarget } from './target.ts';
@@ -33,7 +33,7 @@ export class OtlpSender {
   private readonly target: OtlpTarget;
   private readonly meshWay: MeshWay;
   private readonly timeoutMs: number;
-  private direct: HttpPool | null = null;
+  private direct: DirectWay | null = null;
 
   constructor(target: OtlpTarget, meshWay: MeshWay) {
     this.target = target;
@@ -48,13 +48,19 @@ export class OtlpSender {
   async send(body: Buffer): Promise<PartialSuccess> {
     const { host, port, tls } = this.target;
     const way = tls === true ? null : this.meshWay(host, port);
-    if (way !== null) return way.watched((pool) => this.call(pool, way.scheme, body));
-    this.direct ??= directPool(this.target);
-    return this.call(this.direct, tls === true ? 'https' : 'http', body);
+    if (way !== null) {
+      return explained(
+        way,
+        way.watched((pool) => this.call(pool, way.scheme, body)),
+      );
+    }
+    this.direct ??= new DirectWay(this.target);
+    const { pool, scheme } = this.direct;
+    return explained(this.direct, this.call(pool, scheme, body));
   }
 
   close(): void {
-    this.direct?.close();
+    this.direct?.pool.close();
   }
 
   private call(pool: HttpPool, scheme: string, body: Buffer): Promise<PartialSuccess> {
@@ -110,6 +116,19 @@ export class OtlpSender {
     return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   }
 }
+
+/** A code does not say what was wrong with a certificate, or why nobody listens: the connection does. */
+async function explained<T>(way: { readonly lastError: string }, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    const { lastError } = way;
+    if (!(error instanceof Error) || !notOpened.has(error.message) || lastError === '') throw error;
+    throw new Error(`${error.message}: ${lastError}`, { cause: error });
+  }
+}
+
+const notOpened: ReadonlySet<string> = new Set<FailureCode>(['upstream-connect', 'upstream-tls']);
 
 function errorOf(outcome: number | FailureCode): Error | null {
   if (typeof outcome === 'string') return new Error(outcome);

@@ -1,16 +1,21 @@
 // A collector for tests: takes OTLP over HTTP and over gRPC, keeps what it is sent, and behaves as badly as it is told.
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import {
+  createSecureServer,
   createServer as createHttp2Server,
+  type Http2SecureServer,
   type Http2Server,
   type ServerHttp2Stream,
 } from 'node:http2';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+
+import type { Issued } from '#test/tls/fixtures.ts';
 
 import { readSpans, type SentSpan } from './spans.ts';
 
 export interface Collector {
-  /** `http://127.0.0.1:PORT` or `grpc://…`. */
+  /** `http://127.0.0.1:PORT` or `grpc://…`; by TLS `https://localhost:PORT` or `grpcs://…`. */
   readonly url: string;
   readonly port: number;
   readonly spans: SentSpan[];
@@ -20,12 +25,17 @@ export interface Collector {
   answer: number | 'never';
   /** Body of its good answers: an ExportTraceServiceResponse. */
   says: Buffer;
+  /** By TLS, its certificate from now on. */
+  present(issued: Issued): void;
   close(): Promise<void>;
 }
 
-/** @param answer 200 */
-export async function httpCollector(answer: number | 'never' = 200): Promise<Collector> {
-  const server = createServer((request, response) => {
+/** @param answer 200 @param issued its certificate, for TLS */
+export async function httpCollector(
+  answer: number | 'never' = 200,
+  issued?: Issued,
+): Promise<Collector> {
+  const take: RequestListener = (request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
@@ -34,14 +44,18 @@ export async function httpCollector(answer: number | 'never' = 200): Promise<Col
       if (collector.answer === 'never') return;
       response.writeHead(collector.answer).end(collector.answer === 200 ? collector.says : '');
     });
-  });
-  const collector = await listen('http', server, answer);
+  };
+  const server = issued === undefined ? createServer(take) : createHttpsServer(tlsOf(issued), take);
+  const collector = await listen(issued === undefined ? 'http' : 'https', server, answer);
   return collector;
 }
 
-/** @param answer 0: OK */
-export async function grpcCollector(answer: number | 'never' = 0): Promise<Collector> {
-  const server = createHttp2Server();
+/** @param answer 0: OK @param issued its certificate, for TLS */
+export async function grpcCollector(
+  answer: number | 'never' = 0,
+  issued?: Issued,
+): Promise<Collector> {
+  const server = issued === undefined ? createHttp2Server() : createSecureServer(tlsOf(issued));
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
     const parts: Buffer[] = [];
     stream.on('error', () => undefined);
@@ -59,13 +73,13 @@ export async function grpcCollector(answer: number | 'never' = 0): Promise<Colle
       stream.end(status === 0 ? framed(collector.says) : undefined);
     });
   });
-  const collector = await listen('grpc', server, answer);
+  const collector = await listen(issued === undefined ? 'grpc' : 'grpcs', server, answer);
   return collector;
 }
 
 async function listen(
-  scheme: 'http' | 'grpc',
-  server: Server | Http2Server,
+  scheme: 'http' | 'https' | 'grpc' | 'grpcs',
+  server: Server | HttpsServer | Http2Server | Http2SecureServer,
   answer: number | 'never',
 ): Promise<Collector> {
   const open = new Set<Socket>();
@@ -78,12 +92,15 @@ async function listen(
   });
   const { port } = server.address() as AddressInfo;
   return {
-    url: `${scheme}://127.0.0.1:${port}`,
+    url: `${scheme}://${scheme.endsWith('s') ? 'localhost' : '127.0.0.1'}:${port}`,
     port,
     spans: [],
     heads: [],
     answer,
     says: Buffer.alloc(0),
+    present: (issued) => {
+      if ('setSecureContext' in server) server.setSecureContext(tlsOf(issued));
+    },
     close: async () => {
       for (const socket of open) socket.destroy();
       await new Promise<void>((resolve) => {
@@ -91,6 +108,10 @@ async function listen(
       });
     },
   };
+}
+
+function tlsOf({ keyPem, certPem }: Issued): { key: string; cert: string } {
+  return { key: keyPem, cert: certPem };
 }
 
 function framed(message: Buffer): Buffer {

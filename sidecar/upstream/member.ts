@@ -121,9 +121,14 @@ export class Member {
     return this.#counted(this.#open('http2'));
   }
 
+  /** Connections to it are TLS, of the mesh or to outside. */
+  get encrypted(): boolean {
+    return this.#owner.way.encrypts(this.endpoint);
+  }
+
   /** The event by which a connection of this member tells that it is open and its peer proven. */
   get openEvent(): 'connect' | 'secureConnect' {
-    return this.#owner.way.encrypts(this.endpoint) ? 'secureConnect' : 'connect';
+    return this.encrypted ? 'secureConnect' : 'connect';
   }
 
   /** Idle connections close, busy ones end their exchange; the next call opens new ones. */

@@ -1,4 +1,4 @@
-// How the sidecar itself reaches a host that the mesh's configuration names: a service of the mesh, with its mutual TLS.
+// How the sidecar itself reaches a host that the mesh's configuration names: a service of the mesh with its mutual TLS, or TLS to outside as its DestinationRule says.
 import type { InForce } from '../in-force.ts';
 import type { HttpPool } from '../wire/http-pool.ts';
 import type { Member } from './member.ts';
@@ -22,7 +22,12 @@ export class ProviderWay {
   }
 
   get scheme(): 'http' | 'https' {
-    return this.#member.endpoint.identity === null ? 'http' : 'https';
+    return this.#member.encrypted ? 'https' : 'http';
+  }
+
+  /** Why the last connection did not open; '' where it did. */
+  get lastError(): string {
+    return this.#member.lastError;
   }
 
   /** An endpoint that gives no answers is left out for a while, as one that applications call. */

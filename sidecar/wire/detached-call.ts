@@ -1,4 +1,4 @@
-// A call of the sidecar's own to an upstream, with nobody downstream: a mirrored request, whose answer is thrown away.
+// A call of the sidecar's own to an upstream, with nobody downstream: a mirrored request, whose answer is thrown away, or spans.
 import type { FailureCode } from '../failures.ts';
 
 import type { RequestHead } from './http1/request-head.ts';
@@ -13,7 +13,12 @@ export interface DetachedRequest {
   readonly scheme: string;
   readonly lines: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
+  /** A body of the answer that is no longer is kept; left out: none is. */
+  readonly answerBytesMax?: number;
 }
+
+/** Told the status, or the failure, and what was kept of the answer's body; once. */
+export type DetachedEnd = (outcome: number | FailureCode, body: Buffer) => void;
 
 /** Of framing and connections: they are said anew. */
 const left: ReadonlySet<string> = new Set(
@@ -25,37 +30,39 @@ const left: ReadonlySet<string> = new Set(
 
 export class DetachedCall extends OwnCall {
   readonly isHead: boolean;
-  private readonly onEnd: (outcome: number | FailureCode) => void;
+  private readonly bytesMax: number;
+  private readonly onEnd: DetachedEnd;
+  private readonly pieces: Buffer[] = [];
+  private bytes = 0;
   private status = 0;
 
   private constructor(
-    { method, body }: DetachedRequest,
+    { method, body, answerBytesMax = 0 }: DetachedRequest,
     request: RequestMessage,
     timeoutMs: number,
-    onEnd: (outcome: number | FailureCode) => void,
+    onEnd: DetachedEnd,
   ) {
     super(request, body, timeoutMs);
     this.isHead = method === 'HEAD';
+    this.bytesMax = answerBytesMax;
     this.onEnd = onEnd;
   }
 
-  /** Null: the request cannot be written, by its edits. @param onEnd told the status, or the failure, once */
-  static of(
-    asked: DetachedRequest,
-    timeoutMs: number,
-    onEnd: (outcome: number | FailureCode) => void,
-  ): DetachedCall | null {
+  /** Null: the request cannot be written, by its edits. */
+  static of(asked: DetachedRequest, timeoutMs: number, onEnd: DetachedEnd): DetachedCall | null {
     const request = headOf(asked);
     return request === null ? null : new DetachedCall(asked, request, timeoutMs, onEnd);
   }
 
-  head(head: ResponseMessage, _buffer: Buffer, _from: number, _to: number, last: boolean): boolean {
+  head(head: ResponseMessage, buffer: Buffer, from: number, to: number, last: boolean): boolean {
     this.status = head.status;
-    if (last) this.end(this.status);
-    return true;
+    return this.body(buffer, from, to, last);
   }
 
-  body(_buffer: Buffer, _from: number, _to: number, last: boolean): boolean {
+  body(buffer: Buffer, from: number, to: number, last: boolean): boolean {
+    this.bytes += to - from;
+    if (this.bytes > this.bytesMax) this.pieces.length = 0;
+    else if (to > from) this.pieces.push(Buffer.from(buffer.subarray(from, to)));
     if (last) this.end(this.status);
     return true;
   }
@@ -75,7 +82,7 @@ export class DetachedCall extends OwnCall {
   }
 
   private end(outcome: number | FailureCode): void {
-    if (this.close()) this.onEnd(outcome);
+    if (this.close()) this.onEnd(outcome, Buffer.concat(this.pieces));
   }
 }
 

@@ -10,7 +10,6 @@ import {
   plain,
   Rig,
   serviceOf,
-  snapshotOf,
   spiffe,
   strict,
 } from '#test/sidecar/rig.ts';
@@ -22,10 +21,8 @@ import {
 } from '#test/sidecar/telemetry/otlp/collector.ts';
 import { freePort } from '#test/free-port.ts';
 
-import { SidecarProcess } from './sidecar-process.ts';
-
-const traceId = '0af7651916cd43dd8448eb211c80319c';
-const sampled = `traceparent: 00-${traceId}-b7ad6b7169203331-01\r\n`;
+import type { SidecarProcess } from './sidecar-process.ts';
+import { sampled, spansOf, traceId, tracedSidecar } from './traced-sidecar.ts';
 
 let rig: Rig;
 beforeEach(async () => {
@@ -38,25 +35,12 @@ function kept(collector: Collector): Collector {
   return collector;
 }
 
-async function start(
+function start(
   options: SidecarOptions,
   env: Record<string, string>,
   provider?: TraceProvider,
 ): Promise<SidecarProcess> {
-  const tracing = provider === undefined ? {} : { tracing: { provider } };
-  const snapshot = { ...snapshotOf(options), telemetry: { inbound: tracing, outbound: tracing } };
-  const { namespace, serviceAccount } = snapshot.workload;
-  const { certPem, keyPem } = await rig.issued(spiffe(namespace, serviceAccount));
-  const files = { snapshot, certPem, keyPem, trustBundlePem: rig.ca.certPem };
-  const sidecar = await SidecarProcess.start(files, options.application ?? 1, env);
-  rig.onClose(() => sidecar.close());
-  return sidecar;
-}
-
-async function spansOf(sidecar: SidecarProcess): Promise<Record<string, string>> {
-  const { body } = await sidecar.admin('/stats/prometheus');
-  const found = [...body.matchAll(/^selvage_spans_total\{outcome="(\w+)"\} (\d+)$/gm)];
-  return Object.fromEntries(found.map(([, outcome = '', value = '']) => [outcome, value]));
+  return tracedSidecar(rig, options, env, provider);
 }
 
 test('two workers report all calls; what is queued at the end is sent', async () => {

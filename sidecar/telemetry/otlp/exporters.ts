@@ -2,6 +2,7 @@
 import type { FinishedSpan } from '../tracing/span.ts';
 import type { SpanSink, WantedProvider } from '../tracing/tracer.ts';
 import type { SpanEncoder } from './encode.ts';
+import type { PartialSuccess } from './partial-success.ts';
 import type { MeshWay, OtlpSender } from './sender.ts';
 import { SpanQueue } from './span-queue.ts';
 import { readOtlpEndpoint, type OtlpTarget } from './target.ts';
@@ -66,7 +67,8 @@ export class Exporters {
   async close(deadlineMs: number): Promise<void> {
     const all = [...this.inUse.values()];
     this.inUse.clear();
-    await Promise.all(all.map((exporter) => this.leave(exporter, deadlineMs)));
+    const late = [...this.leaving].map((exporter) => exporter.close(deadlineMs));
+    await Promise.all([...all.map((exporter) => this.leave(exporter, deadlineMs)), ...late]);
   }
 
   private async leave(exporter: Exporter, deadlineMs: number): Promise<void> {
@@ -110,10 +112,10 @@ class Exporter {
     this.loaded?.sender.close();
   }
 
-  private async send(batch: readonly FinishedSpan[]): Promise<void> {
+  private async send(batch: readonly FinishedSpan[]): Promise<PartialSuccess> {
     this.loading ??= load(this.target, this.options);
     this.loaded = await this.loading;
-    await this.loaded.sender.send(this.loaded.encode(batch));
+    return this.loaded.sender.send(this.loaded.encode(batch));
   }
 }
 

@@ -4,7 +4,8 @@ import type { ProviderWay } from '../../upstream/provider-way.ts';
 import { DetachedCall } from '../../wire/detached-call.ts';
 import type { HttpPool } from '../../wire/http-pool.ts';
 import { callUnary, UnaryRefusal } from '../../wire/unary-call.ts';
-import { directPool } from './direct-pool.ts';
+import { DirectWay } from './direct-way.ts';
+import { readPartialSuccess, type PartialSuccess } from './partial-success.ts';
 import { SpansRefused } from './span-queue.ts';
 import { tracesPath, type OtlpTarget } from './target.ts';
 
@@ -32,7 +33,7 @@ export class OtlpSender {
   private readonly target: OtlpTarget;
   private readonly meshWay: MeshWay;
   private readonly timeoutMs: number;
-  private direct: HttpPool | null = null;
+  private direct: DirectWay | null = null;
 
   constructor(target: OtlpTarget, meshWay: MeshWay) {
     this.target = target;
@@ -40,31 +41,40 @@ export class OtlpSender {
     this.timeoutMs = target.timeoutMs ?? defaultTimeoutMs;
   }
 
-  /** Resolves when the collector has taken the spans; rejects with why it has not. @param body of an ExportTraceServiceRequest */
-  async send(body: Buffer): Promise<void> {
+  /**
+   * Resolves when the collector has taken the spans, or all but those that it says; rejects with why it has not.
+   * @param body of an ExportTraceServiceRequest
+   */
+  async send(body: Buffer): Promise<PartialSuccess> {
     const { host, port, tls } = this.target;
     const way = tls === true ? null : this.meshWay(host, port);
-    if (way !== null) return way.watched((pool) => this.call(pool, way.scheme, body));
-    this.direct ??= directPool(this.target);
-    return this.call(this.direct, tls === true ? 'https' : 'http', body);
+    if (way !== null) {
+      return explained(
+        way,
+        way.watched((pool) => this.call(pool, way.scheme, body)),
+      );
+    }
+    this.direct ??= new DirectWay(this.target);
+    const { pool, scheme } = this.direct;
+    return explained(this.direct, this.call(pool, scheme, body));
   }
 
   close(): void {
-    this.direct?.close();
+    this.direct?.pool.close();
   }
 
-  private call(pool: HttpPool, scheme: string, body: Buffer): Promise<void> {
+  private call(pool: HttpPool, scheme: string, body: Buffer): Promise<PartialSuccess> {
     return this.target.protocol === 'grpc'
       ? this.callGrpc(pool, scheme, body)
       : this.post(pool, scheme, body);
   }
 
-  private async callGrpc(pool: HttpPool, scheme: string, message: Buffer): Promise<void> {
+  private async callGrpc(pool: HttpPool, scheme: string, message: Buffer): Promise<PartialSuccess> {
     const { headers: metadata = [] } = this.target;
     const { timeoutMs } = this;
     const authority = this.authority();
     try {
-      await callUnary(pool, {
+      const answer = await callUnary(pool, {
         path: method,
         authority,
         scheme,
@@ -73,18 +83,19 @@ export class OtlpSender {
         timeoutMs,
         answerBytesMax,
       });
+      return readPartialSuccess(answer);
     } catch (error) {
       const final = error instanceof UnaryRefusal && !passingGrpcStatuses.has(error.grpcStatus);
       throw final ? new SpansRefused(error.message, { cause: error }) : error;
     }
   }
 
-  private post(pool: HttpPool, scheme: string, body: Buffer): Promise<void> {
+  private post(pool: HttpPool, scheme: string, body: Buffer): Promise<PartialSuccess> {
     const { path = tracesPath, headers = [] } = this.target;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const end = (outcome: number | FailureCode): void => {
+    const { promise, resolve, reject } = Promise.withResolvers<PartialSuccess>();
+    const end = (outcome: number | FailureCode, answer: Buffer): void => {
       const error = errorOf(outcome);
-      if (error === null) resolve();
+      if (error === null) resolve(readPartialSuccess(answer));
       else reject(error);
     };
     const lines = [
@@ -93,7 +104,7 @@ export class OtlpSender {
       ...headers,
     ];
     const authority = this.authority();
-    const asked = { method: 'POST', path, authority, scheme, lines, body };
+    const asked = { method: 'POST', path, authority, scheme, lines, body, answerBytesMax };
     const call = DetachedCall.of(asked, this.timeoutMs, end);
     if (call === null) reject(new SpansRefused('the headers of the provider cannot be sent'));
     else call.ask(pool.http1);
@@ -105,6 +116,19 @@ export class OtlpSender {
     return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   }
 }
+
+/** A code does not say what was wrong with a certificate, or why nobody listens: the connection does. */
+async function explained<T>(way: { readonly lastError: string }, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    const { lastError } = way;
+    if (!(error instanceof Error) || !notOpened.has(error.message) || lastError === '') throw error;
+    throw new Error(`${error.message}: ${lastError}`, { cause: error });
+  }
+}
+
+const notOpened: ReadonlySet<string> = new Set<FailureCode>(['upstream-connect', 'upstream-tls']);
 
 function errorOf(outcome: number | FailureCode): Error | null {
   if (typeof outcome === 'string') return new Error(outcome);

@@ -1,15 +1,16 @@
 // Spans on their way to one collector: a bounded queue, sent in batches, which no request ever waits for.
 import type { FinishedSpan } from '../tracing/span.ts';
+import type { PartialSuccess } from './partial-success.ts';
 
 /** The collector will not take these spans, however often it is asked. */
 export class SpansRefused extends Error {}
 
 export interface SpanQueueOptions {
-  /** Resolves when the batch was taken. */
-  readonly send: (batch: readonly FinishedSpan[]) => Promise<void>;
+  /** Resolves when the batch was taken, or all of it but what the answer says. */
+  readonly send: (batch: readonly FinishedSpan[]) => Promise<PartialSuccess>;
   /** Of the collector, for messages. */
   readonly name: string;
-  /** Told of a failed export, at most once a minute. */
+  /** Told of spans lost, and of what the collector had to say of those that it took, of each at most once a minute. */
   readonly warn: (message: string) => void;
   /** Spans that wait at most, beside the batch that is being sent; later ones are dropped and counted. A span has 2 KB or so. */
   readonly queueMax?: number;
@@ -38,7 +39,7 @@ export class SpanQueue {
   private closing = false;
   /** Ends the wait before another try. */
   private wake: (() => void) | null = null;
-  private warnedAtMs = -Infinity;
+  private readonly warnedAtMs = { lost: -Infinity, taken: -Infinity };
 
   constructor(options: SpanQueueOptions) {
     this.options = options;
@@ -100,8 +101,7 @@ export class SpanQueue {
     const { retryAfterMs = 1000 } = this.options;
     for (let tries = 1; ; tries++) {
       try {
-        await this.options.send(batch);
-        this.exported += batch.length;
+        this.take(batch.length, await this.options.send(batch));
         return;
       } catch (error) {
         const again = tries < triesMax && !this.closing && !(error instanceof SpansRefused);
@@ -123,12 +123,32 @@ export class SpanQueue {
     this.wake = null;
   }
 
+  /** What was rejected would be so again: OTLP forbids to send it once more. */
+  private take(count: number, { rejectedSpans, message }: PartialSuccess): void {
+    const lost = Math.min(count, rejectedSpans);
+    this.exported += count - lost;
+    this.dropped += lost;
+    const { name } = this.options;
+    if (lost > 0) {
+      this.warn(
+        'lost',
+        `spans lost: ${name} rejected ${lost} of ${count}: ${message || 'no reason'}`,
+      );
+    } else if (message !== '') {
+      this.warn('taken', `${name} took the spans, and says: ${message}`);
+    }
+  }
+
   private lose(count: number, error: unknown): void {
     this.dropped += count;
-    const now = performance.now();
-    if (now - this.warnedAtMs < warnAgainMs) return;
-    this.warnedAtMs = now;
     const reason = error instanceof Error ? error.message : String(error);
-    this.options.warn(`spans lost: ${this.options.name} did not take them: ${reason}`);
+    this.warn('lost', `spans lost: ${this.options.name} did not take them: ${reason}`);
+  }
+
+  private warn(what: 'lost' | 'taken', message: string): void {
+    const now = performance.now();
+    if (now - this.warnedAtMs[what] < warnAgainMs) return;
+    this.warnedAtMs[what] = now;
+    this.options.warn(message);
   }
 }

@@ -3,6 +3,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 
 import { afterEach, expect, test } from 'vitest';
 
+import { MessageWriter } from '#sidecar/authorizer/protobuf.ts';
 import { Exporters } from '#sidecar/telemetry/otlp/exporters.ts';
 import { SpanQueue, SpansRefused } from '#sidecar/telemetry/otlp/span-queue.ts';
 import { readOtlpEndpoint } from '#sidecar/telemetry/otlp/target.ts';
@@ -34,6 +35,11 @@ function makeSpan(name = 'GET shop'): FinishedSpan {
     attributes: { text: 'ü', number: 7, fraction: 0.5, truth: true },
     events: [{ name: 'selvage.retry', atMs: 1001, attributes: { 'selvage.reason': '503' } }],
   };
+}
+
+function partialSuccess(rejected: number, message: string): Buffer {
+  const said = new MessageWriter().number(1, rejected).text(2, message);
+  return new MessageWriter().message(1, said).finish();
 }
 
 function exportersTo(endpoint: string, warned: string[] = []): Exporters {
@@ -128,6 +134,41 @@ for (const [protocol, open] of [
     await exporters.close(1000);
   });
 
+  test(`over ${protocol} spans that a collector rejects of a batch are lost, and it is told why`, async () => {
+    const collector = kept(await open());
+    collector.says = partialSuccess(1, 'too old');
+    const warned: string[] = [];
+    const exporters = exportersTo(collector.url, warned);
+    const [sink] = exporters.use(['own']);
+    for (let i = 0; i < 3; i++) sink?.(makeSpan());
+    await eventually(() => exporters.exported === 2);
+    expect(exporters.dropped).toBe(1);
+    // Never more than were sent, and not told again so soon.
+    collector.says = partialSuccess(1000, 'too many');
+    sink?.(makeSpan());
+    await eventually(() => exporters.dropped === 2);
+    collector.says = partialSuccess(0, 'this endpoint goes next week');
+    sink?.(makeSpan());
+    await eventually(() => exporters.exported === 3);
+    expect(collector.heads).toHaveLength(3);
+    const name = `SELVAGE_OTLP_ENDPOINT (127.0.0.1:${collector.port})`;
+    expect(warned).toEqual([
+      `spans lost: ${name} rejected 1 of 3: too old`,
+      `${name} took the spans, and says: this endpoint goes next week`,
+    ]);
+    await exporters.close(1000);
+  });
+
+  test(`over ${protocol} a collector whose good answer cannot be read has taken the spans`, async () => {
+    const collector = kept(await open());
+    collector.says = Buffer.from('{"partialSuccess":{}}');
+    const exporters = exportersTo(collector.url);
+    exporters.use(['own'])[0]?.(makeSpan());
+    await eventually(() => exporters.exported === 1);
+    expect([exporters.dropped, collector.heads.length]).toEqual([0, 1]);
+    await exporters.close(1000);
+  });
+
   test(`over ${protocol} a busy collector is asked again`, async () => {
     const collector = kept(await open(protocol === 'HTTP' ? 503 : 14));
     const exporters = exportersTo(collector.url);
@@ -168,7 +209,7 @@ test('a collector that is not there, or that is none, costs the spans and nothin
 
 test('a batch that fails is sent three times, then it is lost', async () => {
   let sent = 0;
-  const send = async (): Promise<void> => {
+  const send = async (): Promise<never> => {
     sent += 1;
     throw new Error('not now');
   };
@@ -188,6 +229,16 @@ test('a batch that fails is sent three times, then it is lost', async () => {
   refused.push(makeSpan());
   await eventually(() => refused.dropped === 1);
   expect(sent).toBe(4);
+});
+
+test('over HTTP an answer too long to be read costs nothing', async () => {
+  const collector = kept(await httpCollector());
+  collector.says = partialSuccess(1, 'x'.repeat(100_000));
+  const exporters = exportersTo(collector.url);
+  exporters.use(['own'])[0]?.(makeSpan());
+  await eventually(() => exporters.exported === 1);
+  expect(exporters.dropped).toBe(0);
+  await exporters.close(1000);
 });
 
 test('an endpoint says protocol, port, path and whether it is TLS', () => {

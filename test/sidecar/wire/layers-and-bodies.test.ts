@@ -341,17 +341,17 @@ describe.each(pairs)('from %s to %s', (down, up) => {
     let works = 0;
     const whole = async (_x: Exchange, _head: unknown, body: Buffer): Promise<Buffer> => {
       works += 1;
-      if (works === 1) await new Promise((resolve) => setTimeout(resolve, 150));
+      if (works === 1) await new Promise((resolve) => setTimeout(resolve, 600));
       return body;
     };
     const rig = await engine(up, port, (pool) => ({
       start: (x) => {
         x.tap = { begin: () => 100, whole, tooLong: () => undefined, failed: () => undefined };
-        x.stream.limitTime(0, 60);
+        x.stream.limitTime(0, 400);
         x.stream.forward(pool());
       },
       // The second endpoint takes its time too, so that the first answer would come before its own.
-      retry: () => delayed(pool(), 200),
+      retry: () => delayed(pool(), 800),
     }));
     expect(await call(down, rig.port, ['x'])).toMatchObject({ status: 200, body: '2' });
     expect(rig.finished).toHaveLength(1);

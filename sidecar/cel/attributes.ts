@@ -9,6 +9,7 @@ import {
   detailsOf,
   grpcStatusOf,
   virtualHostOf,
+  type CertificatePart,
 } from '../telemetry/call-values.ts';
 import { answerBytes, requestBytes } from '../telemetry/header-bytes.ts';
 import { clusterOfExchange, clusterOfSession } from '../telemetry/cluster-name.ts';
@@ -41,11 +42,17 @@ function http(read: (x: Exchange) => CelResult): Evaluate {
 }
 
 /** Of whatever has a connection whose peer is known. */
-function connected(read: (downstream: Pick<Downstream, 'facts'>) => CelResult): Evaluate {
+function connected(
+  read: (downstream: Pick<Downstream, 'facts' | 'forwardedClientCert'>) => CelResult,
+): Evaluate {
   return ({ exchange, session }) => {
     const of = exchange ?? session;
     return of === null ? undefined : read(of.downstream);
   };
+}
+
+function certificate(part: CertificatePart): Evaluate {
+  return connected((downstream) => certificatePart(downstream, part) ?? undefined);
 }
 
 function ends(read: (ends: EndsOfConnection) => CelResult): Evaluate {
@@ -143,10 +150,10 @@ const connection: Readers<(typeof celAttributes)['connection']> = {
   mtls: connected(({ facts }) => facts.mtls),
   requested_server_name: ({ exchange, session, refusal }) =>
     exchange?.downstream.facts.sni ?? session?.downstream.facts.sni ?? refusal?.sni,
-  subject_peer_certificate: http((x) => certificatePart(x, 'Subject') ?? undefined),
-  uri_san_local_certificate: http((x) => certificatePart(x, 'By') ?? undefined),
+  subject_peer_certificate: certificate('Subject'),
+  uri_san_local_certificate: certificate('By'),
   uri_san_peer_certificate: connected(({ facts }) => facts.identities[0]),
-  sha256_peer_certificate_digest: http((x) => certificatePart(x, 'Hash') ?? undefined),
+  sha256_peer_certificate_digest: certificate('Hash'),
   termination_details: ({ session, refusal }) =>
     refusal === null ? present(session?.details ?? '') : 'connection_refused',
   transport_failure_reason: ({ refusal }) => refusal?.reason,

@@ -26,13 +26,16 @@ export function serveTcp(
 ): void {
   const session = new TcpSessionRecord(connection, telemetry);
   session.judged(judgeTcp(connection, enforced), enforced);
+  const allowed = session.verdict?.allowed === true;
+  const overflow = allowed ? connection.target.admitConnection() : null;
+  // Known before it is counted: labels may name it.
+  if (allowed && overflow === null) session.upstreamAddress = connection.target.address;
   session.open();
-  if (session.verdict?.allowed !== true) {
+  if (!allowed) {
     session.close();
     socket.destroy();
     return;
   }
-  const overflow = connection.target.admitConnection();
   if (overflow !== null) {
     session.flag = overflow.flag;
     session.details = overflow.details;
@@ -40,7 +43,6 @@ export function serveTcp(
     reset(socket);
     return;
   }
-  session.upstreamAddress = connection.target.address;
   connection.carry(new TcpCarrier(connection, socket, head, session));
 }
 

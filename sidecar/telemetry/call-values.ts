@@ -1,5 +1,5 @@
 // What logs and CEL's attributes both tell of a call, by Envoy's definitions.
-import type { Exchange } from '../exchange.ts';
+import type { Downstream, Exchange } from '../exchange.ts';
 
 /** Envoy's response code details, blanks still in them. */
 export function detailsOf({ details, failure }: Exchange): string {
@@ -32,12 +32,14 @@ const certificateParts = {
   Subject: /;Subject="((?:[^"\\]|\\.)*)"/,
 } as const;
 
+export type CertificatePart = keyof typeof certificateParts;
+
 /** The sidecar keeps what it tells the application of the caller's certificate. Null: there is none. */
 export function certificatePart(
-  { downstream }: Exchange,
-  part: keyof typeof certificateParts,
+  { forwardedClientCert }: Pick<Downstream, 'forwardedClientCert'>,
+  part: CertificatePart,
 ): string | null {
-  return certificateParts[part].exec(downstream.forwardedClientCert)?.[1] ?? null;
+  return certificateParts[part].exec(forwardedClientCert)?.[1] ?? null;
 }
 
 /** As Istio names them. */

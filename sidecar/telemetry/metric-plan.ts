@@ -2,9 +2,9 @@
 import type { MetricOverride } from '#api/telemetry.ts';
 
 import type { CelProgram } from '../cel/compile.ts';
+import type { CelSubject } from '../cel/scope.ts';
 import { celText } from '../cel/text.ts';
 import type { CelResult } from '../cel/values.ts';
-import type { Exchange } from '../exchange.ts';
 import { nothingWanted, wantedBoth, type WantedOfAnswers } from './kept-answer.ts';
 import type { SeriesLabels } from './series.ts';
 import { unknown } from './workload-labels.ts';
@@ -18,7 +18,7 @@ export interface MetricGroup {
   /** Bits in the order of the table's metrics. */
   readonly shown: number;
   readonly removed: readonly string[];
-  /** Set or added, by values of the call. */
+  /** Set or added, by values of the call or the connection. */
   readonly set: readonly (readonly [label: string, value: LabelProgram])[];
 }
 
@@ -61,17 +61,17 @@ export function wantedBy({ http, grpc }: MetricPlan): WantedOfAnswers {
     .reduce(wantedBoth, nothingWanted);
 }
 
-/** The labels of a group for one call; with `x` null, for what is no call of HTTP, expressions give nothing. */
+/** @param of what expressions look at; null: the group has none */
 export function labelsIn(
   group: MetricGroup,
   standard: SeriesLabels,
-  x: Exchange | null,
+  of: CelSubject | null,
 ): SeriesLabels {
   if (group.removed.length === 0 && group.set.length === 0) return standard;
   const labels: Record<string, string> = { ...standard };
   for (const label of group.removed) delete labels[label];
   for (const [label, value] of group.set) {
-    labels[label] = x === null ? unknown : tagText(value.evaluate(x));
+    labels[label] = of === null ? unknown : tagText(value.evaluate(of));
   }
   return labels;
 }

@@ -2,6 +2,7 @@
 import type { Snapshot } from '#api/snapshot.ts';
 import type { MetricOverride } from '#api/telemetry.ts';
 
+import type { CelSubject } from '../cel/scope.ts';
 import type { Downstream, Exchange } from '../exchange.ts';
 import type { GrpcMessages } from '../wire/grpc-messages.ts';
 import { Ends, type EndsOptions } from './ends.ts';
@@ -205,7 +206,7 @@ export class Metrics {
     const parties = this.ends.labels(downstream, source, { endpoint, service, place });
     const labels = { ...parties, ...tcpLabels(downstream, flags) };
     for (const group of this.plans[downstream.direction].tcp) {
-      const base = find(this.tcp, group, labels, null, ownerOf(downstream, source));
+      const base = find(this.tcp, group, labels, session, ownerOf(downstream, source));
       this.tcp.add(base + cell, amount);
     }
   }
@@ -226,11 +227,11 @@ function find(
   table: SeriesTable,
   group: MetricGroup,
   standard: SeriesLabels,
-  x: Exchange | null,
+  of: CelSubject | null,
   owner: string,
 ): number {
-  const labels = labelsIn(group, standard, x);
-  // Values of the call may have any character; the standard ones have no line feed.
+  const labels = labelsIn(group, standard, of);
+  // Values of a call may have any character; the standard ones have no line feed.
   const values = Object.values(labels);
   const text = group.set.length === 0 ? values.join('\n') : JSON.stringify(values);
   return table.find(`${group.shown}\n${text}`, owner, () => ({ labels, shown: group.shown }));

@@ -5,7 +5,12 @@ import type { PlainOperator } from '#api/access-log/operators.ts';
 
 import type { Exchange } from '../exchange.ts';
 import { longFlags } from '../response-flags.ts';
-import { certificatePart, grpcStatusOf, virtualHostOf } from './call-values.ts';
+import {
+  certificatePart,
+  grpcStatusOf,
+  virtualHostOf,
+  type CertificatePart,
+} from './call-values.ts';
 import { answerBytes, requestBytes } from './header-bytes.ts';
 import type { LogRecord } from './log-record.ts';
 import { connectionId } from './slot.ts';
@@ -48,9 +53,9 @@ export const readers: Readonly<Record<Exclude<PlainOperator, ReasonOperator>, Op
   DOWNSTREAM_LOCAL_ADDRESS: localAddress,
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: localHost,
   DOWNSTREAM_LOCAL_PORT: localPort,
-  DOWNSTREAM_LOCAL_URI_SAN: http((x) => certificatePart(x, 'By')),
-  DOWNSTREAM_PEER_FINGERPRINT_256: http((x) => certificatePart(x, 'Hash')),
-  DOWNSTREAM_PEER_SUBJECT: http((x) => certificatePart(x, 'Subject')),
+  DOWNSTREAM_LOCAL_URI_SAN: certificate('By'),
+  DOWNSTREAM_PEER_FINGERPRINT_256: certificate('Hash'),
+  DOWNSTREAM_PEER_SUBJECT: certificate('Subject'),
   DOWNSTREAM_PEER_URI_SAN: (r) => r.sourcePrincipal || null,
   DOWNSTREAM_REMOTE_ADDRESS: remoteAddress,
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: remoteHost,
@@ -102,6 +107,14 @@ export const ownTexts: ReadonlySet<string> = new Set<PlainOperator | 'START_TIME
 
 function http(read: (x: Exchange) => string | number | null): Operator {
   return ({ exchange }) => (exchange === null ? null : read(exchange));
+}
+
+/** Of the caller, by request or by connection. */
+function certificate(part: CertificatePart): Operator {
+  return ({ exchange, session }) => {
+    const of = exchange ?? session;
+    return of === null ? null : certificatePart(of.downstream, part);
+  };
 }
 
 /** Both are performance.now(); 0: it never came to that. */

@@ -52,7 +52,10 @@ export interface ConnectionRefusal {
 
 /** A connection carried as bytes. The listener keeps the counters up to date while it is open. */
 export interface TcpSession {
-  readonly downstream: ConnectionEnds & { readonly facts: ConnectionFacts };
+  readonly downstream: ConnectionEnds & {
+    readonly facts: ConnectionFacts;
+    readonly forwardedClientCert: string;
+  };
   /** performance.now(). */
   readonly openedAtMs: number;
   /** performance.now(); 0 while open. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import type { TelemetrySettings } from '#api/telemetry.ts';
 import {
   authorization,
   Rig,
@@ -39,11 +40,12 @@ afterEach(async () => {
 });
 
 async function start(
-  options: SidecarOptions,
+  options: SidecarOptions & { readonly telemetry?: TelemetrySettings },
   application: number,
   env: Record<string, string> = {},
 ): Promise<SidecarProcess> {
-  const snapshot = snapshotOf(options);
+  const { telemetry } = options;
+  const snapshot = { ...snapshotOf(options), ...(telemetry !== undefined && { telemetry }) };
   const { namespace, serviceAccount } = snapshot.workload;
   const { certPem, keyPem } = await rig.issued(spiffe(namespace, serviceAccount));
   const files = { snapshot, certPem, keyPem, trustBundlePem: rig.ca.certPem };
@@ -57,15 +59,16 @@ async function start(
 async function pair(
   application: number,
   policies: string,
+  more: { readonly telemetry?: TelemetrySettings } = {},
 ): Promise<{ client: SidecarProcess; server: SidecarProcess; port: number }> {
-  const server = await start({ protocol: 'tcp', policies }, application);
+  const server = await start({ protocol: 'tcp', policies, ...more }, application);
   const endpoint = {
     port: server.ready.inboundPorts[0] ?? 0,
     identity: spiffe('shop', 'payments'),
   };
   const services = [serviceOf('mysql', [endpoint], 'tcp')];
   const ports = { SELVAGE_OUTBOUND_PORTS: '127.0.0.1:0=mysql.shop:80' };
-  const client = await start({ account: 'web', services }, application, ports);
+  const client = await start({ account: 'web', services, ...more }, application, ports);
   return { client, server, port: client.ready.mappedPorts[0] ?? 0 };
 }
 
@@ -127,6 +130,50 @@ test('a dialogue with MySQL is one line and one connection in both sidecars', as
     destination: 'mysql.shop:80',
     protocol: 'tcp',
   });
+});
+
+test('labels of TCP metrics that Telemetry sets tell of the connection, in both sidecars', async () => {
+  const tags = {
+    from: 'source.address',
+    peer: 'connection.uri_san_peer_certificate',
+    subject: 'connection.subject_peer_certificate',
+    own: 'connection.uri_san_local_certificate',
+    mtls: 'connection.mtls',
+    to: 'upstream.address',
+    callee: 'upstream.uri_san_peer_certificate',
+    method: 'request.method',
+  };
+  const said = { metrics: [{ metric: 'ALL_METRICS', tags }] };
+  const more = { telemetry: { inbound: said, outbound: said } };
+  const application = await bytesServer(rig, serveMysql);
+  const { client, server, port } = await pair(application, strict, more);
+  const socket = await dial(port);
+  await nextBytes(socket);
+  const { localPort } = socket;
+  const opened = /^istio_tcp_connections_opened_total\{(.*)\} 1$/m;
+  const labelsOf = async (sidecar: SidecarProcess): Promise<Record<string, string>> => {
+    const [, text = ''] = opened.exec((await sidecar.admin('/stats/prometheus')).body) ?? [];
+    const found = [...text.matchAll(/(\w+)="([^"]*)"/g)];
+    return Object.fromEntries(found.map(([, name = '', value = '']) => [name, value]));
+  };
+  expect(await labelsOf(client)).toMatchObject({
+    from: `127.0.0.1:${localPort}`,
+    peer: 'unknown',
+    mtls: 'false',
+    to: `127.0.0.1:${server.ready.inboundPorts[0]}`,
+    callee: spiffe('shop', 'payments'),
+    method: 'unknown',
+  });
+  expect(await labelsOf(server)).toMatchObject({
+    from: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    peer: spiffe('shop', 'web'),
+    own: spiffe('shop', 'payments'),
+    mtls: 'true',
+    to: `127.0.0.1:${application}`,
+    callee: 'unknown',
+    method: 'unknown',
+  });
+  socket.end();
 });
 
 test('a connection that was denied says by which line of which file', async () => {

@@ -171,6 +171,17 @@ test('of what is logged nowhere nothing is written; the other direction has its 
   });
 });
 
+test('a connection that carried bytes has the certificate of its caller', async () => {
+  const forwardedClientCert = 'By=spiffe://a/b;Hash=0a1b;Subject="CN=web";URI=spiffe://c/d';
+  const format =
+    '%DOWNSTREAM_LOCAL_URI_SAN%|%DOWNSTREAM_PEER_SUBJECT%|%DOWNSTREAM_PEER_FINGERPRINT_256%';
+  const { logs, path } = makeLogs(text(format));
+  logs.tcpClosed(makeSession({ downstream: makeDownstream({ forwardedClientCert }) }));
+  logs.tcpClosed(makeSession());
+  await logs.close(2000);
+  expect(readFileSync(path, 'utf8')).toBe('spiffe://a/b|CN=web|0a1b\n-|-|-\n');
+});
+
 function linesIn(file: string): number {
   return readFileSync(file, 'utf8').trimEnd().split('\n').length;
 }

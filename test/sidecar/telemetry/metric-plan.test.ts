@@ -8,7 +8,7 @@ import { tagCharsMax } from '#sidecar/telemetry/metric-plan.ts';
 import { PageReader } from '#sidecar/scrape/page-reader.ts';
 import type { RunningTelemetry } from '#sidecar/telemetry/telemetry.ts';
 
-import { makeDownstream, makeExchange, makeSession } from './exchanges.ts';
+import { cashier, makeDownstream, makeExchange, makeSession } from './exchanges.ts';
 import { labels, overrides, samples, snapshot, telemetry } from './samples.ts';
 
 function told(metrics: readonly MetricOverride[], seriesMax = 100): RunningTelemetry {
@@ -73,6 +73,8 @@ test('a label can have a value of the call, a fixed one, or none that is known',
   });
 });
 
+const xfcc = 'By=spiffe://a/b;Hash=0a1b;Subject="CN=web";URI=spiffe://c/d';
+
 test('a connection is no call: values of calls are unknown there', () => {
   const t = told([
     { metric: 'TCP_OPENED_CONNECTIONS', tags: { request_method: 'request.method' } },
@@ -82,6 +84,81 @@ test('a connection is no call: values of calls are unknown there', () => {
     request_method: 'unknown',
   });
   expect(first(samples(t, 'istio_tcp_sent_bytes_total'))).not.toHaveProperty('request_method');
+});
+
+test('labels of a connection have what is known of connections, as they are counted', () => {
+  const downstream = makeDownstream({ forwardedClientCert: xfcc });
+  const t = told([
+    {
+      metric: 'ALL_METRICS',
+      tags: {
+        from: 'source.address',
+        to: 'destination.port',
+        mtls: 'connection.mtls',
+        sni: 'connection.requested_server_name',
+        peer: 'connection.uri_san_peer_certificate',
+        own: 'connection.uri_san_local_certificate',
+        subject: 'connection.subject_peer_certificate',
+        digest: 'connection.sha256_peer_certificate_digest',
+        direction: 'xds.listener_direction',
+        namespace: 'filter_state.downstream_peer.namespace',
+        upstream: 'upstream.address',
+        method: 'request.method',
+      },
+    },
+    { metric: 'TCP_CLOSED_CONNECTIONS', tags: { why: 'connection.termination_details' } },
+  ]);
+  const session = makeSession({ downstream });
+  t.tcpOpened(session);
+  const known = {
+    from: '10.0.0.7:41000',
+    to: '8080',
+    mtls: 'true',
+    sni: downstream.facts.sni,
+    peer: cashier,
+    own: 'spiffe://a/b',
+    subject: 'CN=web',
+    digest: '0a1b',
+    direction: '1',
+    namespace: 'shop',
+    upstream: '127.0.0.1:9000',
+    method: 'unknown',
+  };
+  expect(first(samples(t, 'istio_tcp_connections_opened_total'))).toMatchObject(known);
+  session.sentBytes = 7;
+  const sent = samples(t, 'istio_tcp_sent_bytes_total');
+  expect([first(sent), [...sent.values()]]).toMatchObject([known, [7]]);
+  session.details = 'idle_timeout';
+  session.closedAtMs = performance.now();
+  t.tcpClosed(session);
+  const closed = samples(t, 'istio_tcp_connections_closed_total');
+  expect([...closed].map(([text, count]) => [labels(text)['why'], count])).toContainEqual([
+    'idle_timeout',
+    1,
+  ]);
+  expect([...samples(t, 'istio_tcp_connections_opened_total').values()]).toEqual([1]);
+});
+
+test('without mutual TLS a label of who called is unknown, and addresses make no more series than there is room for', () => {
+  const t = told(
+    [
+      {
+        metric: 'TCP_OPENED_CONNECTIONS',
+        tags: { from: 'source.port', peer: 'connection.uri_san_peer_certificate' },
+      },
+    ],
+    20,
+  );
+  const { facts } = makeDownstream();
+  for (let remotePort = 1; remotePort <= 200; remotePort++) {
+    const plain = { ...facts, mtls: false, identities: [], sni: '' };
+    t.tcpOpened(makeSession({ downstream: makeDownstream({ facts: plain, remotePort }) }));
+  }
+  const opened = samples(t, 'istio_tcp_connections_opened_total');
+  // Metrics that were not named have a series too; what there is no room for is counted in one.
+  expect(opened.size).toBe(20);
+  expect([...opened.values()].reduce((sum, count) => sum + count)).toBe(200);
+  expect(labels([...opened.keys()][1] ?? '')).toMatchObject({ from: '1', peer: 'unknown' });
 });
 
 test("gRPC's messages follow too", () => {

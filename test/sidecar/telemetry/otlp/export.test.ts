@@ -231,6 +231,15 @@ test('a batch that fails is sent three times, then it is lost', async () => {
   expect(sent).toBe(4);
 });
 
+test('the last spans of a collector that is wanted no more are waited for at the end', async () => {
+  const collector = kept(await httpCollector());
+  const exporters = exportersTo(collector.url);
+  exporters.use(['own'])[0]?.(makeSpan());
+  exporters.use([null]);
+  await exporters.close(5000);
+  expect(exporters).toMatchObject({ exported: 1, dropped: 0 });
+});
+
 test('over HTTP an answer too long to be read costs nothing', async () => {
   const collector = kept(await httpCollector());
   collector.says = partialSuccess(1, 'x'.repeat(100_000));

@@ -1,6 +1,8 @@
 // `selvage edges`: who calls whom, whether by mutual TLS, how often, with what success and how fast.
 import { setTimeout as pass } from 'node:timers/promises';
 
+import type { EdgeCount } from '#api/call-record.ts';
+
 import { readArguments } from './arguments.ts';
 import { CallError } from './calls/failure.ts';
 import { durationWords } from './calls/record-words.ts';
@@ -10,7 +12,7 @@ import { askAll, listSidecars, noteFailures } from './sidecars/ask-all.ts';
 import { meshOptions, type MeshValues, openSidecars, type OpenSidecars } from './sidecars/open.ts';
 import { edgeCountsOf } from './sidecars/records.ts';
 import { runWithSidecars } from './sidecars/run.ts';
-import type { Sidecars } from './sidecars/source.ts';
+import type { AskableSidecar, Sidecars } from './sidecars/source.ts';
 import { type Cell, table } from './table.ts';
 import { countedSince, type EdgeRow, edgeRows } from './traffic/edge-rows.ts';
 import { quantileMs, successCell, successShare } from './traffic/numbers.ts';
@@ -53,24 +55,31 @@ async function count(
   io: Io,
 ): Promise<Counted> {
   const all = await listSidecars(sidecars, namespace);
-  const ask = () => askAll(all, async (one) => edgeCountsOf(await one.ask('/edges')));
-  const startedAtMs = performance.now();
-  const first = await ask();
-  if (seconds === null || first.answers.length === 0) {
-    noteFailures(first.failures, io.stderr);
-    if (first.answers.length === 0) throw new Error('no sidecar could be asked');
-    return { seconds: null, rows: edgeRows(first.answers.flatMap(({ value }) => value)) };
+  const first = await askAll(all, ask);
+  noteFailures(first.failures, io.stderr);
+  if (first.answers.length === 0) throw new Error('no sidecar could be asked');
+  if (seconds === null) {
+    return { seconds, rows: edgeRows(first.answers.flatMap(({ value }) => value.edges)) };
   }
   await pass(seconds * 1000);
-  const second = await ask();
-  noteFailures(second.failures, io.stderr);
-  const passedSeconds = (performance.now() - startedAtMs) / 1000;
   const before = new Map(first.answers.map(({ sidecar, value }) => [sidecar, value]));
+  // Those that have not answered once would be waited for again.
+  const second = await askAll([...before.keys()], ask);
+  noteFailures(second.failures, io.stderr);
+  if (second.answers.length === 0) throw new Error('no sidecar could be asked again');
+  let passedMs = 0;
   const counts = second.answers.flatMap(({ sidecar, value }) => {
-    const was = before.get(sidecar);
-    return was === undefined ? [] : countedSince(was, value);
+    const { atMs = value.atMs, edges = [] } = before.get(sidecar) ?? {};
+    passedMs += value.atMs - atMs;
+    return countedSince(edges, value.edges);
   });
-  return { seconds: passedSeconds, rows: edgeRows(counts) };
+  // A large mesh takes longer to be asked than it is watched: what counts is how long each was.
+  return { seconds: passedMs / second.answers.length / 1000, rows: edgeRows(counts) };
+}
+
+async function ask(sidecar: AskableSidecar): Promise<{ atMs: number; edges: EdgeCount[] }> {
+  const edges = edgeCountsOf(await sidecar.ask('/edges'));
+  return { atMs: performance.now(), edges };
 }
 
 function edgesTable(rows: readonly EdgeRow[], seconds: number | null, tty: boolean): string {

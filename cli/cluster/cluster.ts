@@ -1,7 +1,7 @@
 // A cluster as the operator's commands see it: its API, and commands in its pods.
 import type { KubeClient } from '#runtime/kubernetes/client.ts';
 import type { ExecResult } from '#runtime/kubernetes/exec-channels.ts';
-import type { ExecTarget } from '#runtime/kubernetes/exec.ts';
+import type { ExecLimits, ExecTarget } from '#runtime/kubernetes/exec.ts';
 import { KubeError } from '#runtime/kubernetes/kube-error.ts';
 
 import { CallError } from '../calls/failure.ts';
@@ -14,7 +14,7 @@ export interface Cluster {
   readonly server: string;
   /** Of the context: what a command means when it is told none. */
   readonly namespace: string;
-  exec(target: ExecTarget): Promise<ExecResult>;
+  exec(target: ExecTarget, limits?: ExecLimits): Promise<ExecResult>;
   /** What a command that goes on writes, as it comes; null: the signal ended it. */
   follow(
     target: ExecTarget,
@@ -51,7 +51,7 @@ export async function openCluster({ kubeconfig, context }: ClusterValues): Promi
     client,
     server: access.server,
     namespace: access.namespace,
-    exec: (target) => execInPod(access, target),
+    exec: (target, limits) => execInPod(access, target, limits),
     follow: (target, onStdout, signal) => followInPod(access, target, onStdout, signal),
     close: () => client.close(),
   };

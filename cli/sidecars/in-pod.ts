@@ -2,10 +2,11 @@
 // that (pods/exec) may know.
 import { ports, proxyName } from '#api/injection/names.ts';
 import type { ExecTarget } from '#runtime/kubernetes/exec.ts';
+import { KubeError } from '#runtime/kubernetes/kube-error.ts';
 
 import type { Cluster } from '../cluster/cluster.ts';
 import type { LivePod } from '../cluster/pods.ts';
-import { JsonLines, parseAnswer, RefusedAnswer } from './answer.ts';
+import { answerTimeoutMs, JsonLines, parseAnswer, RefusedAnswer } from './answer.ts';
 import type { AskableSidecar } from './source.ts';
 
 /**
@@ -44,7 +45,14 @@ export function sidecarInPod(cluster: Cluster, pod: LivePod, turns: Turns): Aska
   });
   const ask = (...args: readonly string[]): Promise<unknown> =>
     turns(async () => {
-      const { status, stdout, stderr } = await cluster.exec(target(...args));
+      const ran = cluster.exec(target(...args), { timeoutMs: answerTimeoutMs });
+      const { status, stdout, stderr } = await ran.catch((error: unknown) => {
+        // What the API server says names the pod by itself.
+        if (error instanceof KubeError || !(error instanceof Error)) throw error;
+        throw new Error(`the sidecar of ${from} does not answer: ${error.message}`, {
+          cause: error,
+        });
+      });
       if (status !== 0) throw failureOf(from, status, stderr);
       return parseAnswer(from, stdout);
     });

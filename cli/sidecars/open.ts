@@ -30,7 +30,7 @@ export interface MeshValues extends ClusterValues {
 export type OpenSidecars = (values: MeshValues, io: Io) => Promise<Sidecars>;
 
 /** Commands that run in pods at the same time. */
-const askedAtOnceMax = 8;
+const askedAtOnceMax = 16;
 
 /**
  * A kubeconfig or a context that is named: that cluster. Else the one mesh that runs here, or the one that `mesh` names.

@@ -1,7 +1,11 @@
 // What `selvage edges` makes of the counts of both ends.
-import { expect, test } from 'vitest';
+import { setTimeout as pass } from 'node:timers/promises';
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { edges } from '#cli/edges.ts';
+import { clusterSidecars } from '#cli/sidecars/open.ts';
+import { FakeCluster, meshed } from '#test/cli/cluster/fake-cluster.ts';
 import { edge, nobody, payments, web } from '#test/cli/sidecars/call-records.ts';
 import { fakeMesh, type FakeSidecar } from '#test/cli/sidecars/fake-sidecars.ts';
 
@@ -104,4 +108,57 @@ test.each([
   const { status, err } = await run(args, []);
   expect(status).toBe(2);
   expect(err).toMatch(`selvage edges: ${message}`);
+});
+
+describe('in a cluster', () => {
+  let cluster: FakeCluster;
+  beforeEach(async () => {
+    cluster = await FakeCluster.start();
+  });
+  afterEach(() => cluster.stop());
+
+  test('of a thousand pods many are asked at once, and one that hangs holds up nobody', async () => {
+    for (let i = 0; i < 1000; i++) cluster.pod({ name: `web-${i}`, namespace: 'shop' }, meshed());
+    let [running, most, hungForMs] = [0, 0, 0];
+    cluster.exec = async ({ pod }, limits) => {
+      running += 1;
+      most = Math.max(most, running);
+      await pass(1);
+      running -= 1;
+      if (pod === 'web-7') {
+        hungForMs = limits?.timeoutMs ?? Infinity;
+        throw new Error(`the command did not end within ${hungForMs} ms`);
+      }
+      return { stdout: JSON.stringify([edge({ requests: 2 })]), stderr: '', status: 0 };
+    };
+    const io = testIo();
+    const open = async () => clusterSidecars(cluster);
+    expect(await edges(['--total', '-o', 'json'], io, open)).toBe(0);
+    expect(most).toBe(16);
+    expect(hungForMs).toBe(15_000);
+    expect(JSON.parse(io.out())).toMatchObject([{ requests: 2 * 999 }]);
+    const late = 'the sidecar of shop/web-7 does not answer: the command did not end within';
+    expect(io.err()).toContain(late);
+  }, 30_000);
+
+  test('who has not answered once is not waited for again; rates go by the time of each', async () => {
+    const names = ['web-0', 'web-1'];
+    for (const name of names) cluster.pod({ name, namespace: 'shop' }, meshed());
+    const asked: string[] = [];
+    cluster.exec = async ({ pod }) => {
+      asked.push(pod);
+      // As slow as a queue of many others before it.
+      await pass(1000);
+      if (pod === 'web-1') throw new Error('it hangs');
+      const requests = asked.length > 2 ? 40 : 0;
+      return { stdout: JSON.stringify([edge({ requests })]), stderr: '', status: 0 };
+    };
+    const io = testIo();
+    await edges(['--seconds', '1', '-o', 'json'], io, async () => clusterSidecars(cluster));
+    expect(asked.toSorted()).toEqual(['web-0', 'web-0', 'web-1']);
+    const [row] = JSON.parse(io.out()) as { seconds: number }[];
+    // From one answer to the next.
+    expect(row?.seconds).toBeGreaterThan(1.9);
+    expect(row?.seconds).toBeLessThan(2.8);
+  });
 });

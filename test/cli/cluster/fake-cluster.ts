@@ -1,7 +1,7 @@
 // A cluster for tests of commands: a fake API server with Istio's kinds, and a control plane that answers what a test says.
 import type { Cluster } from '#cli/cluster/cluster.ts';
 import { createKubeClient, type KubeClient, type KubeObject } from '#runtime/kubernetes/client.ts';
-import type { ExecTarget } from '#runtime/kubernetes/exec.ts';
+import type { ExecLimits, ExecTarget } from '#runtime/kubernetes/exec.ts';
 import {
   FakeApi,
   type FakeAnswer,
@@ -69,7 +69,10 @@ export class FakeCluster implements Cluster {
 
   readonly open = async (): Promise<Cluster> => this;
 
-  async exec(target: ExecTarget): Promise<{ stdout: string; stderr: string; status: number }> {
+  async exec(
+    target: ExecTarget,
+    _limits?: ExecLimits,
+  ): Promise<{ stdout: string; stderr: string; status: number }> {
     this.ran.push(target);
     const answer = this.control(target.command.at(-1) ?? '', target.pod);
     return { stdout: JSON.stringify(answer), stderr: '', status: 0 };

@@ -211,6 +211,25 @@ for (const [file, header] of [
   });
 }
 
+test('session-gateway-api.yaml: each visitor comes back to where the first call was answered', async () => {
+  await use('session-gateway-api.yaml');
+  const visitors = await times(40, async () => {
+    const { headers, body } = await mesh.call(`${catalog}/`);
+    const cookie = headers.get('set-cookie') ?? '';
+    expect(cookie).toMatch(/^visit=[^;]+; .*Max-Age=43200/);
+    return {
+      cookie: cookie.split(';', 1)[0] ?? '',
+      app: (JSON.parse(body) as { app: string }).app,
+    };
+  });
+  expect(new Set(visitors.map(({ app }) => app)).size).toBe(2);
+  const again = await times(80, (i) =>
+    takes('/', withHeaders({ cookie: visitors[i % 40]?.cookie ?? '' })),
+  );
+  const apps = visitors.map(({ app }) => app);
+  expect(again).toEqual([...apps, ...apps]);
+});
+
 for (const file of ['strip-prefix.yaml', 'strip-prefix-gateway-api.yaml']) {
   test(`${file}: the images know nothing of /images`, async () => {
     await use(file);

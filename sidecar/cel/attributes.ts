@@ -111,7 +111,9 @@ const request: Readers<(typeof celAttributes)['request']> = {
   }),
   duration: ({ exchange, session }) => {
     if (exchange !== null) return milliseconds(exchange.finishedAtMs - exchange.startedAtMs);
-    return session === null ? undefined : milliseconds(session.closedAtMs - session.openedAtMs);
+    // It still lasts: metrics ask when it opens, too.
+    if (session === null || session.closedAtMs === 0) return undefined;
+    return milliseconds(session.closedAtMs - session.openedAtMs);
   },
   size: ({ exchange, session }) => {
     if (exchange === null) return session?.receivedBytes;

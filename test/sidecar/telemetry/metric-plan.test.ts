@@ -77,11 +77,16 @@ const xfcc = 'By=spiffe://a/b;Hash=0a1b;Subject="CN=web";URI=spiffe://c/d';
 
 test('a connection is no call: values of calls are unknown there', () => {
   const t = told([
-    { metric: 'TCP_OPENED_CONNECTIONS', tags: { request_method: 'request.method' } },
+    {
+      metric: 'TCP_OPENED_CONNECTIONS',
+      tags: { request_method: 'request.method', took: 'string(request.duration)' },
+    },
   ]);
   t.tcpOpened(makeSession());
   expect(first(samples(t, 'istio_tcp_connections_opened_total'))).toMatchObject({
     request_method: 'unknown',
+    // It has not ended.
+    took: 'unknown',
   });
   expect(first(samples(t, 'istio_tcp_sent_bytes_total'))).not.toHaveProperty('request_method');
 });

@@ -16,7 +16,7 @@ export interface FollowOptions {
 
 export interface FollowEvents {
   line(value: unknown, sidecar: AskableSidecar): void;
-  /** Nothing comes from it, or nothing more; the others go on. Told once for each. */
+  /** It cannot be followed; the others go on. Told once for each, and not of those that end after they have answered. */
   lost(failure: Failure): void;
 }
 
@@ -55,7 +55,7 @@ class Followers {
   readonly #events: FollowEvents;
   /** By pod. */
   readonly #open = new Map<string, Promise<void>>();
-  /** Pods that ended, or of which it was said that they are lost: when they do not come back there is nothing new to say. */
+  /** Pods that have answered, or of which it was said that they do not: there is nothing new to say when they are gone. */
   readonly #gone = new Set<string>();
   heard = 0;
 
@@ -102,9 +102,13 @@ class Followers {
       // What was on its way when somebody had enough.
       if (!signal.aborted) this.#events.line(value, sidecar);
     };
-    try {
-      await sidecar.follow(path, line, signal);
+    const onOpen = (): void => {
       this.heard += 1;
+      // A pod that ends is cut off rather than ended in good order.
+      this.#gone.add(pod);
+    };
+    try {
+      await sidecar.follow(path, line, signal, onOpen);
     } catch (reason) {
       const error = reason instanceof Error ? reason : new Error(String(reason));
       if (!signal.aborted && !this.#gone.has(pod)) this.#events.lost({ sidecar, error });

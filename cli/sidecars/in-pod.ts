@@ -11,15 +11,16 @@ import type { AskableSidecar } from './source.ts';
 
 /**
  * Path and body are arguments and no part of the program, so nothing in them can be read as one. What is not 200 goes to
- * stderr, with the status before it. With `follow` it ends when nobody has written to its stdin for a while: a connection that
- * is cut does not always end a command, and it would stay in the pod.
+ * stderr, with the status before it. With `follow` an empty line says that it answers, and it ends when nobody has written to its
+ * stdin for a while: a connection that is cut does not always end a command, and it would stay in the pod.
  */
 const program =
   `const [,path,how,body='']=process.argv;` +
   `const options={host:'127.0.0.1',port:${ports.admin},path,method:how==='post'?'POST':'GET',` +
   `headers:{'content-type':'application/json','content-length':Buffer.byteLength(body)}};` +
   `const call=require('node:http').request(options,(reply)=>{` +
-  `const ok=reply.statusCode===200;if(!ok){process.exitCode=3;process.stderr.write(reply.statusCode+' ')}` +
+  `const ok=reply.statusCode===200;if(ok&&how==='follow')process.stdout.write('\\n');` +
+  `if(!ok){process.exitCode=3;process.stderr.write(reply.statusCode+' ')}` +
   `reply.on('end',()=>{process.stdin.destroy();clearTimeout(timer)});` +
   `reply.pipe(ok?process.stdout:process.stderr)});` +
   `call.on('error',(e)=>{process.stderr.write(String(e));process.exit(5)});` +
@@ -62,11 +63,16 @@ export function sidecarInPod(cluster: Cluster, pod: LivePod, turns: Turns): Aska
     pod: name,
     ask: (path) => ask(path, 'get'),
     post: (path, body) => ask(path, 'post', JSON.stringify(body)),
-    follow: async (path, onLine, signal) => {
+    follow: async (path, onLine, signal, onOpen) => {
       const lines = new JsonLines(onLine);
+      let isOpen = false;
       const ended = await cluster.follow(
         target(path, 'follow'),
-        (text) => lines.take(text),
+        (text) => {
+          if (!isOpen) onOpen?.();
+          isOpen = true;
+          lines.take(text);
+        },
         signal,
       );
       if (ended === null) return;

@@ -31,7 +31,8 @@ export function loopbackSidecar({
     pod,
     ask,
     post: (path, body) => ask(path, JSON.stringify(body)),
-    follow: (path, onLine, signal) => follow({ from, port: admin, path, signal }, onLine),
+    follow: (path, onLine, signal, onOpen) =>
+      follow({ from, port: admin, path, signal }, onLine, onOpen),
   };
 }
 
@@ -83,13 +84,18 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-async function follow(to: Call, onLine: (value: unknown) => void): Promise<void> {
+async function follow(
+  to: Call,
+  onLine: (value: unknown) => void,
+  onOpen?: () => void,
+): Promise<void> {
   const { from, signal } = to;
   try {
     const response = await call(to);
     if (response.statusCode !== 200) {
       throw new RefusedAnswer(from, response.statusCode ?? 0, await textOf(response));
     }
+    onOpen?.();
     const lines = new JsonLines(onLine);
     response.setEncoding('utf8');
     for await (const text of response as AsyncIterable<string>) lines.take(text);

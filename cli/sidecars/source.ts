@@ -8,8 +8,16 @@ export interface AskableSidecar {
   ask(path: string): Promise<unknown>;
   /** As `ask`, by POST. @param body sent as JSON */
   post(path: string, body: unknown): Promise<unknown>;
-  /** GET of newline-delimited JSON, line by line, until it ends or `signal` is aborted. @throws as ask */
-  follow(path: string, onLine: (value: unknown) => void, signal: AbortSignal): Promise<void>;
+  /**
+   * GET of newline-delimited JSON, line by line, until it ends or `signal` is aborted. @throws as ask
+   * @param onOpen is called once, when it answers
+   */
+  follow(
+    path: string,
+    onLine: (value: unknown) => void,
+    signal: AbortSignal,
+    onOpen?: () => void,
+  ): Promise<void>;
 }
 
 /** Of one mesh. */

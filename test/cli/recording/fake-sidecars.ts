@@ -24,9 +24,10 @@ export function openFake(pods: readonly FakePod[], asked: string[] = []): OpenSi
       return { workload: header.workloads[0] };
     },
     post: async () => null,
-    follow: async (path, onLine, signal) => {
+    follow: async (path, onLine, signal, onOpen) => {
       asked.push(path);
       if (lines === undefined) throw new Error(`the sidecar of shop/${pod} does not answer`);
+      onOpen?.();
       for (const line of lines) if (!signal.aborted) onLine(line);
       gone.add(pod);
     },

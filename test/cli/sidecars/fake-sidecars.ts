@@ -61,9 +61,10 @@ function askable(
     pod,
     ask: answer,
     post: (path) => answer(path),
-    async follow(path, onLine, signal) {
+    async follow(path, onLine, signal, onOpen) {
       asked.push(path);
       if (lines === undefined) throw new Error(`the sidecar of ${namespace}/${pod} is away`);
+      onOpen?.();
       for (const line of lines) onLine(line);
       if (endless !== true) gone.add(self);
       else if (!signal.aborted) {

@@ -10,6 +10,8 @@ class Workload {
   readonly lines: string[] = [];
   readonly lost: string[] = [];
   looks = 0;
+  /** Pods that go are cut off, as in a cluster. */
+  cuts = false;
   readonly #ends = new Map<string, () => void>();
   readonly #pods = new Map<string, AskableSidecar>();
 
@@ -22,11 +24,13 @@ class Workload {
       pod,
       ask: async () => null,
       post: async () => null,
-      async follow(path, onLine, signal) {
+      follow: async (path, onLine, signal, onOpen) => {
         if (!works) throw new Error(`${pod} is away`);
+        onOpen?.();
         onLine(`${pod} ${path}`);
         signal.addEventListener('abort', () => resolve());
         await promise;
+        if (this.cuts) throw new Error(`${pod} was cut off`);
       },
     });
   }
@@ -52,18 +56,22 @@ class Workload {
   }
 }
 
-test('a pod that takes the place of another is followed too', async () => {
-  const workload = new Workload();
-  workload.come('a');
-  const heard = workload.follow();
-  await expect.poll(() => workload.lines).toEqual(['a /tap']);
-  workload.come('b');
-  workload.go('a');
-  await expect.poll(() => workload.lines).toEqual(['a /tap', 'b /tap']);
-  workload.stop.abort();
-  expect(await heard).toBe(2);
-  expect(workload.lost).toEqual([]);
-});
+test.each([false, true])(
+  'a pod that takes the place of another is followed too; cut off: %s',
+  async (cuts) => {
+    const workload = new Workload();
+    workload.cuts = cuts;
+    workload.come('a');
+    const heard = workload.follow();
+    await expect.poll(() => workload.lines).toEqual(['a /tap']);
+    workload.come('b');
+    workload.go('a');
+    await expect.poll(() => workload.lines).toEqual(['a /tap', 'b /tap']);
+    workload.stop.abort();
+    expect(await heard).toBe(2);
+    expect(workload.lost).toEqual([]);
+  },
+);
 
 test('the last one may be gone for a moment before another comes', async () => {
   const workload = new Workload();

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 
 import { podOf } from '#cli/cluster/pods.ts';
 import { RefusedAnswer } from '#cli/sidecars/answer.ts';
@@ -62,11 +62,13 @@ test('a refusal of the sidecar is told apart from a program that failed', async 
 });
 
 test('a stream is cut into lines', async () => {
-  cluster.stream = () => '{"n":1}\n{"n":2}';
+  cluster.stream = () => '\n{"n":1}\n{"n":2}';
   const lines: unknown[] = [];
   const web = sidecarInPod(cluster, pod, now);
-  await web.follow('/tap', (line) => lines.push(line), new AbortController().signal);
+  const opened = vi.fn<() => void>();
+  await web.follow('/tap', (line) => lines.push(line), new AbortController().signal, opened);
   expect(lines).toEqual([{ n: 1 }, { n: 2 }]);
+  expect(opened).toHaveBeenCalledOnce();
   expect(cluster.ran[0]?.command.slice(3)).toEqual(['/tap', 'follow']);
 });
 
@@ -139,8 +141,10 @@ test('the program asks, posts, and tells refusals by its status', async () => {
 
 test('a program that follows ends with its stdin', async () => {
   const child = await start('/tap', 'follow');
-  const [first] = (await once(child.stdout!, 'data')) as [Buffer];
-  expect(first.toString()).toBe('{"n":1}\n');
+  let said = '';
+  // The empty line says that it answers.
+  while (said.length < 9) said += String((await once(child.stdout!, 'data'))[0]);
+  expect(said).toBe('\n{"n":1}\n');
   child.stdin?.end();
   expect((await once(child, 'exit'))[0]).toBe(0);
 });

@@ -7,7 +7,7 @@ import { selectsSome } from '#api/workload-ports.ts';
 
 import { selectsLabels } from '../attach.ts';
 import { resolveMtls } from '../peer-authentication.ts';
-import { type LintContext, listed, namesOf, warning } from './context.ts';
+import { type LintContext, namesOf, warning } from './context.ts';
 import { checkSubsets } from './routes.ts';
 import { hostsUnder, type KnownHost, knownHosts, mendOfHost } from './service-hosts.ts';
 import { labelsOf } from './services.ts';
@@ -213,12 +213,8 @@ function withoutCarrier(rule: DestinationRule): Problem[] {
         warning(rule, { code, path: `${path}.tls.credentialName`, message: why, mend }),
       );
     }
-    const idle = [
-      ...(policy.loadBalancer?.zoneAwareLbSetting === undefined ? [] : ['zoneAwareLbSetting']),
-      ...(policy.tunnel?.protocol === 'POST' ? ['tunnel by POST (no connection is made)'] : []),
-    ];
-    if (idle.length > 0) {
-      const message = `${listed(idle)}: not carried out by sidecars`;
+    if (policy.loadBalancer?.zoneAwareLbSetting !== undefined) {
+      const message = 'zoneAwareLbSetting: not carried out by sidecars';
       problems.push(warning(rule, { code: 'policy-not-carried-out', path, message }));
     }
     return problems;

@@ -102,9 +102,7 @@ test('what no sidecar can do', () => {
   expect(messagesOf('{loadBalancer: {zoneAwareLbSetting: {}}}')).toEqual([
     'zoneAwareLbSetting: not carried out by sidecars',
   ]);
-  expect(messagesOf(tunnel('POST'))).toEqual([
-    'tunnel by POST (no connection is made): not carried out by sidecars',
-  ]);
+  expect(messagesOf(tunnel('POST'))).toEqual([]);
   expect(messagesOf(tunnel('CONNECT'))).toEqual([]);
   expect(
     messagesOf('{connectionPool: {http: {http2KeepAlive: {interval: 10s, timeout: 2s}}}}'),

@@ -200,23 +200,13 @@ function withoutCarrier(rule: DestinationRule): Problem[] {
     ),
   ];
   return policies.flatMap(([path, policy]) => {
-    if (policy === undefined) return [];
-    const problems: Problem[] = [];
-    if ((policy.tls?.credentialName ?? '') !== '') {
-      const why =
-        workloadSelector === undefined
-          ? 'without a workloadSelector sidecars ignore credentialName'
-          : 'sidecars cannot read Secrets: no call can be made';
-      const code = 'credential-unreachable';
-      const mend = 'mount the Secret, and name its files';
-      problems.push(
-        warning(rule, { code, path: `${path}.tls.credentialName`, message: why, mend }),
-      );
-    }
-    if (policy.loadBalancer?.zoneAwareLbSetting !== undefined) {
-      const message = 'zoneAwareLbSetting: not carried out by sidecars';
-      problems.push(warning(rule, { code: 'policy-not-carried-out', path, message }));
-    }
-    return problems;
+    if ((policy?.tls?.credentialName ?? '') === '') return [];
+    const message =
+      workloadSelector === undefined
+        ? 'without a workloadSelector sidecars ignore credentialName'
+        : 'sidecars cannot read Secrets: no call can be made';
+    const code = 'credential-unreachable';
+    const mend = 'mount the Secret, and name its files';
+    return [warning(rule, { code, path: `${path}.tls.credentialName`, message, mend })];
   });
 }

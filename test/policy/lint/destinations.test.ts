@@ -99,9 +99,7 @@ test('what no sidecar can do', () => {
   expect(messagesOf(tls, 'workloadSelector: {matchLabels: {app: web}},')).toEqual([
     'sidecars cannot read Secrets: no call can be made',
   ]);
-  expect(messagesOf('{loadBalancer: {zoneAwareLbSetting: {}}}')).toEqual([
-    'zoneAwareLbSetting: not carried out by sidecars',
-  ]);
+  expect(messagesOf('{loadBalancer: {zoneAwareLbSetting: {}}}')).toEqual([]);
   expect(messagesOf(tunnel('POST'))).toEqual([]);
   expect(messagesOf(tunnel('CONNECT'))).toEqual([]);
   expect(

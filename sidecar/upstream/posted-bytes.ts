@@ -28,7 +28,11 @@ export class PostedBytes extends Duplex implements ByteStream {
     socket.on('data', (bytes: Buffer) => this.#take(bytes));
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.destroy(error));
-    socket.on('close', () => this.#ended());
+    socket.on('close', () => {
+      this.#ended();
+      // Nobody is there any more for the rest of the request.
+      if (!this.writableFinished) this.destroy();
+    });
     socket.pause();
     if (socket.readableEnded || socket.destroyed) this.#ended();
   }

@@ -1,11 +1,13 @@
 // Tunnels that a DestinationRule asks for by POST, through real sockets.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import type { TrafficPolicy } from '#api/traffic/destination.ts';
 import { framingOf } from '#sidecar/upstream/tunnel.ts';
 
 import { Rig, serviceOf, type TestSidecar } from '../rig.ts';
@@ -28,7 +30,7 @@ async function proxy(
   return (server.address() as AddressInfo).port;
 }
 
-function through(port: number): Promise<TestSidecar> {
+function through(port: number, more: TrafficPolicy = {}): Promise<TestSidecar> {
   const tunnel = { method: 'POST', host: 'db.example.com', port: 5432 } as const;
   const [host, vip] = ['proxy.shop.svc.cluster.local', '10.96.0.9'];
   const source = 'DestinationRule shop/proxy';
@@ -36,7 +38,9 @@ function through(port: number): Promise<TestSidecar> {
   return rig.sidecar({
     account: 'web',
     services: [service],
-    traffic: { destinations: [{ host, source, policy: { tunnel }, ports: {}, subsets: [] }] },
+    traffic: {
+      destinations: [{ host, source, policy: { tunnel, ...more }, ports: {}, subsets: [] }],
+    },
     originalDestination: () => ({ host: vip, port: 80 }),
   });
 }
@@ -68,6 +72,24 @@ test('bytes go both ways as bodies, and each side may end before the other', asy
   socket.end('two');
   expect(await readWhole(socket)).toEqual({ text: '<two>rest', how: 'end' });
   expect(asked).toEqual(['POST / db.example.com:5432']);
+});
+
+test('the way to the proxy may be TLS', async () => {
+  const { keyPem, certPem } = await rig.issued('spiffe://proxy');
+  const server = createTlsServer({ key: keyPem, cert: certPem }, (request, response) => {
+    response.writeHead(200).flushHeaders();
+    request.pipe(response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  rig.onClose(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const sidecar = await through(port, { tls: { mode: 'simple', skipVerify: true } });
+  const socket = await dial(sidecar.capturedPort);
+  socket.write('one');
+  expect(String(await nextBytes(socket))).toBe('one');
+  socket.end('two');
+  expect(await readWhole(socket)).toEqual({ text: 'two', how: 'end' });
 });
 
 test('a megabyte comes through whole, against a reader that is slow', async () => {

@@ -1,6 +1,4 @@
 // One request and its response as every layer sees them, whatever protocol carries them.
-import type { Socket } from 'node:net';
-
 import type { Endpoint, Service } from '#api/snapshot.ts';
 import type { ConnectionFacts, RequestFacts, TokenFacts } from '#policy/facts.ts';
 import type { Verdict } from '#policy/verdict.ts';
@@ -16,6 +14,7 @@ import type { ResponseTap } from './response-tap.ts';
 import type { Transformed } from './transform/layer.ts';
 import type { Member } from './upstream/member.ts';
 import type { GrpcMessages } from './wire/grpc-messages.ts';
+import type { ByteStream } from './wire/tcp.ts';
 import type { UpstreamCall } from './wire/upstream.ts';
 
 /**
@@ -74,7 +73,7 @@ export interface RequestStream {
   /** Sends the head (with its edits) and body upstream and relays the answer. */
   forward(upstream: UpstreamPool): void;
   /** Answers 200 to CONNECT, then relays bytes both ways, half-close kept. */
-  tunnel(upstream: Socket): void;
+  tunnel(upstream: ByteStream): void;
   /**
    * Answers 200 to CONNECT and reads on: what comes through is HTTP, served on this connection.
    * The CONNECT itself is no call to anybody, so the path's `finish` does not hear of it.

@@ -72,6 +72,15 @@ export const localityLbSetting = z.object({
     .describe('Labels by which endpoints are near, the weightiest first.'),
 });
 
+const zoneAwareLbSetting = z.object({
+  enabled: z.boolean().optional().describe('false: zones do not matter.'),
+  minClusterSize: wrapped.describe(
+    'Fewer healthy endpoints in the region: zones do not matter; 6 without.',
+  ),
+  failover: localityLbSetting.shape.failover,
+  failoverPriority: localityLbSetting.shape.failoverPriority,
+});
+
 const warmup = z.object({
   duration: duration.optional().describe('How long a new endpoint is spared.'),
   minimumPercent: z.number().min(0).optional().describe('Share it begins with; 10 if not there.'),
@@ -85,10 +94,9 @@ export const loadBalancer = z.object({
     .describe('The way to choose; LEAST_REQUEST where nothing is said.'),
   consistentHash: consistentHash.optional().describe('Keeps one caller with one endpoint.'),
   localityLbSetting: localityLbSetting.optional().describe('What nearness means here.'),
-  zoneAwareLbSetting: z
-    .object({ minClusterSize: wrapped.describe('Fewer endpoints: zones do not matter.') })
+  zoneAwareLbSetting: zoneAwareLbSetting
     .optional()
-    .describe('Keeps calls in their zone; not carried out here.'),
+    .describe('Keeps calls in their zone as far as all endpoints get as many; regions fail over.'),
   warmup: warmup.optional().describe('Spares new endpoints.'),
   warmupDurationSecs: duration.optional().describe('Deprecated: write warmup.duration.'),
 });
@@ -193,10 +201,7 @@ export const trafficPolicy = z.object({
     .describe('In place of what is said for all ports, and not beside it.'),
   tunnel: z
     .object({
-      protocol: z
-        .string()
-        .default('')
-        .describe('CONNECT (over HTTP/1.1); POST is not carried out here.'),
+      protocol: z.string().default('').describe('CONNECT or POST, over HTTP/1.1.'),
       targetHost: z.string().default('').describe('Where the tunnel leads.'),
       targetPort: portNumber.default(0).describe('Port there.'),
     })

@@ -36,6 +36,11 @@ export interface LocalityBalancing {
   readonly failover?: readonly { readonly from: string; readonly to: string }[];
   /** Labels (or `label=value`) in order of weight: an endpoint that shares more of the first ones is nearer. */
   readonly failoverPriority?: readonly string[];
+  /**
+   * Regions are levels, whether outliers are detected or not, and callers keep to their zone as far as all endpoints get
+   * as many calls. `sizeMin`: with fewer healthy endpoints zones do not matter; left out: they never do.
+   */
+  readonly zoneAware?: { readonly sizeMin?: number };
 }
 
 export interface Warmup {

@@ -16,7 +16,8 @@ export function balancerFindings(
   at: string,
 ): Finding[] {
   if (balancer === undefined) return [];
-  const { simple, consistentHash, localityLbSetting, warmup, warmupDurationSecs } = balancer;
+  const { simple, consistentHash, localityLbSetting, zoneAwareLbSetting } = balancer;
+  const { warmup, warmupDurationSecs } = balancer;
   const findings: Finding[] = [];
   const add = (path: string, message: string | null, mend?: string): void => {
     if (message !== null) findings.push(finding('error', path, message, mend));
@@ -29,6 +30,22 @@ export function balancerFindings(
   }
   if (localityLbSetting !== undefined) {
     findings.push(...localityFindings(localityLbSetting, ejects, `${at}.localityLbSetting`));
+  }
+  if (zoneAwareLbSetting !== undefined) {
+    const path = `${at}.zoneAwareLbSetting`;
+    if (localityLbSetting !== undefined) {
+      const message = 'only one of localityLbSetting and zoneAwareLbSetting may be set';
+      add(path, message, 'remove one of them');
+    }
+    if (zoneAwareLbSetting.failoverPriority.some((label) => topologyLabel.test(label))) {
+      const message = 'regions and zones count by themselves: no topology labels';
+      add(`${path}.failoverPriority`, message, 'remove those labels');
+    }
+    const { failover, failoverPriority } = zoneAwareLbSetting;
+    // Those labels were told of already.
+    const labels = failoverPriority.filter((label) => !topologyLabel.test(label));
+    const setting = { distribute: [], failover, failoverPriority: labels };
+    findings.push(...localityFindings(setting, ejects, path));
   }
   add(`${at}.warmupDurationSecs`, durationFault(warmupDurationSecs));
   if (warmup === undefined) return findings;

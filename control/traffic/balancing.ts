@@ -12,8 +12,11 @@ import { millis } from './durations.ts';
 
 const ringSizeDefault = 1024;
 const tableSizeDefault = 65_537;
+/** Envoy's default. */
+const clusterSizeMin = 6;
 
 type Hash = NonNullable<LoadBalancerSpec['consistentHash']>;
+type ZoneAwareLbSetting = NonNullable<LoadBalancerSpec['zoneAwareLbSetting']>;
 
 /** Null: nothing is said, and it is LEAST_REQUEST. */
 export function balancingOf(spec: LoadBalancerSpec | undefined): LoadBalancing | null {
@@ -71,6 +74,10 @@ export function localityOf(
   mesh: MeshConfig,
   ejects: boolean,
 ): LocalityBalancing | null {
+  const zoneAware = spec?.zoneAwareLbSetting;
+  if (spec !== undefined && zoneAware !== undefined && zoneAware.enabled !== false) {
+    return zoneAwareOf(spec, zoneAware);
+  }
   const setting: Partial<LocalityLbSetting> =
     spec?.localityLbSetting ?? mesh.localityLbSetting ?? {};
   const { enabled = true, distribute = [], failover = [], failoverPriority = [] } = setting;
@@ -78,6 +85,20 @@ export function localityOf(
   if (distribute.length > 0) return { distribute };
   if (!ejects) return null;
   return {
+    ...(failover.length > 0 && { failover }),
+    ...(failoverPriority.length > 0 && { failoverPriority }),
+  };
+}
+
+function zoneAwareOf(
+  { consistentHash }: LoadBalancerSpec,
+  { minClusterSize, failover, failoverPriority }: ZoneAwareLbSetting,
+): LocalityBalancing {
+  // As in Envoy: a key leads to one endpoint, wherever that is.
+  const zoneAware =
+    consistentHash === undefined ? { sizeMin: minClusterSize ?? clusterSizeMin } : {};
+  return {
+    zoneAware,
     ...(failover.length > 0 && { failover }),
     ...(failoverPriority.length > 0 && { failoverPriority }),
   };

@@ -7,7 +7,7 @@ import { selectsSome } from '#api/workload-ports.ts';
 
 import { selectsLabels } from '../attach.ts';
 import { resolveMtls } from '../peer-authentication.ts';
-import { type LintContext, listed, namesOf, warning } from './context.ts';
+import { type LintContext, namesOf, warning } from './context.ts';
 import { checkSubsets } from './routes.ts';
 import { hostsUnder, type KnownHost, knownHosts, mendOfHost } from './service-hosts.ts';
 import { labelsOf } from './services.ts';
@@ -200,27 +200,13 @@ function withoutCarrier(rule: DestinationRule): Problem[] {
     ),
   ];
   return policies.flatMap(([path, policy]) => {
-    if (policy === undefined) return [];
-    const problems: Problem[] = [];
-    if ((policy.tls?.credentialName ?? '') !== '') {
-      const why =
-        workloadSelector === undefined
-          ? 'without a workloadSelector sidecars ignore credentialName'
-          : 'sidecars cannot read Secrets: no call can be made';
-      const code = 'credential-unreachable';
-      const mend = 'mount the Secret, and name its files';
-      problems.push(
-        warning(rule, { code, path: `${path}.tls.credentialName`, message: why, mend }),
-      );
-    }
-    const idle = [
-      ...(policy.loadBalancer?.zoneAwareLbSetting === undefined ? [] : ['zoneAwareLbSetting']),
-      ...(policy.tunnel?.protocol === 'POST' ? ['tunnel by POST (no connection is made)'] : []),
-    ];
-    if (idle.length > 0) {
-      const message = `${listed(idle)}: not carried out by sidecars`;
-      problems.push(warning(rule, { code: 'policy-not-carried-out', path, message }));
-    }
-    return problems;
+    if ((policy?.tls?.credentialName ?? '') === '') return [];
+    const message =
+      workloadSelector === undefined
+        ? 'without a workloadSelector sidecars ignore credentialName'
+        : 'sidecars cannot read Secrets: no call can be made';
+    const code = 'credential-unreachable';
+    const mend = 'mount the Secret, and name its files';
+    return [warning(rule, { code, path: `${path}.tls.credentialName`, message, mend })];
   });
 }

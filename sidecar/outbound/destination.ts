@@ -14,6 +14,7 @@ import type { ProxiedAddresses } from '../upstream/proxy-header.ts';
 import { askTunnel } from '../upstream/tunnel.ts';
 import type { Chooser } from '../upstream/chooser.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
+import type { ByteStream } from '../wire/tcp.ts';
 import { OutboundConnection } from './connection.ts';
 import { findByAuthority, findOriginal, type OriginalDestination } from './original-destination.ts';
 import { defaultRetry } from './retry.ts';
@@ -163,7 +164,7 @@ export function openTunnel(
   upstreams: Upstreams,
   to: Destination,
   called: OriginalDestination,
-): Promise<Socket | Failure> {
+): Promise<ByteStream | Failure> {
   return openUpstream(x, x.downstream, upstreams, { to, called }, (message) => {
     noteConnectFailure(x, message);
     return true;
@@ -181,7 +182,7 @@ export async function openUpstream(
   upstreams: Upstreams,
   { to, called }: { readonly to: Destination; readonly called: OriginalDestination },
   onFailed: (message: string) => boolean,
-): Promise<Socket | Failure> {
+): Promise<ByteStream | Failure> {
   if (to.kind === 'external') {
     call.attempts = 1;
     call.upstreamAddress = formatAddress(to.host, to.port);
@@ -252,16 +253,17 @@ async function openMember(
   member: Member,
   proxied: ProxiedAddresses,
   timeoutMs: number,
-): Promise<Socket> {
+): Promise<ByteStream> {
   const begunMs = performance.now();
   const end = (fault: 'none' | 'local'): void =>
     member.end({ status: 0, fault, latencyMs: performance.now() - begunMs });
   member.begin();
   try {
     const socket = await opened(member.openTcp(proxied), member.openEvent, timeoutMs);
-    if (member.tunnel !== null) await askTunnel(socket, member.tunnel, timeoutMs);
+    const { tunnel } = member;
+    const bytes = tunnel === null ? socket : await askTunnel(socket, tunnel, timeoutMs);
     socket.once('close', () => end('none'));
-    return socket;
+    return bytes;
   } catch (error) {
     end('local');
     throw error;

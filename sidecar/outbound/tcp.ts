@@ -9,7 +9,7 @@ import { TcpSessionRecord } from '../tcp-session.ts';
 import type { Telemetry } from '../telemetry/types.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { reset } from '../wire/reset.ts';
-import { relay, relayIdleTimeoutMs, type Relay } from '../wire/tcp.ts';
+import { relay, relayIdleTimeoutMs, type ByteStream, type Relay } from '../wire/tcp.ts';
 import { routeBytes } from './connection-route.ts';
 import type { OutboundConnection } from './connection.ts';
 import { destinationOf, openUpstream, outside } from './destination.ts';
@@ -38,7 +38,7 @@ export class OutboundTcp {
   readonly #onSpeaks: () => void;
   /** What was read of the application; null: whether it is bytes is not known yet. */
   #head: Buffer | null = null;
-  #upstream: Socket | Failure | null = null;
+  #upstream: ByteStream | Failure | null = null;
   #relay: Relay | null = null;
   #abandoned = false;
   /** What a DestinationRule says of connections to the service. */
@@ -107,14 +107,14 @@ export class OutboundTcp {
   }
 
   /** Hears the other end without taking anything from it. */
-  #listen(upstream: Socket): void {
+  #listen(upstream: ByteStream): void {
     upstream.on('error', () => undefined);
     upstream.once('readable', () => {
       if (this.#head === null && !this.#abandoned) this.#onSpeaks();
     });
   }
 
-  #opened(upstream: Socket | Failure): void {
+  #opened(upstream: ByteStream | Failure): void {
     const session = this.#session;
     if ('code' in upstream) {
       this.#fail(upstream);

@@ -10,6 +10,8 @@ export class DestinationPolicies {
   readonly #byHost = new Map<string, DestinationPolicy>();
   /** `.example.com`, the longest first. */
   readonly #wildcards: (readonly [suffix: string, policy: DestinationPolicy])[] = [];
+  /** Some ask where the caller's fellows run. */
+  readonly zoneAware: boolean;
 
   constructor(policies: readonly DestinationPolicy[] = []) {
     for (const policy of policies) {
@@ -17,6 +19,11 @@ export class DestinationPolicies {
       else if (!this.#byHost.has(policy.host)) this.#byHost.set(policy.host, policy);
     }
     this.#wildcards.sort(([a], [b]) => b.length - a.length);
+    this.zoneAware = policies.some((one) =>
+      [one, ...one.subsets].some(({ policy, ports }) =>
+        [policy, ...Object.values(ports)].some(({ locality }) => locality?.zoneAware !== undefined),
+      ),
+    );
   }
 
   /** By its first host alone; an exact host wins over the longest wildcard. */

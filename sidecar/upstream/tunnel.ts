@@ -1,27 +1,44 @@
-// A forward proxy on the way: it is asked by CONNECT (RFC 9110 section 9.3.6) for a tunnel to the target of a DestinationRule.
+// A forward proxy on the way: it is asked by CONNECT (RFC 9110 section 9.3.6), or POST, for a tunnel to the target of a DestinationRule.
 import type { Socket } from 'node:net';
 
 import type { TrafficPolicy } from '#api/traffic/destination.ts';
 import { formatAddress } from '#runtime/plain-address.ts';
+
+import type { ByteStream } from '../wire/tcp.ts';
+import { PostedBytes, type AnswerFraming } from './posted-bytes.ts';
 
 export type Tunnel = NonNullable<TrafficPolicy['tunnel']>;
 
 /** What came so far of the proxy's answer. `refused` says why there is no tunnel. */
 export type TunnelAnswer =
   | { readonly kind: 'more' }
-  | { readonly kind: 'open'; readonly rest: Buffer }
+  | { readonly kind: 'open'; readonly head: string; readonly rest: Buffer }
   | { readonly kind: 'refused'; readonly why: string };
 
 const answerBytesMax = 16_384;
 const statusLine = /^HTTP\/1\.[01] (\d{3})(?: |\r?$)/;
 
 /**
- * Resolves when the socket is a tunnel; what the target has sent by then is read from it first. Rejects, with the socket
- * destroyed, when the proxy refuses, or says nothing in time.
+ * Resolves with the tunnel; what the target has sent by then is read from it first. Rejects, with the socket destroyed,
+ * when the proxy refuses, or says nothing in time.
  * @param socket to the proxy, open, nothing read from it or written to it
  */
-export async function askTunnel(socket: Socket, tunnel: Tunnel, timeoutMs: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+export async function askTunnel(
+  socket: Socket,
+  tunnel: Tunnel,
+  timeoutMs: number,
+): Promise<ByteStream> {
+  const head = await ask(socket, tunnel, timeoutMs);
+  if (tunnel.method === 'CONNECT') return socket;
+  const framing = framingOf(head);
+  if (typeof framing !== 'string') return new PostedBytes(socket, framing);
+  socket.destroy();
+  throw new Error(`no tunnel: ${framing}`);
+}
+
+/** @returns the head of the answer */
+async function ask(socket: Socket, tunnel: Tunnel, timeoutMs: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
   const fail = (why: string): void => reject(new Error(`no tunnel: ${why}`));
   const onEnd = (): void => fail('the proxy closed the connection');
   let answer: Buffer = Buffer.alloc(0);
@@ -34,14 +51,14 @@ export async function askTunnel(socket: Socket, tunnel: Tunnel, timeoutMs: numbe
       socket.off('readable', onReadable);
       if (found.kind === 'refused') return fail(found.why);
       if (found.rest.length > 0) socket.unshift(found.rest);
-      return resolve();
+      return resolve(found.head);
     }
   };
   socket.on('error', reject).on('close', onEnd).on('end', onEnd).on('readable', onReadable);
   const timer = setTimeout(() => fail('the proxy did not answer in time'), timeoutMs);
   try {
     socket.write(requestFor(tunnel));
-    await promise;
+    return await promise;
   } catch (error) {
     socket.destroy();
     throw error;
@@ -52,13 +69,13 @@ export async function askTunnel(socket: Socket, tunnel: Tunnel, timeoutMs: numbe
 }
 
 function requestFor({ method, host, port }: Tunnel): string {
-  // A body in pieces, each way, where CONNECT has bytes.
-  if (method === 'POST') throw new Error('no tunnel: sidecars ask by CONNECT only');
   const authority = formatAddress(host, port);
-  return `CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n\r\n`;
+  return method === 'CONNECT'
+    ? `CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n\r\n`
+    : `POST / HTTP/1.1\r\nhost: ${authority}\r\ntransfer-encoding: chunked\r\n\r\n`;
 }
 
-/** An answer that opens a tunnel has no body, whatever its fields say: all that follows is the target's. */
+/** An answer to CONNECT that opens a tunnel has no body, whatever its fields say: all that follows is the target's. */
 export function readTunnelAnswer(bytes: Buffer): TunnelAnswer {
   for (let from = 0; ;) {
     const end = bytes.indexOf('\r\n\r\n', from);
@@ -72,9 +89,28 @@ export function readTunnelAnswer(bytes: Buffer): TunnelAnswer {
     if (status === 101 || status >= 300) {
       return { kind: 'refused', why: `the proxy answered ${status}` };
     }
+    const head = bytes.toString('latin1', from, end);
     from = end + 4;
-    if (status >= 200) return { kind: 'open', rest: bytes.subarray(from) };
+    if (status >= 200) return { kind: 'open', head, rest: bytes.subarray(from) };
   }
+}
+
+/** By what its head says (RFC 9112 section 6.3); a text says why it cannot carry bytes, or is not clear. */
+export function framingOf(head: string): AnswerFraming | string {
+  if (/^HTTP\/1\.[01] 20[45]/.test(head)) return 'its answer has no body';
+  const values = (name: string): string[] =>
+    [...head.matchAll(new RegExp(`\\n${name}:[\\t ]*([^\\r\\n]*?)[\\t ]*(?=\\r|$)`, 'gi'))].map(
+      ([, value = '']) => value,
+    );
+  const [lengths, codings] = [values('content-length'), values('transfer-encoding')];
+  const [length = ''] = lengths;
+  if (codings.length > 0) {
+    const clear = codings.length === 1 && lengths.length === 0 && /^chunked$/i.test(codings[0]!);
+    return clear ? { chunked: true, length: -1 } : 'where its answer ends is not clear';
+  }
+  if (lengths.length === 0) return { chunked: false, length: -1 };
+  const clear = lengths.length === 1 && /^\d{1,15}$/.test(length);
+  return clear ? { chunked: false, length: Number(length) } : 'where its answer ends is not clear';
 }
 
 function read(socket: Socket): Buffer | null {

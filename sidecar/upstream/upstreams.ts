@@ -16,6 +16,7 @@ import { http2Limits } from '../wire/http2/limits.ts';
 import { Cluster } from './cluster.ts';
 import type { ClusterUpdate } from './cluster-update.ts';
 import { nowhere, placeOf, type OwnPlace } from './locality/place.ts';
+import { callersOf } from './locality/zones.ts';
 import { OwnPorts } from './own-ports.ts';
 import { openPlain } from './member.ts';
 import { DestinationPolicies, policyOfPort, policyOfSubset, subsetsOf } from './policies.ts';
@@ -76,8 +77,9 @@ export class Upstreams {
     const same = before.destinations === destinations && before.workload === workload;
     const policies = same ? before.policies : new DestinationPolicies(destinations);
     this.#taken = { ...before, routes, destinations, workload, policies };
-    if (same && !before.shared && this.#replaceRoutes(before.routes, routes)) return;
-    this.#noteOwn(workload);
+    const moved = policies.zoneAware && this.#noteOwn(workload);
+    if (same && !moved && !before.shared && this.#replaceRoutes(before.routes, routes)) return;
+    if (!policies.zoneAware) this.#noteOwn(workload);
     const byRoute = new Map<Route, Cluster>();
     const present = new Set<string>();
     for (const route of routes) byRoute.set(route, this.#takeRoute(route, present));
@@ -199,11 +201,19 @@ export class Upstreams {
     return { endpoints, labels, resolution: service.resolution, policy, own: this.#own };
   }
 
-  /** The same object while it says the same, so that nobody arranges anew for nothing. */
-  #noteOwn(workload: Workload | undefined): void {
-    const locality = workload?.locality ?? this.#ownLocality();
-    const own = { place: placeOf(locality), labels: workload?.labels ?? {} };
-    if (!isDeepStrictEqual(own, this.#own)) this.#own = own;
+  /** The same object while it says the same, so that nobody arranges anew for nothing. @returns whether it is another */
+  #noteOwn(workload: Workload | undefined): boolean {
+    const { routes, policies } = this.#taken;
+    const place = placeOf(workload?.locality ?? this.#ownLocality());
+    const own = {
+      place,
+      labels: workload?.labels ?? {},
+      ...(policies.zoneAware &&
+        workload !== undefined && { callers: callersOf(workload, place.region, routes) }),
+    };
+    if (isDeepStrictEqual(own, this.#own)) return false;
+    this.#own = own;
+    return true;
   }
 
   /** Pods of a workload share their snapshot, so each finds its own place among the endpoints. */

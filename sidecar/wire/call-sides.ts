@@ -1,6 +1,4 @@
 // The two sides of an exchange: what is known of it, and what each protocol has to do for it in its own way.
-import type { Socket } from 'node:net';
-
 import { Exchange } from '../exchange.ts';
 import type {
   BodyRead,
@@ -12,6 +10,7 @@ import type {
 import type { FailureCode } from '../failures.ts';
 
 import type { BodyCollector } from './body-collector.ts';
+import type { ByteStream } from './tcp.ts';
 import type { Trailers } from './trailers.ts';
 import type { RequestMessage, ResponseMessage, UpstreamCall, UpstreamStream } from './upstream.ts';
 
@@ -74,7 +73,7 @@ export abstract class CallSides implements RequestStream, UpstreamCall {
   abstract tunnelEnded(): void;
   abstract failed(code: FailureCode): void;
   abstract reply(status: number, headers: string, body: string | Buffer, close: boolean): void;
-  abstract tunnel(upstream: Socket): void;
+  abstract tunnel(upstream: ByteStream): void;
   abstract serveInside(): void;
   abstract interim(head: ResponseMessage): void;
   abstract head(

@@ -1,8 +1,10 @@
 // Ends connections by a reset, so that what was cut off never looks whole to its reader.
 import type { Socket } from 'node:net';
 
+import type { ByteStream } from './tcp.ts';
+
 /** TLS sockets to the TCP sockets below them. */
-const below = new WeakMap<Socket, Socket>();
+const below = new WeakMap<ByteStream, Socket>();
 
 /**
  * Notes which TCP socket carries a TLS socket, after its handshake: Node resets no TLS socket, and
@@ -13,7 +15,7 @@ export function noteBelow(tls: Socket, tcp: Socket): void {
 }
 
 /** Closes at once with a reset (RST); what is not sent yet is lost. */
-export function reset(socket: Socket): void {
+export function reset(socket: ByteStream): void {
   if (socket.destroyed) return;
   const tcp = below.get(socket);
   if (tcp !== undefined) {
@@ -30,7 +32,7 @@ const flushTimeoutMs = 10_000;
  * Sends what was written so far, then resets. A socket that was ended already has all that it will
  * ever get, so it closes in good order.
  */
-export function resetWhenFlushed(socket: Socket): void {
+export function resetWhenFlushed(socket: ByteStream): void {
   if (socket.destroyed) return;
   // Nobody is left to take what its peer still sends.
   socket.pause();

@@ -1,8 +1,16 @@
 // Relays bytes between two sockets: backpressure, half-close and resets are passed on.
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 import { reset, resetWhenFlushed } from './reset.ts';
 import { TurnWriter } from './turn-writer.ts';
+
+/** A socket, or what stands for one. */
+export interface ByteStream extends Duplex {
+  setTimeout(timeoutMs: number, expire?: () => void): unknown;
+  destroySoon(): void;
+  resetAndDestroy(): unknown;
+}
 
 /** How a relay came to its end. */
 export type RelayEnd =
@@ -23,7 +31,7 @@ export interface RelayCounters {
 
 export interface RelayOptions {
   readonly downstream: Socket;
-  readonly upstream: Socket;
+  readonly upstream: ByteStream;
   readonly counters: RelayCounters;
   /** Bytes read from downstream already, which may have ended since; they go first. */
   readonly head?: Buffer;
@@ -72,7 +80,12 @@ export function relay(options: RelayOptions): Relay {
     if (!write(toDownstream, downstream, bytes)) upstream.pause();
   });
   let open = 2;
-  const join = (from: Socket, to: Socket, out: TurnWriter | null, failed: RelayEnd): void => {
+  const join = (
+    from: ByteStream,
+    to: ByteStream,
+    out: TurnWriter | null,
+    failed: RelayEnd,
+  ): void => {
     if (from.readableEnded) to.end();
     else
       from.on('end', () => {
@@ -95,15 +108,16 @@ export function relay(options: RelayOptions): Relay {
 }
 
 /** TLS gives its records one by one, 16 KB at most: those of one turn go on in one write. */
-function gathererOf(from: Socket, to: Socket): TurnWriter | null {
-  return 'encrypted' in from && !('encrypted' in to) ? new TurnWriter(to) : null;
+function gathererOf(from: ByteStream, to: ByteStream): TurnWriter | null {
+  const plain = to instanceof Socket && !('encrypted' in to);
+  return 'encrypted' in from && plain ? new TurnWriter(to) : null;
 }
 
-function write(out: TurnWriter | null, to: Socket, bytes: Buffer): boolean {
+function write(out: TurnWriter | null, to: ByteStream, bytes: Buffer): boolean {
   return out === null ? to.write(bytes) : out.copy(bytes, 0, bytes.length);
 }
 
-function settle(how: RelayEnd, downstream: Socket, upstream: Socket): void {
+function settle(how: RelayEnd, downstream: ByteStream, upstream: ByteStream): void {
   if (how === 'downstream-failed') resetWhenFlushed(upstream);
   else if (how === 'upstream-failed') resetWhenFlushed(downstream);
   else if (how === 'closed') {
@@ -117,7 +131,12 @@ function settle(how: RelayEnd, downstream: Socket, upstream: Socket): void {
 }
 
 /** A socket's timer restarts whenever it reads or writes, so one of the two sees every byte. */
-function watchIdle(one: Socket, other: Socket, timeoutMs: number, expire: () => void): void {
+function watchIdle(
+  one: ByteStream,
+  other: ByteStream,
+  timeoutMs: number,
+  expire: () => void,
+): void {
   // The other side's own timeout, if it had one while connecting, must not end the relay.
   other.setTimeout(0);
   one.setTimeout(timeoutMs, expire);

@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer as createHttpProxy } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { createServer, type Server } from 'node:https';
 import { connect, createServer as createProxy, type AddressInfo } from 'node:net';
@@ -393,6 +394,29 @@ test('tunnel.yaml: connections leave by the forward proxy, and fail when it says
     const line = await mesh.accessLine((text) => text.includes('no tunnel'));
     expect(JSON.parse(line)).toMatchObject({ response_flags: 'UF' });
     expect(line).toContain('no tunnel: the proxy answered 407');
+  } finally {
+    proxy.close();
+  }
+});
+
+test('tunnel.yaml: by POST bytes are the bodies of a request and its answer', async () => {
+  const asked: string[] = [];
+  const proxy = createHttpProxy((request, response) => {
+    asked.push(`${request.method} ${request.url} ${request.headers.host}`);
+    response.flushHeaders();
+    const far = connect(outside(), '127.0.0.1').on('error', () => response.destroy());
+    request.pipe(far).pipe(response);
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const { port } = proxy.address() as AddressInfo;
+  try {
+    await use('tunnel.yaml', (text) =>
+      text
+        .replace('protocol: CONNECT', 'protocol: POST')
+        .replace('address: 192.0.2.10', `address: 127.0.0.1\n      ports: { tcp-proxy: ${port} }`),
+    );
+    expect(await mesh.bytes('bank.example:443', plain)).toContain('"app":"stock"');
+    expect(asked).toEqual(['POST / bank.example:443']);
   } finally {
     proxy.close();
   }

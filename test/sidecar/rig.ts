@@ -94,6 +94,8 @@ export interface SidecarOptions {
   readonly policies?: string;
   readonly services?: readonly Service[];
   readonly mesh?: Record<string, unknown>;
+  /** Where the workload runs: `region/zone`. */
+  readonly locality?: string;
   readonly traffic?: Pick<Snapshot, 'routes' | 'destinations' | 'extensions' | 'scope' | 'inbound'>;
   /** Where captured connections were to go; omitted: none are taken. */
   readonly originalDestination?: OriginalDestinationOf;
@@ -252,6 +254,7 @@ export function snapshotOf(options: SidecarOptions, version = 1): Snapshot {
       labels: { app: account },
       serviceAccount: account,
       ports: [{ port: 8080, name: 'main', protocol }],
+      ...(options.locality !== undefined && { locality: options.locality }),
     },
     policies: policiesOf(options.policies ?? ''),
     services,

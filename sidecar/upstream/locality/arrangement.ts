@@ -44,9 +44,10 @@ export class Arrangement<M> {
     const targets: Target<M>[] = [];
     levels.forEach((groups, level) => {
       const panic = panics[level] === true;
-      const chosen = groups.map(({ members, weight }) => {
-        const some = panic ? members : members.filter(isHealthy);
-        return { some, weight: weight * (panic ? 1 : carries(some.length, members.length)) };
+      const chosen = groups.map(({ members, weight, share }) => {
+        if (panic) return { some: members, weight };
+        const some = members.filter(isHealthy);
+        return { some, weight: share ?? weight * carries(some.length, members.length) };
       });
       const sum = chosen.reduce((total, { weight }) => total + weight, 0);
       chosen.forEach(({ some, weight }, group) => {

@@ -2,6 +2,7 @@
 import type { LocalityBalancing } from '#api/traffic/destination.ts';
 
 import { distance, labelDistance, matchesPlace, nowhere, placeOf, type OwnPlace } from './place.ts';
+import { zoneShares } from './zones.ts';
 
 /** An endpoint as far as its place counts. */
 export interface Placed {
@@ -12,13 +13,16 @@ export interface Placed {
   };
   /** By its own weight, warm or not. */
   readonly weight: number;
+  readonly healthy: boolean;
 }
 
 /** Some endpoints of one level, to be chosen among by a balancer of their own. */
 export interface Group<M> {
   readonly members: readonly M[];
-  /** Beside the other groups of its level. */
+  /** Beside the other groups of its level; less of it counts as fewer members are healthy. */
   readonly weight: number;
+  /** Counts in place of that while the level does not panic: the health of all groups is in it. */
+  readonly share?: number;
 }
 
 /** Nearest first; a level has at least one group, and no group is empty. */
@@ -36,6 +40,7 @@ export function levelsOf<M extends Placed>(
 ): Levels<M> {
   if (members.length === 0) return [];
   if (policy === undefined) return [[{ members, weight: 1 }]];
+  if (policy.zoneAware !== undefined) return byRegion(members, policy, policy.zoneAware, own);
   const place = own.place;
   const shares = policy.distribute?.find(({ from }) => matchesPlace(place, from));
   // Of rules for other callers nothing holds here.
@@ -50,6 +55,46 @@ export function levelsOf<M extends Placed>(
       ? distance(place, there, failover)
       : labelDistance(own, there, member.endpoint.labels, failoverPriority);
   });
+}
+
+/** By labels, then regions; of the caller's own region by zones. */
+function byRegion<M extends Placed>(
+  members: readonly M[],
+  { failover, failoverPriority = [] }: LocalityBalancing,
+  { sizeMin }: NonNullable<LocalityBalancing['zoneAware']>,
+  own: OwnPlace,
+): Levels<M> {
+  const levels = byDistance(members, (member) => {
+    const there = placeOf(localityOf(member));
+    const tier = labelDistance(own, there, member.endpoint.labels, failoverPriority);
+    return tier * regionsMax + Math.max(2, distance(own.place, there, failover));
+  });
+  const [first, ...others] = levels;
+  const nearest = first?.[0]?.members ?? [];
+  const isOwn = nearest.every((one) => placeOf(localityOf(one)).region === own.place.region);
+  if (sizeMin === undefined || !isOwn) return levels;
+  return [byZone(nearest, sizeMin, own), ...others];
+}
+
+/** Distances of regions are below. */
+const regionsMax = 8;
+
+function byZone<M extends Placed>(
+  members: readonly M[],
+  sizeMin: number,
+  { place, callers = new Map() }: OwnPlace,
+): readonly Group<M>[] {
+  const zones = Map.groupBy(members, (one) => placeOf(localityOf(one)).zone);
+  const healthy = new Map(
+    [...zones].map(([zone, some]) => [zone, some.filter((one) => one.healthy).length]),
+  );
+  const shares = zoneShares(place.zone, callers, healthy, sizeMin);
+  if (shares === null) return [{ members, weight: 1 }];
+  return [...zones].map(([zone, some]) => ({
+    members: some,
+    weight: some.length,
+    share: shares.get(zone) ?? 0,
+  }));
 }
 
 function localityOf({ endpoint }: Placed): string {

@@ -11,6 +11,8 @@ export interface Place {
 export interface OwnPlace {
   readonly place: Place;
   readonly labels: Readonly<Record<string, string>>;
+  /** How many pods its workload has in each zone of its region, where somebody wants to know. */
+  readonly callers?: ReadonlyMap<string, number>;
 }
 
 export const nowhere: OwnPlace = { place: { region: '', zone: '', subzone: '' }, labels: {} };

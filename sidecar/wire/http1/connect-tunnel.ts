@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 
 import { relay, relayIdleTimeoutMs } from '../tcp.ts';
-import type { Relay, RelayCounters } from '../tcp.ts';
+import type { ByteStream, Relay, RelayCounters } from '../tcp.ts';
 
 /**
  * @param downstream nobody listens to its data any more
@@ -13,7 +13,7 @@ import type { Relay, RelayCounters } from '../tcp.ts';
 export function openTunnel(
   downstream: Socket,
   rest: Buffer | null,
-  upstream: Socket,
+  upstream: ByteStream,
   idleTimeoutMs: number,
   over: (counters: RelayCounters) => void,
 ): Relay {

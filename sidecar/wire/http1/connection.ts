@@ -6,7 +6,7 @@ import { startsHttp2 } from '../http2/frames.ts';
 import { deadlineIn, unwatch, watch } from '../sweep.ts';
 import type { Sweepable } from '../sweep.ts';
 import { relayIdleTimeoutMs } from '../tcp.ts';
-import type { Relay, RelayCounters } from '../tcp.ts';
+import type { ByteStream, Relay, RelayCounters } from '../tcp.ts';
 import { TurnWriter } from '../turn-writer.ts';
 
 import { openTunnel } from './connect-tunnel.ts';
@@ -79,7 +79,7 @@ export class Http1Connection extends RequestReader implements Sweepable {
   }
 
   /** Gives the socket to a relay; `over` is called at its end. */
-  relayTo(upstream: Socket, over: (counters: RelayCounters) => void): void {
+  relayTo(upstream: ByteStream, over: (counters: RelayCounters) => void): void {
     const { socket } = this;
     this.deadlineMs = 0;
     this.detachTraffic();

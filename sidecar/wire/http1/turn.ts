@@ -1,11 +1,10 @@
 // One exchange on an HTTP/1.1 connection: its answer as bytes, and its body on the way up.
-import type { Socket } from 'node:net';
-
 import { failures } from '../../failures.ts';
 import { Call } from '../call.ts';
 import type { Trailers } from '../trailers.ts';
 import { replyOf } from '../reply.ts';
 import { allocate, write, writeCopy } from '../slab.ts';
+import type { ByteStream } from '../tcp.ts';
 import type { TurnWriter } from '../turn-writer.ts';
 import type { ResponseMessage, UpstreamStream } from '../upstream.ts';
 
@@ -58,7 +57,7 @@ export class Turn extends Call {
     this.finish(!closes);
   }
 
-  override tunnel(upstream: Socket): void {
+  override tunnel(upstream: ByteStream): void {
     const c = this.connection;
     if (this.over || this.decided) {
       upstream.destroy();

@@ -1,10 +1,9 @@
 // One exchange on a stream that a client opened: its answer as frames, and its body on the way up.
-import type { Socket } from 'node:net';
-
 import { failures, type FailureCode } from '../../failures.ts';
 import { refuse } from '../../request-path.ts';
 import { Call } from '../call.ts';
 import { replyOf } from '../reply.ts';
+import type { ByteStream } from '../tcp.ts';
 import type { Trailers } from '../trailers.ts';
 import type { ResponseMessage, UpstreamStream } from '../upstream.ts';
 
@@ -76,7 +75,7 @@ export class Http2Turn extends Call implements StreamHandler {
   }
 
   /** A tunnel for bytes is a connection's, not a stream's, here: the proxy of the application speaks HTTP/1.1. */
-  override tunnel(upstream: Socket): void {
+  override tunnel(upstream: ByteStream): void {
     upstream.destroy();
     this.serveInside();
   }

@@ -172,6 +172,27 @@ test.each([
   expect(balancer(`{ localityLbSetting: ${text} }`)).toEqual(words);
 });
 
+test.each([
+  ['zoneAwareLbSetting: { enabled: true, minClusterSize: 3 }', []],
+  [
+    'zoneAwareLbSetting: {}, localityLbSetting: {}',
+    ['only one of localityLbSetting and zoneAwareLbSetting may be set'],
+  ],
+  [
+    'zoneAwareLbSetting: { failoverPriority: [topology.kubernetes.io/zone] }',
+    ['regions and zones count by themselves: no topology labels'],
+  ],
+  [
+    'zoneAwareLbSetting: { failover: [{ from: a, to: a }] }',
+    [
+      'warning: without outlierDetection nothing ever fails over',
+      'a region cannot take over from itself',
+    ],
+  ],
+])('%s', (text, words) => {
+  expect(balancer(`{ ${text} }`)).toEqual(words);
+});
+
 const failingOver = (text: string): string[] =>
   policy(`{ outlierDetection: {}, loadBalancer: { localityLbSetting: ${text} } }`);
 

@@ -142,6 +142,22 @@ test('localities matter where outliers are detected, or where shares are given',
   ).toEqual({});
 });
 
+const zones = (text: string, more = ''): unknown =>
+  localityOf(`{ ${more} zoneAwareLbSetting: { ${text} } }`, 'tls: {}');
+
+test('zones matter whether outliers are detected or not, but not to hashes of callers', () => {
+  expect(zones('')).toEqual({ zoneAware: { sizeMin: 6 } });
+  expect(zones('enabled: true, minClusterSize: 2, failover: [{ from: a, to: b }]')).toEqual({
+    zoneAware: { sizeMin: 2 },
+    failover: [{ from: 'a', to: 'b' }],
+  });
+  expect(zones('failoverPriority: [rack]', 'consistentHash: { useSourceIp: true },')).toEqual({
+    zoneAware: {},
+    failoverPriority: ['rack'],
+  });
+  expect(zones('enabled: false')).toBeUndefined();
+});
+
 test('the rest of a policy', () => {
   expect(policy('{ loadBalancer: { warmup: { duration: 30s } } }').warmup).toEqual({
     durationMs: 30_000,

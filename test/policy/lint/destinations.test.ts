@@ -99,12 +99,8 @@ test('what no sidecar can do', () => {
   expect(messagesOf(tls, 'workloadSelector: {matchLabels: {app: web}},')).toEqual([
     'sidecars cannot read Secrets: no call can be made',
   ]);
-  expect(messagesOf('{loadBalancer: {zoneAwareLbSetting: {}}}')).toEqual([
-    'zoneAwareLbSetting: not carried out by sidecars',
-  ]);
-  expect(messagesOf(tunnel('POST'))).toEqual([
-    'tunnel by POST (no connection is made): not carried out by sidecars',
-  ]);
+  expect(messagesOf('{loadBalancer: {zoneAwareLbSetting: {}}}')).toEqual([]);
+  expect(messagesOf(tunnel('POST'))).toEqual([]);
   expect(messagesOf(tunnel('CONNECT'))).toEqual([]);
   expect(
     messagesOf('{connectionPool: {http: {http2KeepAlive: {interval: 10s, timeout: 2s}}}}'),

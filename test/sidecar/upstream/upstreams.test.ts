@@ -225,6 +225,39 @@ test('a pod finds its own place among the endpoints', () => {
   upstreams.close();
 });
 
+test('calls keep to their zone as far as there is room, which follows the fellows of the caller', () => {
+  const upstreams = new Upstreams(svid, silentLog, '10.0.0.9');
+  const payments = serviceOf('payments', [
+    { address: '10.0.0.1', port: 80, locality: 'eu/a' },
+    { address: '10.0.0.2', port: 80, locality: 'eu/b' },
+    { address: '10.0.0.3', port: 80, locality: 'us/a' },
+  ]);
+  const destinations = [policyOf({ locality: { zoneAware: { sizeMin: 2 } } })];
+  const update = (...places: string[]): number => {
+    const fellows = places.map((locality, i) => ({
+      address: `10.0.0.${9 + i}`,
+      port: 80,
+      locality,
+      workload: 'web',
+      namespace: 'shop',
+    }));
+    const base = snapshotOf({ services: [payments, serviceOf('web', fellows)] });
+    const workload = { ...base.workload, namespace: 'shop', name: 'web' };
+    const snapshot = { ...base, workload, destinations };
+    const table = compileRoutes(snapshot);
+    upstreams.update(table, snapshot);
+    const cluster = upstreams.cluster(table.routes[0]!)!;
+    const picks = Array.from({ length: 4_000 }, () => cluster.pick([]));
+    expect(picks).not.toContain(cluster.members[2]);
+    return picks.filter((member) => member === cluster.members[0]).length / picks.length;
+  };
+  expect(update('eu/a', 'eu/b')).toBe(1);
+  expect(update('eu/a', 'eu/a', 'eu/a', 'eu/b')).toBeCloseTo(2 / 3, 1);
+  expect(update('eu/b', 'eu/a')).toBe(0);
+  expect(update('eu/a', 'us/a')).toBeCloseTo(1 / 2, 1);
+  upstreams.close();
+});
+
 test('an address that nobody told of is a member when it is called, the same one again', () => {
   const { apply } = world();
   const cluster = apply([policyOf({ balancing: { kind: 'passthrough' } })]);

@@ -8,6 +8,7 @@ const at = (locality: string, weight = 1, labels = {}): Placed & { name: string 
   name: locality,
   endpoint: { locality, labels },
   weight,
+  healthy: true,
 });
 const here: OwnPlace = { place: placeOf('eu/a/rack-1'), labels: { version: 'v2', tier: 'gold' } };
 
@@ -121,4 +122,51 @@ test('all calls go somewhere while anybody is healthy', () => {
       expect(loads.filter((load, i) => load > 0 && levels[i]!.healthy === 0)).toEqual([]);
     }),
   );
+});
+
+describe('zone aware', () => {
+  const callers = new Map([
+    ['a', 3],
+    ['b', 1],
+  ]);
+  const zoned: OwnPlace = { ...here, callers };
+  const many = ['eu/a', 'eu/a', 'eu/b', 'eu/b', 'us/a', 'asia/a'].map((one) => at(one));
+
+  const groups = (own: OwnPlace, zoneAware: object) =>
+    levelsOf(many, { zoneAware }, own)[0]?.length;
+
+  test('zones share the calls within the own region, and other regions come after it', () => {
+    const [first = [], ...others] = levelsOf(many, { zoneAware: { sizeMin: 4 } }, zoned, false);
+    const [mine, other] = first;
+    expect([mine?.members, other?.members]).toEqual([many.slice(0, 2), many.slice(2, 4)]);
+    expect(mine?.share).toBeCloseTo(2 / 3);
+    expect(other?.share).toBeCloseTo(1 / 3);
+    expect(names(others)).toEqual([['us/a', 'asia/a']]);
+  });
+
+  test('other regions come in order of failover, and labels before regions', () => {
+    const failover = [{ from: 'eu', to: 'asia' }];
+    const order = (policy: object) => names(levelsOf(many, { zoneAware: {}, ...policy }, zoned));
+    expect(order({ failover })).toEqual([['eu/a', 'eu/a', 'eu/b', 'eu/b'], ['asia/a'], ['us/a']]);
+    const some = [at('us/a', 1, { version: 'v2' }), at('eu/a', 1, { version: 'v1' })];
+    const policy = { zoneAware: { sizeMin: 1 }, failoverPriority: ['version'] };
+    expect(names(levelsOf(some, policy, zoned))).toEqual([['us/a'], ['eu/a']]);
+  });
+
+  test('zones do not matter where there are few endpoints, or nobody knows where callers are', () => {
+    expect(groups(zoned, { sizeMin: 4 })).toBe(2);
+    expect(groups(zoned, { sizeMin: 5 })).toBe(1);
+    expect(groups(zoned, {})).toBe(1);
+    expect(groups(here, { sizeMin: 4 })).toBe(1);
+    expect(groups({ ...zoned, place: placeOf('africa/a') }, { sizeMin: 1 })).toBe(1);
+  });
+
+  test('endpoints that are not healthy do not count', () => {
+    const ill = many.map((one, i) => (i === 0 ? { ...one, healthy: false } : one));
+    const [first = []] = levelsOf(ill, { zoneAware: { sizeMin: 3 } }, zoned);
+    const [mine = 0, other = 0] = first.map(({ share = 0 }) => share);
+    expect(mine).toBeCloseTo(1 / 3 / 0.75);
+    expect(mine + other).toBeCloseTo(1);
+    expect(levelsOf(ill, { zoneAware: { sizeMin: 4 } }, zoned)[0]).toHaveLength(1);
+  });
 });

@@ -45,7 +45,10 @@ export async function readInventory(client: KubeClient, namespace?: string): Pro
   );
   return {
     pods: pods.map(podOf).filter(({ alive }) => alive),
-    namespaces: namespaces.map(({ metadata }) => metadata.name),
+    // What is being deleted loses its parts one by one.
+    namespaces: namespaces
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+      .map(({ metadata }) => metadata.name),
     stanceOf: stances(namespaces),
     ownerOf: ({ namespace: home, workload }) =>
       known.get(`${workload.kind} ${home}/${workload.name}`) ?? null,

@@ -57,6 +57,9 @@ class Followers {
   readonly #open = new Map<string, Promise<void>>();
   /** Pods that have answered, or of which it was said that they do not: there is nothing new to say when they are gone. */
   readonly #gone = new Set<string>();
+  /** Pods that came later and have not answered yet: their sidecar may just be starting. */
+  readonly #coming = new Set<string>();
+  #looks = 0;
   heard = 0;
 
   constructor(options: FollowOptions, events: FollowEvents) {
@@ -69,6 +72,7 @@ class Followers {
   }
 
   begin(all: readonly AskableSidecar[]): void {
+    this.#looks += 1;
     for (const sidecar of all) {
       if (this.#open.size >= this.#options.most) return;
       const pod = `${sidecar.namespace}/${sidecar.pod}`;
@@ -110,10 +114,19 @@ class Followers {
     try {
       await sidecar.follow(path, line, signal, onOpen);
     } catch (reason) {
-      const error = reason instanceof Error ? reason : new Error(String(reason));
-      if (!signal.aborted && !this.#gone.has(pod)) this.#events.lost({ sidecar, error });
+      if (!signal.aborted) this.#failed(pod, sidecar, reason);
+    }
+    this.#open.delete(pod);
+  }
+
+  #failed(pod: string, sidecar: AskableSidecar, reason: unknown): void {
+    if (this.#gone.has(pod)) return;
+    if (this.#looks > 1 && !this.#coming.has(pod)) {
+      this.#coming.add(pod);
+      return;
     }
     this.#gone.add(pod);
-    this.#open.delete(pod);
+    const error = reason instanceof Error ? reason : new Error(String(reason));
+    this.#events.lost({ sidecar, error });
   }
 }

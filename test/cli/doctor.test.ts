@@ -95,6 +95,16 @@ test('an installation in order ends with 0, and everything was looked at', async
   expect(out).toMatch('of 1 sidecar asked, ends in 19h');
 });
 
+test('a namespace that is being deleted may lack its trust bundle, and no other may', async () => {
+  const metadata = { name: 'going', deletionTimestamp: '2026-11-01T00:00:00Z' };
+  cluster.put('/api/v1/namespaces', { metadata });
+  expect((await run()).status).toBe(0);
+  cluster.namespaceNamed('staying');
+  expect((await run()).out).toMatch(
+    '1 namespace without the trust bundle, where no sidecar can start: staying',
+  );
+});
+
 test('the pod that is tried is stored nowhere', async () => {
   await run();
   const posts = cluster.api.seen.filter(({ method }) => method === 'POST');

@@ -99,6 +99,23 @@ test('one that cannot be followed is told of once, and those beyond the limit ha
   expect(workload.lost).toEqual(['away is away']);
 });
 
+test('a pod whose sidecar is just starting is asked again before it is told of', async () => {
+  const workload = new Workload();
+  workload.come('a');
+  const heard = workload.follow();
+  await expect.poll(() => workload.lines).toEqual(['a /tap']);
+  workload.come('b', false);
+  workload.come('c', false);
+  // Another look comes soon after one has ended.
+  workload.go('a');
+  await expect.poll(() => workload.looks).toBe(1);
+  workload.come('b');
+  await expect.poll(() => workload.lines).toEqual(['a /tap', 'b /tap']);
+  await expect.poll(() => workload.lost).toEqual(['c is away']);
+  workload.stop.abort();
+  await heard;
+});
+
 test('where none can be followed nobody waits', async () => {
   const workload = new Workload();
   workload.come('a', false);

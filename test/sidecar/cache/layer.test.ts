@@ -237,16 +237,26 @@ spec: { rules: [{ response: { headers: { set: { x-for: "%REQ(x-user)%" } }, json
   expect(sidecar.faults).toEqual([]);
 });
 
+/** From a whole second on, so that ages are whole. */
+function freeze(): void {
+  vi.useFakeTimers({ toFake: ['Date'], now: Math.ceil(Date.now() / 1000) * 1000 });
+}
+
+/** What is said now: Node itself writes a Date that may be a second old. */
+function saidNow(): OutgoingHttpHeaders {
+  return { ...says, date: new Date().toUTCString() };
+}
+
 function pass(seconds: number): void {
   vi.setSystemTime(Date.now() + seconds * 1000);
 }
 
 test('while one call asks anew others are given what is stale, and one that fails is not followed at once', async () => {
-  vi.useFakeTimers({ toFake: ['Date'] });
+  freeze();
   says = { 'cache-control': 'max-age=60, stale-while-revalidate=30' };
   const waiting: ServerResponse[] = [];
   const { port } = await rig.application((_request, response) => {
-    waiting.push(response.writeHead(200, says));
+    waiting.push(response.writeHead(200, saidNow()));
   });
   const sidecar = await rig.sidecar({ application: port, policies: cache });
   const answer = (at: number, text: string): unknown => waiting[at]?.end(text);
@@ -275,10 +285,10 @@ test('while one call asks anew others are given what is stale, and one that fail
 });
 
 test('what is stale is given where the application fails, in whatever way, for as long as it said', async () => {
-  vi.useFakeTimers({ toFake: ['Date'] });
+  freeze();
   let fails: ((response: ServerResponse) => void) | null = null;
   const { port, server } = await rig.application((_request, response) => {
-    if (fails === null) response.writeHead(200, says).end('answer 1');
+    if (fails === null) response.writeHead(200, saidNow()).end('answer 1');
     else fails(response);
   });
   says = { 'cache-control': 'max-age=60, stale-if-error=60' };

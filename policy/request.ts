@@ -119,9 +119,9 @@ function readTarget(method: string, target: string, out: AdmittedRequest): boole
   }
   const absolute = absoluteForm.exec(target);
   if (absolute === null) return false;
-  const [, authority = ''] = absolute;
+  const [, authority = '', rest = ''] = absolute;
   out.authority = authority;
-  out.path = pathOfTarget(target);
+  out.path = originForm(rest);
   return true;
 }
 
@@ -131,6 +131,11 @@ export function pathOfTarget(target: string): string {
   const absolute = absoluteForm.exec(target);
   if (absolute === null) return target;
   const [, , rest = ''] = absolute;
+  return originForm(rest);
+}
+
+/** @param rest what follows the authority */
+function originForm(rest: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 

@@ -31,9 +31,6 @@ export interface Tapped {
   readonly dropped: number;
 }
 
-/** Sidecars that are followed at a time: a recording is to miss none of a large workload. */
-const followedMax = 200;
-
 /** @throws CallError when there is no such sidecar, or none can be listened to */
 export async function tapCalls(
   sidecars: Sidecars,
@@ -58,7 +55,8 @@ export async function tapCalls(
   const path = `/tap?direction=inbound${facts ? '&facts=1' : ''}`;
   const heard = await followTraffic(
     found,
-    { list, path, most: followedMax, signal: end.signal },
+    // All of them: a recording misses nobody.
+    { list, path, most: Infinity, signal: end.signal },
     {
       call(call, _, line) {
         counts.calls += 1;

@@ -101,12 +101,10 @@ function answerOrAsk(x: Exchange, first: CacheUse): Outcome | Promise<Outcome> {
   const found = asked.has('no-store') ? null : rule.store.find(target, variantsOf(x, first));
   const entry = found === 'vary' ? null : found;
   const verdict = entry === null ? null : useOf(entry.life, asked, nowMs);
-  if (entry !== null && verdict === 'fresh') {
-    x.details = 'response_from_cache';
-    return answerFrom(x, first, entry, 'hit').then(() => ENDED);
-  }
   const grace = entry === null || verdict !== 'stale' ? null : graceOf(entry.life, asked, nowMs);
-  if (entry !== null && grace?.whileAsked === true && isAskedFor(entry, nowMs)) {
+  const given = (one: Entry): boolean =>
+    verdict === 'fresh' || (grace?.whileAsked === true && isAskedFor(one, nowMs));
+  if (entry !== null && given(entry)) {
     x.details = 'response_from_cache';
     return answerFrom(x, first, entry, 'hit').then(() => ENDED);
   }

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { encodeCheckRequest, type CheckRequest } from '#sidecar/authorizer/check-request.ts';
 import { decodeCheckResponse } from '#sidecar/authorizer/check-response.ts';
 import { MessageWriter, ProtobufError, readFields } from '#sidecar/authorizer/protobuf.ts';
+import { damaged } from '#test/sidecar/damaged.ts';
 
 import { decodeRequest, encodeResponse } from './envoy-proto.ts';
 
@@ -154,13 +155,7 @@ test('bytes at random, and good messages cut or changed, are read or refused, an
     status: { code: 0 },
     okResponse: { headers: [{ header: { key: 'x', value: 'y' } }], headersToRemove: ['z'] },
   });
-  const changed = fc
-    .tuple(fc.nat(good.length - 1), fc.nat(255), fc.nat(good.length))
-    .map(([at, byte, end]) => {
-      const copy = Buffer.from(good);
-      copy[at] = byte;
-      return copy.subarray(0, end);
-    });
+  const changed = damaged(good);
   const random = fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes));
   fc.assert(
     fc.property(fc.oneof(random, changed), (bytes) => {

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 
 import { MessageWriter } from '#sidecar/authorizer/protobuf.ts';
 import { readPartialSuccess } from '#sidecar/telemetry/otlp/partial-success.ts';
+import { damaged } from '#test/sidecar/damaged.ts';
 
 const nothingSaid = { rejectedSpans: 0, message: '' };
 
@@ -47,13 +48,7 @@ test('a message is one line, and no longer than a log bears', () => {
 
 test('bytes at random, and good answers cut or changed, are read within bounds', () => {
   const good = answerOf(300, 'spans of yesterday');
-  const changed = fc
-    .tuple(fc.nat(good.length - 1), fc.nat(255), fc.nat(good.length))
-    .map(([at, byte, end]) => {
-      const copy = Buffer.from(good);
-      copy[at] = byte;
-      return copy.subarray(0, end);
-    });
+  const changed = damaged(good);
   const random = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
   // Within the right envelope, so that the inner reader is reached.
   const inner = random.map((bytes) => new MessageWriter().raw(1, bytes).finish());

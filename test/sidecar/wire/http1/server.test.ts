@@ -616,6 +616,8 @@ test('two engines in a row give what one gives', async () => {
     );
     await waitFor(() => outer.finished.length === i);
   }
+  // What is finished here may still be on its way to the client.
+  await waitFor(() => client.text.length >= 3 * ok.length);
   expect(client.text).toBe(ok + ok + ok);
   await outer.stop();
 });

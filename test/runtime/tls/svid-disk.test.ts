@@ -20,9 +20,12 @@ const root = await createSelfSignedIssuer('cluster.local', 1000 * hourMs, startM
 const other = await createSelfSignedIssuer('cluster.local', 1000 * hourMs, startMs);
 const folders: string[] = [];
 const sources: SvidSource[] = [];
+const disks: SvidDisk[] = [];
 
-afterEach(() => {
+afterEach(async () => {
   for (const source of sources.splice(0)) source.stop();
+  // What is being written would stand in the way of the folder's end.
+  await Promise.all(disks.splice(0).map((disk) => disk.settled()));
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
@@ -59,6 +62,7 @@ function open(place: string, options: Start = {}): { source: SvidSource; disk: S
   const { bundleFile, fetchBundle, sign = async (csr) => signed(csr, clock.now()) } = options;
   const source = new SvidSource({ sign, fetchBundle, bundleFile, disk, log, clock });
   sources.push(source);
+  disks.push(disk);
   return { source, disk };
 }
 
